@@ -1,0 +1,76 @@
+// AlignedBuffer<T>: owned, 64-byte aligned, uninitialised-or-zeroed storage for numbers.
+// In: a count. Out: a span. Move-only; allocation failure is an Error, never an abort.
+#pragma once
+
+#include <cstdlib>
+#include <new>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// Every buffer and scratch block starts on a cache line, which also satisfies every vector width.
+inline constexpr std::size_t alignment = 64;
+
+template <class T>
+class AlignedBuffer {
+    static_assert(std::is_trivially_copyable_v<T>);
+
+public:
+    AlignedBuffer() = default;
+    AlignedBuffer(AlignedBuffer&& other) noexcept
+        : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
+        if (this != &other) {
+            release();
+            data_ = std::exchange(other.data_, nullptr);
+            size_ = std::exchange(other.size_, 0);
+        }
+        return *this;
+    }
+    AlignedBuffer(const AlignedBuffer&) = delete;
+    AlignedBuffer& operator=(const AlignedBuffer&) = delete;
+    ~AlignedBuffer() { release(); }
+
+    /// `count` elements, all bits zero.
+    [[nodiscard]] static Result<AlignedBuffer> zeroed(std::size_t count) {
+        AlignedBuffer buffer;
+        if (count == 0) return buffer;
+        if (count > static_cast<std::size_t>(-1) / 2 / sizeof(T))
+            return Error{ErrorCode::out_of_memory, "a buffer of " + std::to_string(count) + " elements is too large"};
+        void* memory = ::operator new(count * sizeof(T), std::align_val_t{alignment}, std::nothrow);
+        if (memory == nullptr)
+            return Error{ErrorCode::out_of_memory,
+                         "could not allocate " + std::to_string(count * sizeof(T)) + " bytes"};
+        buffer.data_ = static_cast<T*>(memory);
+        buffer.size_ = count;
+        for (std::size_t i = 0; i < count; ++i) buffer.data_[i] = T{};
+        return buffer;
+    }
+
+    [[nodiscard]] T* data() noexcept { return data_; }
+    [[nodiscard]] const T* data() const noexcept { return data_; }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+    [[nodiscard]] T& operator[](std::size_t i) noexcept { return data_[i]; }
+    [[nodiscard]] const T& operator[](std::size_t i) const noexcept { return data_[i]; }
+    [[nodiscard]] T* begin() noexcept { return data_; }
+    [[nodiscard]] T* end() noexcept { return data_ + size_; }
+    [[nodiscard]] const T* begin() const noexcept { return data_; }
+    [[nodiscard]] const T* end() const noexcept { return data_ + size_; }
+    operator std::span<T>() noexcept { return {data_, size_}; }
+    operator std::span<const T>() const noexcept { return {data_, size_}; }
+
+private:
+    void release() noexcept {
+        if (data_ != nullptr) ::operator delete(data_, std::align_val_t{alignment});
+    }
+    T* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+RANKLET_NAMESPACE_END

@@ -1,0 +1,88 @@
+// Version, feature detection and the ABI tag.
+// In: the compiler's predefined macros. Out: RANKLET_* macros and the inline namespace every symbol lives in.
+// Differently configured translation units get different namespaces, so they link together without sharing a symbol.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#define RANKLET_VERSION_MAJOR 0
+#define RANKLET_VERSION_MINOR 1
+#define RANKLET_VERSION_PATCH 0
+
+#if defined(__cpp_exceptions) || defined(__EXCEPTIONS)
+#define RANKLET_HAS_EXCEPTIONS 1
+#define RANKLET_ABI_EXCEPTIONS
+#else
+#define RANKLET_HAS_EXCEPTIONS 0
+#define RANKLET_ABI_EXCEPTIONS _noexcept
+#endif
+
+#if defined(_OPENMP) && !defined(RANKLET_NO_OPENMP)
+#define RANKLET_HAS_OPENMP 1
+#define RANKLET_ABI_THREADS _omp
+#else
+#define RANKLET_HAS_OPENMP 0
+#define RANKLET_ABI_THREADS
+#endif
+
+// The instruction set this translation unit was compiled for, as far as it changes the code.
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512CD__) && \
+    defined(__FMA__)
+#if defined(__AVX512VNNI__) && defined(__AVX512BF16__)
+#define RANKLET_ABI_ISA _avx512vnnibf16
+#elif defined(__AVX512VNNI__)
+#define RANKLET_ABI_ISA _avx512vnni
+#else
+#define RANKLET_ABI_ISA _avx512
+#endif
+#elif defined(__AVX2__) && defined(__FMA__)
+#if defined(__AVXVNNI__)
+#define RANKLET_ABI_ISA _avx2fmavnni
+#else
+#define RANKLET_ABI_ISA _avx2fma
+#endif
+#elif defined(__AVX2__)
+#define RANKLET_ABI_ISA _avx2
+#elif defined(__FMA__)
+#define RANKLET_ABI_ISA _avxfma
+#elif defined(__AVX__)
+#define RANKLET_ABI_ISA _avx
+#elif defined(__SSE4_1__)
+#define RANKLET_ABI_ISA _sse41
+#elif defined(__SSE2__)
+#define RANKLET_ABI_ISA _sse2
+#elif defined(__aarch64__) && defined(__ARM_FEATURE_DOTPROD)
+#define RANKLET_ABI_ISA _neon64dot
+#elif defined(__aarch64__)
+#define RANKLET_ABI_ISA _neon64
+#elif defined(__ARM_NEON)
+#define RANKLET_ABI_ISA _neon
+#else
+#define RANKLET_ABI_ISA _generic
+#endif
+
+#define RANKLET_CONCAT_IMPL(a, b, c, d) a##b##c##d
+#define RANKLET_CONCAT(a, b, c, d) RANKLET_CONCAT_IMPL(a, b, c, d)
+/// The inline namespace: version, instruction set, exceptions, threads.
+#define RANKLET_ABI_TAG RANKLET_CONCAT(v0_1, RANKLET_ABI_ISA, RANKLET_ABI_EXCEPTIONS, RANKLET_ABI_THREADS)
+
+#define RANKLET_STRINGIFY_IMPL(x) #x
+#define RANKLET_STRINGIFY(x) RANKLET_STRINGIFY_IMPL(x)
+
+#define RANKLET_NAMESPACE_BEGIN \
+    namespace ranklet {         \
+    inline namespace RANKLET_ABI_TAG {
+#define RANKLET_NAMESPACE_END \
+    }                         \
+    }
+
+RANKLET_NAMESPACE_BEGIN
+
+/// A size known only at run time: the default of every size template parameter (Eigen's convention).
+inline constexpr std::ptrdiff_t dynamic = -1;
+
+/// The ABI tag as text, for example "v0_1_avx512_omp".
+inline constexpr const char* abi_tag = RANKLET_STRINGIFY(RANKLET_ABI_TAG);
+
+RANKLET_NAMESPACE_END
