@@ -1,0 +1,65 @@
+// Scratch: a bump allocator for the temporaries of a forward pass.
+// In: a size, asked for once by reserve(). Out: aligned blocks that live until the enclosing ScratchFrame ends.
+// One Scratch per thread. After reserve(), a forward pass allocates nothing.
+#pragma once
+
+#include <cassert>
+#include <cstddef>
+#include <type_traits>
+
+#include "ranklet/core/buffer.hpp"
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// Bytes that `count` elements of T take in a Scratch: rounded up to whole cache lines.
+template <class T>
+[[nodiscard]] constexpr std::size_t scratch_bytes(std::size_t count) noexcept {
+    return (count * sizeof(T) + alignment - 1) / alignment * alignment;
+}
+
+class Scratch {
+public:
+    /// Makes at least `bytes` available. Keeps what it has when that suffices; must not be called inside a frame.
+    [[nodiscard]] Result<void> reserve(std::size_t bytes) {
+        assert(used_ == 0);
+        if (bytes <= buffer_.size()) return {};
+        buffer_ = AlignedBuffer<std::byte>();  // give the old block back before asking for the larger one
+        RANKLET_ASSIGN(buffer_, AlignedBuffer<std::byte>::zeroed(bytes));
+        return {};
+    }
+
+    /// `count` uninitialised elements. Precondition: reserve() covered them (see each forward pass's scratch_size).
+    template <class T>
+    [[nodiscard]] T* take(std::size_t count) noexcept {
+        static_assert(std::is_trivially_copyable_v<T>);
+        std::byte* block = buffer_.data() + used_;
+        used_ += scratch_bytes<T>(count);
+        assert(used_ <= buffer_.size());
+        return reinterpret_cast<T*>(block);
+    }
+
+    /// Bytes reserved so far.
+    [[nodiscard]] std::size_t capacity() const noexcept { return buffer_.size(); }
+
+private:
+    friend class ScratchFrame;
+    AlignedBuffer<std::byte> buffer_;
+    std::size_t used_ = 0;
+};
+
+/// Gives back, at its end, all that was taken since its start.
+class ScratchFrame {
+public:
+    explicit ScratchFrame(Scratch& scratch) noexcept : scratch_(scratch), mark_(scratch.used_) {}
+    ~ScratchFrame() { scratch_.used_ = mark_; }
+    ScratchFrame(const ScratchFrame&) = delete;
+    ScratchFrame& operator=(const ScratchFrame&) = delete;
+
+private:
+    Scratch& scratch_;
+    std::size_t mark_;
+};
+
+RANKLET_NAMESPACE_END

@@ -1,0 +1,135 @@
+// What every kernel shares: the instruction set's vector type, and 16 virtual lanes for sums.
+// In: pointers and sizes. Out: vectors of xsimd. Only this folder knows SIMD.
+// A product feeds a sum through xsimd::fma alone, so that no compiler is left to choose a rounding (DESIGN: same bits
+// on every machine that has fused multiply-add).
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <utility>
+#include <xsimd/xsimd.hpp>
+
+#include "ranklet/core/config.hpp"
+
+#define RANKLET_INLINE inline __attribute__((always_inline))
+
+RANKLET_NAMESPACE_BEGIN
+namespace kernels {
+
+/// The instruction set that the including translation unit was compiled for.
+using default_arch = xsimd::default_arch;
+
+template <class Arch>
+using F32 = xsimd::batch<float, Arch>;
+template <class Arch>
+using I32 = xsimd::batch<std::int32_t, Arch>;
+
+/// f(integral_constant<0>) ... f(integral_constant<N - 1>), unrolled at every optimisation level: arrays of vectors
+/// indexed by constants live in registers.
+template <std::size_t N, class Function>
+RANKLET_INLINE void unroll(const Function& f) {
+    [&]<std::size_t... I>(std::index_sequence<I...>) __attribute__((always_inline)) {
+        (f(std::integral_constant<std::size_t, I>{}), ...);
+    }
+    (std::make_index_sequence<N>{});
+}
+
+// xsimd 8 names the target vector type in bitwise_cast, later releases its element type.
+template <class Arch>
+RANKLET_INLINE F32<Arch> from_bits(const I32<Arch>& x) noexcept {
+    if constexpr (requires { { xsimd::bitwise_cast<F32<Arch>>(x) } -> std::same_as<F32<Arch>>; })
+        return xsimd::bitwise_cast<F32<Arch>>(x);
+    else
+        return xsimd::bitwise_cast<float>(x);
+}
+
+/// Sixteen running values, one a virtual lane: element i of a row belongs to lane i % 16 on every instruction set.
+inline constexpr std::size_t lane_count = 16;
+
+template <class Arch>
+struct Lanes {
+    using Vector = F32<Arch>;
+    static constexpr std::size_t width = Vector::size;
+    static constexpr std::size_t count = lane_count / width;
+    static_assert(width <= lane_count && lane_count % width == 0);
+
+    Vector v[count];
+
+    static RANKLET_INLINE Lanes broadcast(float x) noexcept {
+        Lanes lanes;
+        unroll<count>([&](auto i) __attribute__((always_inline)) { lanes.v[i] = Vector(x); });
+        return lanes;
+    }
+    /// 16 values from memory.
+    static RANKLET_INLINE Lanes load(const float* x) noexcept {
+        Lanes lanes;
+        unroll<count>([&](auto i) __attribute__((always_inline)) { lanes.v[i] = Vector::load_unaligned(x + i * width); });
+        return lanes;
+    }
+    /// The first `n` < 16 values from memory, the rest `fill`.
+    static RANKLET_INLINE Lanes load_partial(const float* x, std::size_t n, float fill) noexcept {
+        float padded[lane_count];
+        for (std::size_t i = 0; i < lane_count; ++i) padded[i] = i < n ? x[i] : fill;
+        return load(padded);
+    }
+    RANKLET_INLINE void store(float* x) const noexcept {
+        unroll<count>([&](auto i) __attribute__((always_inline)) { v[i].store_unaligned(x + i * width); });
+    }
+    RANKLET_INLINE void store_partial(float* x, std::size_t n) const noexcept {
+        float padded[lane_count];
+        store(padded);
+        for (std::size_t i = 0; i < n; ++i) x[i] = padded[i];
+    }
+    /// Lane by lane: result[i] = f(a[i]).
+    template <class Function>
+    static RANKLET_INLINE Lanes map(const Lanes& a, const Function& f) noexcept {
+        Lanes result;
+        unroll<count>([&](auto i) __attribute__((always_inline)) { result.v[i] = f(a.v[i]); });
+        return result;
+    }
+    template <class Function>
+    static RANKLET_INLINE Lanes map(const Lanes& a, const Lanes& b, const Function& f) noexcept {
+        Lanes result;
+        unroll<count>([&](auto i) __attribute__((always_inline)) { result.v[i] = f(a.v[i], b.v[i]); });
+        return result;
+    }
+    template <class Function>
+    static RANKLET_INLINE Lanes map(const Lanes& a, const Lanes& b, const Lanes& c, const Function& f) noexcept {
+        Lanes result;
+        unroll<count>([&](auto i) __attribute__((always_inline)) { result.v[i] = f(a.v[i], b.v[i], c.v[i]); });
+        return result;
+    }
+    /// One value from sixteen by a fixed tree: lanes i and i + 8, then i and i + 4, i + 2, i + 1.
+    template <class Function>
+    RANKLET_INLINE float reduce(const Function& f) const noexcept {
+        float x[lane_count];
+        store(x);
+        for (std::size_t half = lane_count / 2; half > 0; half /= 2)
+            for (std::size_t i = 0; i < half; ++i) x[i] = f(x[i], x[i + half]);
+        return x[0];
+    }
+};
+
+/// Walks a row in steps of 16: body(offset, 16) for whole steps, body(offset, rest) for the end.
+template <class Body>
+RANKLET_INLINE void for_each_lane_block(std::size_t n, const Body& body) noexcept {
+    std::size_t i = 0;
+    for (; i + lane_count <= n; i += lane_count) body(i, lane_count);
+    if (i < n) body(i, n - i);
+}
+template <class Arch>
+RANKLET_INLINE Lanes<Arch> load_block(const float* x, std::size_t n, float fill) noexcept {
+    return n == lane_count ? Lanes<Arch>::load(x) : Lanes<Arch>::load_partial(x, n, fill);
+}
+template <class Arch>
+RANKLET_INLINE void store_block(const Lanes<Arch>& lanes, float* x, std::size_t n) noexcept {
+    if (n == lane_count)
+        lanes.store(x);
+    else
+        lanes.store_partial(x, n);
+}
+
+}  // namespace kernels
+RANKLET_NAMESPACE_END

@@ -1,0 +1,47 @@
+// Scaled dot-product attention of one head of one text (Vaswani et al. 2017): softmax(Q K^T / sqrt(d)) V.
+// In: Q, K, V as [length, d] with one row stride. Out: [length, d] with its own stride.
+// Queries go in blocks, so the scores never take length^2 floats; both products are gemm_f32's.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/scratch.hpp"
+#include "ranklet/kernels/gemm.hpp"
+#include "ranklet/kernels/softmax.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+namespace kernels {
+
+/// Queries whose scores are in memory at a time.
+template <class Arch>
+inline constexpr std::size_t attention_block = 4 * GemmTile<Arch>::rows;
+
+/// Scratch bytes of attention_head for texts of up to `length` tokens.
+template <class Arch>
+[[nodiscard]] constexpr std::size_t attention_scratch_size(std::size_t length, std::size_t d) noexcept {
+    return scratch_bytes<float>(packed_size<Arch>(length, d)) + scratch_bytes<float>(packed_size<Arch>(d, length)) +
+           scratch_bytes<float>(std::min(length, attention_block<Arch>)*length);
+}
+
+template <class Arch>
+inline void attention_head(std::size_t length, std::size_t d, const float* q, const float* k, const float* v,
+                           std::size_t stride, float* out, std::size_t out_stride, Scratch& scratch) noexcept {
+    const ScratchFrame frame(scratch);
+    float* keys = scratch.take<float>(packed_size<Arch>(length, d));
+    float* values = scratch.take<float>(packed_size<Arch>(d, length));
+    float* scores = scratch.take<float>(std::min(length, attention_block<Arch>)*length);
+    pack_rows<Arch>(k, length, d, stride, keys);
+    pack_columns<Arch>(v, d, length, stride, values);
+    const float scale = 1.0f / std::sqrt(static_cast<float>(d));
+    for (std::size_t first = 0; first < length; first += attention_block<Arch>) {
+        const std::size_t rows = std::min(attention_block<Arch>, length - first);
+        gemm_f32<Arch>(rows, length, d, q + first * stride, stride, keys, scores, length, StoreOnly{});
+        for (std::size_t r = 0; r < rows; ++r) softmax<Arch>(scores + r * length, length, scale);
+        gemm_f32<Arch>(rows, d, length, scores, length, values, out + first * out_stride, out_stride, StoreOnly{});
+    }
+}
+
+}  // namespace kernels
+RANKLET_NAMESPACE_END

@@ -1,0 +1,70 @@
+// Sums, maxima and dot products of a row, over 16 virtual lanes and one fixed tree.
+// In: pointers and lengths. Out: one f32, the same bits on every instruction set with fused multiply-add.
+#pragma once
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/kernels/arch.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+namespace kernels {
+
+inline constexpr auto add_scalars = [](float a, float b) noexcept { return a + b; };
+inline constexpr auto max_scalars = [](float a, float b) noexcept { return b > a ? b : a; };
+
+/// x[0] + ... + x[n - 1].
+template <class Arch>
+inline float sum(const float* x, std::size_t n) noexcept {
+    auto total = Lanes<Arch>::broadcast(0.0f);
+    for_each_lane_block(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+        total = Lanes<Arch>::map(total, load_block<Arch>(x + i, count, 0.0f), [](auto a, auto b) { return a + b; });
+    });
+    return total.reduce(add_scalars);
+}
+
+/// The largest of x[0] ... x[n - 1] (n >= 1); NaN elements are passed over, all NaN gives -infinity.
+template <class Arch>
+inline float max(const float* x, std::size_t n) noexcept {
+    constexpr float lowest = -std::numeric_limits<float>::infinity();
+    auto largest = Lanes<Arch>::broadcast(lowest);
+    for_each_lane_block(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+        largest = Lanes<Arch>::map(largest, load_block<Arch>(x + i, count, lowest),
+                                   [](auto a, auto b) { return xsimd::select(b > a, b, a); });
+    });
+    return largest.reduce(max_scalars);
+}
+
+/// x . y
+template <class Arch>
+inline float dot(const float* x, const float* y, std::size_t n) noexcept {
+    auto total = Lanes<Arch>::broadcast(0.0f);
+    for_each_lane_block(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+        total = Lanes<Arch>::map(load_block<Arch>(x + i, count, 0.0f), load_block<Arch>(y + i, count, 0.0f), total,
+                                 [](auto a, auto b, auto c) { return xsimd::fma(a, b, c); });
+    });
+    return total.reduce(add_scalars);
+}
+
+/// out[r] = rows[r] . x for `count` rows of length n that lie `stride` apart. Each equals dot() bit for bit.
+template <class Arch>
+inline void dot_rows(const float* rows, std::size_t count, std::size_t stride, const float* x, std::size_t n,
+                     float* out) noexcept {
+    constexpr std::size_t group = 4;  // rows at a time, so that the sums do not wait for each other
+    const auto multiply_add = [](auto a, auto b, auto c) __attribute__((always_inline)) { return xsimd::fma(a, b, c); };
+    std::size_t r = 0;
+    for (; r + group <= count; r += group) {
+        Lanes<Arch> total[group];
+        for (auto& t : total) t = Lanes<Arch>::broadcast(0.0f);
+        for_each_lane_block(n, [&](std::size_t i, std::size_t width) __attribute__((always_inline)) {
+            const auto y = load_block<Arch>(x + i, width, 0.0f);
+            unroll<group>([&](auto g) __attribute__((always_inline)) {
+                total[g] = Lanes<Arch>::map(load_block<Arch>(rows + (r + g) * stride + i, width, 0.0f), y, total[g],
+                                            multiply_add);
+            });
+        });
+        for (std::size_t g = 0; g < group; ++g) out[r + g] = total[g].reduce(add_scalars);
+    }
+    for (; r < count; ++r) out[r] = dot<Arch>(rows + r * stride, x, n);
+}
+
+}  // namespace kernels
+RANKLET_NAMESPACE_END
