@@ -1,6 +1,6 @@
 // What every kernel shares: the instruction set's vector type, and 16 virtual lanes for sums.
 // In: pointers and sizes. Out: vectors of xsimd. Only this folder knows SIMD.
-// A product feeds a sum through xsimd::fma alone, so that no compiler is left to choose a rounding (DESIGN: same bits
+// A product feeds a sum through kernels::fma alone, so that no compiler is left to choose a rounding (DESIGN: same bits
 // on every machine that has fused multiply-add).
 #pragma once
 
@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 #include <utility>
 #include <xsimd/xsimd.hpp>
 
@@ -36,13 +37,40 @@ RANKLET_INLINE void unroll(const Function& f) {
     (std::make_index_sequence<N>{});
 }
 
+/// a * b + c, rounded once where the instruction set can. xsimd 8 has no such instruction for AVX-512 and leaves the
+/// fusing to the compiler's mood, which would make results depend on it.
+template <class Arch>
+RANKLET_INLINE F32<Arch> fma(const F32<Arch>& a, const F32<Arch>& b, const F32<Arch>& c) noexcept {
+#if defined(__AVX512F__)
+    if constexpr (std::is_base_of_v<xsimd::avx512f, Arch>) return _mm512_fmadd_ps(a, b, c);
+#endif
+    return xsimd::fma(a, b, c);
+}
+
 // xsimd 8 names the target vector type in bitwise_cast, later releases its element type.
+template <class Arch>
+RANKLET_INLINE I32<Arch> bits_of(const F32<Arch>& x) noexcept {
+    if constexpr (requires { { xsimd::bitwise_cast<I32<Arch>>(x) } -> std::same_as<I32<Arch>>; })
+        return xsimd::bitwise_cast<I32<Arch>>(x);
+    else
+        return xsimd::bitwise_cast<std::int32_t>(x);
+}
 template <class Arch>
 RANKLET_INLINE F32<Arch> from_bits(const I32<Arch>& x) noexcept {
     if constexpr (requires { { xsimd::bitwise_cast<F32<Arch>>(x) } -> std::same_as<F32<Arch>>; })
         return xsimd::bitwise_cast<F32<Arch>>(x);
     else
         return xsimd::bitwise_cast<float>(x);
+}
+
+/// x << Bits. As a product on AVX-512, which compiles to the same shift: g++ 12 warns falsely inside its own header of
+/// the shift intrinsic.
+template <int Bits, class Arch>
+RANKLET_INLINE I32<Arch> shift_left(const I32<Arch>& x) noexcept {
+    if constexpr (I32<Arch>::size == 16)
+        return x * I32<Arch>(std::int32_t{1} << Bits);
+    else
+        return x << Bits;
 }
 
 /// Sixteen running values, one a virtual lane: element i of a row belongs to lane i % 16 on every instruction set.

@@ -55,7 +55,7 @@ inline void add(const float* x, const float* y, float* z, std::size_t n) noexcep
 template <class Arch>
 inline void multiply_add(float s, const float* x, const float* y, float* z, std::size_t n) noexcept {
     const F32<Arch> factor(s);
-    transform<Arch>(x, y, z, n, [&](auto a, auto b) { return xsimd::fma(factor, a, b); });
+    transform<Arch>(x, y, z, n, [&](auto a, auto b) { return fma<Arch>(factor, a, b); });
 }
 
 /// x = s * x

@@ -116,7 +116,7 @@ inline void gemm_tile(std::size_t k, const float* a, std::size_t a_stride, const
         unroll<Rows>([&](auto r) __attribute__((always_inline)) {
             const V x(a[r * a_stride + i]);
             unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-                sum[r * vectors + v] = xsimd::fma(x, w[v], sum[r * vectors + v]);
+                sum[r * vectors + v] = fma<Arch>(x, w[v], sum[r * vectors + v]);
             });
         });
     }

@@ -21,9 +21,9 @@ inline void gru_gates(const float* from_input, const float* from_state, const fl
         const L reset = L::map(load(from_input), load(from_state), gate);
         const L update = L::map(load(from_input + hidden), load(from_state + hidden), gate);
         const L candidate = L::map(load(from_input + 2 * hidden), load(from_state + 2 * hidden), reset,
-                                   [](auto x, auto h, auto r) { return tanh<Arch>(xsimd::fma(r, h, x)); });
+                                   [](auto x, auto h, auto r) { return tanh<Arch>(fma<Arch>(r, h, x)); });
         const L result = L::map(candidate, update, load(state),
-                                [](auto n, auto z, auto h) { return xsimd::fma(z, h - n, n); });
+                                [](auto n, auto z, auto h) { return fma<Arch>(z, h - n, n); });
         store_block<Arch>(result, next + i, count);
     });
 }

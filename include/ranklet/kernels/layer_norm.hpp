@@ -23,7 +23,7 @@ inline void layer_norm(const float* x, const float* weight, const float* bias, f
         // The end of a row is filled up with the mean: deviations of zero.
         squares = L::map(load_block<Arch>(x + i, count, mean), squares, [&](auto v, auto s) {
             const auto d = v - center;
-            return xsimd::fma(d, d, s);
+            return fma<Arch>(d, d, s);
         });
     });
     const float variance = squares.reduce(add_scalars) / static_cast<float>(n);
@@ -31,7 +31,7 @@ inline void layer_norm(const float* x, const float* weight, const float* bias, f
     for_each_lane_block(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
         const auto result = L::map(load_block<Arch>(x + i, count, 0.0f), load_block<Arch>(weight + i, count, 0.0f),
                                    load_block<Arch>(bias + i, count, 0.0f),
-                                   [&](auto v, auto w, auto b) { return xsimd::fma((v - center) * inverse, w, b); });
+                                   [&](auto v, auto w, auto b) { return fma<Arch>((v - center) * inverse, w, b); });
         store_block<Arch>(result, y + i, count);
     });
 }

@@ -24,23 +24,24 @@ template <class Arch>
 RANKLET_INLINE ExpParts<Arch> exp_parts(const F32<Arch>& x) noexcept {
     using V = F32<Arch>;
     const V magic(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer, kept in the low bits
-    const V shifted = xsimd::fma(x, V(1.4426950408889634f), magic);
+    const V shifted = fma<Arch>(x, V(1.4426950408889634f), magic);
     const V n = shifted - magic;
-    V r = xsimd::fma(n, V(-0.693145751953125f), x);  // ln 2 in two parts, the first with few bits: exact
-    r = xsimd::fma(n, V(-1.428606765330187e-6f), r);
+    V r = fma<Arch>(n, V(-0.693145751953125f), x);  // ln 2 in two parts, the first with few bits: exact
+    r = fma<Arch>(n, V(-1.428606765330187e-6f), r);
     V q(0.0013950489228591323f);
-    q = xsimd::fma(q, r, V(0.008368889801204205f));
-    q = xsimd::fma(q, r, V(0.04166620597243309f));
-    q = xsimd::fma(q, r, V(0.166665181517601f));
-    q = xsimd::fma(q, r, V(0.5f));
-    return {n, xsimd::fma(q, r * r, r)};
+    q = fma<Arch>(q, r, V(0.008368889801204205f));
+    q = fma<Arch>(q, r, V(0.04166620597243309f));
+    q = fma<Arch>(q, r, V(0.166665181517601f));
+    q = fma<Arch>(q, r, V(0.5f));
+    return {n, fma<Arch>(q, r * r, r)};
 }
 
-// 2^n for n in [-126, 127]: the exponent's bits, made by an exact product.
+// 2^n for whole n in [-126, 127]: n + 127 moved to the exponent's place. The rounding constant's own low bits are zero
+// there, so they fall off the end.
 template <class Arch>
 RANKLET_INLINE F32<Arch> power_of_two(const F32<Arch>& n) noexcept {
-    using V = F32<Arch>;
-    return from_bits<Arch>(xsimd::to_int((n + V(127.0f)) * V(8388608.0f)));
+    const F32<Arch> shifted = n + F32<Arch>(12582912.0f + 127.0f);
+    return from_bits<Arch>(shift_left<23, Arch>(bits_of<Arch>(shifted)));
 }
 
 }  // namespace detail
@@ -62,7 +63,7 @@ RANKLET_INLINE F32<Arch> exp(const F32<Arch>& x) noexcept {
     // In two factors, because 2^128 is no float although e^88.7 is.
     const auto huge = parts.n > V(127.0f);
     const V scale = detail::power_of_two<Arch>(xsimd::select(huge, V(127.0f), parts.n));
-    const V result = xsimd::fma(parts.p, scale, scale) * xsimd::select(huge, V(2.0f), V(1.0f));
+    const V result = fma<Arch>(parts.p, scale, scale) * xsimd::select(huge, V(2.0f), V(1.0f));
     const V low = xsimd::select(x < V(-87.3f), V(0.0f), result);
     return xsimd::select(x > V(88.72284f), V(std::numeric_limits<float>::infinity()), low);
 }
@@ -74,7 +75,7 @@ RANKLET_INLINE F32<Arch> tanh(const F32<Arch>& x) noexcept {
     const V magnitude = clamp<Arch>(xsimd::abs(x), 0.0f, 10.0f);
     const auto parts = detail::exp_parts<Arch>(magnitude + magnitude);
     const V scale = detail::power_of_two<Arch>(parts.n);
-    const V expm1 = xsimd::fma(parts.p, scale, scale - V(1.0f));
+    const V expm1 = fma<Arch>(parts.p, scale, scale - V(1.0f));
     const V result = expm1 / (expm1 + V(2.0f));
     return xsimd::select(x < V(0.0f), -result, result);
 }
@@ -86,7 +87,7 @@ RANKLET_INLINE F32<Arch> sigmoid(const F32<Arch>& x) noexcept {
     const V bounded = clamp<Arch>(-xsimd::abs(x), -87.3f, 0.0f);
     const auto parts = detail::exp_parts<Arch>(bounded);
     const V scale = detail::power_of_two<Arch>(parts.n);
-    const V e = xsimd::fma(parts.p, scale, scale);
+    const V e = fma<Arch>(parts.p, scale, scale);
     const V tail = V(1.0f) / (V(1.0f) + e);
     return xsimd::select(x < V(0.0f), e * tail, tail);
 }
@@ -98,18 +99,18 @@ RANKLET_INLINE F32<Arch> gelu(const F32<Arch>& x) noexcept {
     using V = F32<Arch>;
     const V a = clamp<Arch>(xsimd::abs(x), 0.0f, 6.0f);
     V r(1.230111763561581e-07f);
-    r = xsimd::fma(r, a, V(-2.974905328301247e-06f));
-    r = xsimd::fma(r, a, V(2.8517984901554883e-05f));
-    r = xsimd::fma(r, a, V(-0.00011744249059120193f));
-    r = xsimd::fma(r, a, V(-0.00014438699872698635f));
-    r = xsimd::fma(r, a, V(0.0049780006520450115f));
-    r = xsimd::fma(r, a, V(-0.03645298629999161f));
-    r = xsimd::fma(r, a, V(0.18172518908977509f));
-    r = xsimd::fma(r, a, V(-0.7978885769844055f));
-    r = xsimd::fma(r, a, V(-0.6931471228599548f));
-    const auto parts = detail::exp_parts<Arch>(xsimd::fma(a * V(-0.5f), a, r));
+    r = fma<Arch>(r, a, V(-2.974905328301247e-06f));
+    r = fma<Arch>(r, a, V(2.8517984901554883e-05f));
+    r = fma<Arch>(r, a, V(-0.00011744249059120193f));
+    r = fma<Arch>(r, a, V(-0.00014438699872698635f));
+    r = fma<Arch>(r, a, V(0.0049780006520450115f));
+    r = fma<Arch>(r, a, V(-0.03645298629999161f));
+    r = fma<Arch>(r, a, V(0.18172518908977509f));
+    r = fma<Arch>(r, a, V(-0.7978885769844055f));
+    r = fma<Arch>(r, a, V(-0.6931471228599548f));
+    const auto parts = detail::exp_parts<Arch>(fma<Arch>(a * V(-0.5f), a, r));
     const V scale = detail::power_of_two<Arch>(parts.n);
-    const V tail = xsimd::select(xsimd::abs(x) > V(6.0f), V(0.0f), xsimd::fma(parts.p, scale, scale));
+    const V tail = xsimd::select(xsimd::abs(x) > V(6.0f), V(0.0f), fma<Arch>(parts.p, scale, scale));
     // Infinity times a zero tail would be NaN: far out, the answer is x or 0.
     const V negative = xsimd::select(xsimd::abs(x) > V(6.0f), V(0.0f), x * tail);
     return xsimd::select(x > V(0.0f), x - negative, negative);
@@ -120,7 +121,7 @@ template <class Arch>
 RANKLET_INLINE F32<Arch> gelu_tanh(const F32<Arch>& x) noexcept {
     using V = F32<Arch>;
     const V bounded = clamp<Arch>(x, -20.0f, 20.0f);
-    const V u = bounded * xsimd::fma(bounded * bounded, V(0.0713548162726009f), V(1.5957691216057308f));
+    const V u = bounded * fma<Arch>(bounded * bounded, V(0.0713548162726009f), V(1.5957691216057308f));
     return xsimd::select(x < V(-20.0f), V(0.0f), x * sigmoid<Arch>(u));
 }
 

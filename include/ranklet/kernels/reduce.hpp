@@ -39,7 +39,7 @@ inline float dot(const float* x, const float* y, std::size_t n) noexcept {
     auto total = Lanes<Arch>::broadcast(0.0f);
     for_each_lane_block(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
         total = Lanes<Arch>::map(load_block<Arch>(x + i, count, 0.0f), load_block<Arch>(y + i, count, 0.0f), total,
-                                 [](auto a, auto b, auto c) { return xsimd::fma(a, b, c); });
+                                 [](auto a, auto b, auto c) { return fma<Arch>(a, b, c); });
     });
     return total.reduce(add_scalars);
 }
@@ -49,7 +49,7 @@ template <class Arch>
 inline void dot_rows(const float* rows, std::size_t count, std::size_t stride, const float* x, std::size_t n,
                      float* out) noexcept {
     constexpr std::size_t group = 4;  // rows at a time, so that the sums do not wait for each other
-    const auto multiply_add = [](auto a, auto b, auto c) __attribute__((always_inline)) { return xsimd::fma(a, b, c); };
+    const auto multiply_add = [](auto a, auto b, auto c) __attribute__((always_inline)) { return fma<Arch>(a, b, c); };
     std::size_t r = 0;
     for (; r + group <= count; r += group) {
         Lanes<Arch> total[group];
