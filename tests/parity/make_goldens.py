@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+"""Makes the committed goldens: what PyTorch says of single layers and of tiny complete models.
+
+    python3 tests/parity/make_goldens.py [OUT_FOLDER]        (default: tests/parity/goldens)
+
+Out: layers.gguf (inputs, weights and outputs of every layer) and, for each tiny checkpoint of make_checkpoints.py,
+NAME.gguf (the model, written by weights_converter) with NAME.golden.gguf beside it (texts, token ids, token states,
+vectors; histories, ratings, user states, scores). Every file names the versions that made it under golden.*.
+
+PyTorch runs in float64 and the results are rounded once, so a golden carries no rounding of its own; the script fails
+if PyTorch's own float32 run differs from it by more than a test may.
+
+Needs torch, numpy and this repository's weights_converter.
+"""
+import json
+import math
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parent.parent
+sys.path[:0] = [str(REPOSITORY), str(HERE)]
+
+import make_checkpoints  # noqa: E402
+from weights_converter.gguf import GGUFWriter, read_gguf  # noqa: E402
+
+TOLERANCE = 1e-5
+
+
+def golden_writer(path):
+    writer = GGUFWriter(path)
+    writer.add("general.architecture", "golden", "string")
+    writer.add("golden.made_by", "tests/parity/make_goldens.py", "string")
+    writer.add("golden.torch", torch.__version__, "string")
+    writer.add("golden.numpy", np.__version__, "string")
+    return writer
+
+
+def as_f32(tensor):
+    return np.ascontiguousarray(tensor.detach().numpy().astype(np.float32))
+
+
+class Case:
+    """One case of one layer: its float64 tensors are stored under 'layer.case.name'."""
+
+    def __init__(self, writer, name, generator):
+        self.writer, self.name, self.generator, self.stored = writer, name, generator, {}
+
+    def store(self, name, tensor):
+        array = as_f32(tensor)
+        self.writer.add_tensor(f"{self.name}.{name}", array if array.ndim > 1 else array.reshape(-1), "f32")
+
+    def draw(self, name, *shape, std=1.0, mean=0.0):
+        """A stored random input or weight, exactly representable in float32."""
+        array = (self.generator.standard_normal(shape) * std + mean).astype(np.float32)
+        return self.given(name, torch.from_numpy(array))
+
+    def given(self, name, tensor):
+        tensor = tensor.float()
+        self.store(name, tensor)
+        self.stored[name] = tensor
+        return tensor.double()
+
+    def output(self, name, function):
+        """function maps a dict of the stored tensors to the output; run in both precisions."""
+        exact = function({key: value.double() for key, value in self.stored.items()})
+        single = function(self.stored)
+        check_close(f"{self.name}.{name}", single, exact)
+        self.store(name, exact)
+
+
+def check_close(name, single, exact):
+    scale = torch.clamp(exact.abs(), min=1.0)
+    difference = float(((single.double() - exact).abs() / scale).max())
+    if not difference <= TOLERANCE:
+        raise SystemExit(f"{name}: PyTorch's own float32 differs from float64 by {difference:.2e}")
+
+
+# ---------------------------------------------------------------- layers
+
+def linear_cases(case):
+    for i, (rows, into, out, bias) in enumerate([(5, 48, 100, True), (1, 100, 48, True), (17, 7, 3, False), (33, 20, 65, True)]):
+        c = case(f"linear.{i}")
+        c.draw("input", rows, into)
+        c.draw("weight", out, into, std=1 / math.sqrt(into))
+        if bias:
+            c.draw("bias", out, std=0.3)
+        c.output("output", lambda t: F.linear(t["input"], t["weight"], t.get("bias")))
+
+
+def layer_norm_cases(case):
+    for i, (rows, dim, std, mean) in enumerate([(5, 48, 1.0, 0.0), (1, 7, 1e-3, 0.0), (3, 100, 5.0, 2.0), (2, 2, 1.0, 0.5), (4, 33, 20.0, -3.0)]):
+        c = case(f"layer_norm.{i}")
+        c.draw("input", rows, dim, std=std, mean=mean)
+        c.draw("weight", dim, std=0.2, mean=1.0)
+        c.draw("bias", dim, std=0.2)
+        for label, eps in (("1e-12", 1e-12), ("1e-5", 1e-5)):
+            c.output(f"output_{label}", lambda t: F.layer_norm(t["input"], (dim,), t["weight"], t["bias"], eps))
+
+
+def gelu_tanh(x):
+    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3)))
+
+
+def activation_cases(case):
+    c = case("activation")
+    grid = np.linspace(-12, 12, 1001)
+    tiny = np.array([0.0, 1e-30, -1e-30, 1e-7, -1e-7, 1e-3, -1e-3, 30, -30, 88, -88, 104, -104, 500, -500, 1e4, -1e4])
+    c.given("input", torch.from_numpy(np.concatenate([grid, tiny])))
+    for name, function in dict(gelu=F.gelu, gelu_tanh=gelu_tanh, relu=F.relu, silu=F.silu, sigmoid=torch.sigmoid, tanh=torch.tanh).items():
+        c.output(name, lambda t: function(t["input"]))
+
+
+def softmax_cases(case):
+    draw = np.random.default_rng(11)
+    rows = [draw.standard_normal(7), draw.standard_normal(100) * 5, [3.0], [1.0, 1.0], [0.0] * 17,
+            [1e4, -1e4, 1e4, 0, 9999], [-1e4, -1e4 - 1, -1e4 - 2], [88.7, 88.7, -103.0, 0.0], draw.standard_normal(33) * 1e3]
+    for i, row in enumerate(rows):
+        c = case(f"softmax.{i}")
+        c.given("input", torch.tensor(np.asarray(row, np.float32)))
+        c.output("output", lambda t: torch.softmax(t["input"], -1))
+
+
+def self_attention(x, t, heads):
+    """Multi-head scaled dot-product attention with the output projection (Vaswani et al. 2017, 3.2)."""
+    length, dim = x.shape
+    query, key, value = (F.linear(x, t[f"{name}.weight"], t[f"{name}.bias"]).view(length, heads, -1).transpose(0, 1) for name in ("q", "k", "v"))
+    weights = torch.softmax(query @ key.transpose(1, 2) / math.sqrt(dim // heads), -1)
+    return F.linear((weights @ value).transpose(0, 1).reshape(length, dim), t["o.weight"], t["o.bias"])
+
+
+def draw_attention(c, dim, gain):
+    for name in ("q", "k", "v", "o"):
+        c.draw(f"{name}.weight", dim, dim, std=(gain if name in "qk" else 1.0) / math.sqrt(dim))
+        c.draw(f"{name}.bias", dim, std=0.2)
+
+
+def attention_cases(case):
+    for i, (dim, heads, gain) in enumerate([(48, 3, 1.5), (20, 5, 1.0), (28, 1, 3.0), (24, 12, 1.0)]):
+        c = case(f"attention.{i}")
+        c.writer.add(f"attention.{i}.heads", heads, "u32")
+        draw_attention(c, dim, gain)
+        for length in (1, 2, 17, 40):
+            c.draw(f"input_{length}", length, dim)
+            c.output(f"output_{length}", lambda t: self_attention(t[f"input_{length}"], t, heads))
+
+
+def transformer_cases(case):
+    shapes = [(48, 3, 100, "gelu", 1e-12), (20, 4, 36, "gelu_tanh", 1e-5), (15, 1, 50, "relu", 1e-12)]
+    for i, (dim, heads, ff, activation, eps) in enumerate(shapes):
+        c = case(f"transformer.{i}")
+        c.writer.add(f"transformer.{i}.heads", heads, "u32")
+        c.writer.add(f"transformer.{i}.activation", activation, "string")
+        c.writer.add(f"transformer.{i}.epsilon", eps, "f32")
+        draw_attention(c, dim, 1.5)
+        for name in ("norm1", "norm2"):
+            c.draw(f"{name}.weight", dim, std=0.2, mean=1.0)
+            c.draw(f"{name}.bias", dim, std=0.2)
+        c.draw("up.weight", ff, dim, std=1 / math.sqrt(dim))
+        c.draw("up.bias", ff, std=0.2)
+        c.draw("down.weight", dim, ff, std=1.5 / math.sqrt(ff))
+        c.draw("down.bias", dim, std=0.2)
+        function = dict(gelu=F.gelu, gelu_tanh=gelu_tanh, relu=F.relu)[activation]
+
+        def run(t, x):
+            norm = lambda y, name: F.layer_norm(y, (dim,), t[f"{name}.weight"], t[f"{name}.bias"], eps)
+            x = norm(x + self_attention(x, t, heads), "norm1")
+            inner = function(F.linear(x, t["up.weight"], t["up.bias"]))
+            return norm(x + F.linear(inner, t["down.weight"], t["down.bias"]), "norm2")
+
+        for length in (1, 2, 17):
+            c.draw(f"input_{length}", length, dim)
+            c.output(f"output_{length}", lambda t: run(t, t[f"input_{length}"]))
+
+
+def run_gru(t, layers):
+    """torch.nn.GRU on the stored weights; an absent bias is a zero one."""
+    kind, hidden, into = t["input"].dtype, t["weight_hh_l0"].shape[1], t["weight_ih_l0"].shape[1]
+    gru = torch.nn.GRU(into, hidden, layers).to(kind)
+    state = {name: t[name] if name in t else torch.zeros_like(value) for name, value in gru.state_dict().items()}
+    gru.load_state_dict(state)
+    initial = t["initial"].view(layers, hidden) if "initial" in t else torch.zeros(layers, hidden, dtype=kind)
+    with torch.no_grad():
+        return gru(t["input"], initial)
+
+
+def gru_cases(case):
+    shapes = [(1, 20, 28, "ih hh", 9, False), (1, 28, 20, "", 1, True), (1, 7, 5, "ih", 17, True), (1, 16, 16, "hh", 5, False),
+              (3, 20, 28, "ih hh", 12, True), (3, 9, 17, "", 40, False)]
+    for i, (layers, into, hidden, biases, length, initial) in enumerate(shapes):
+        c = case(f"gru.{i}")
+        c.writer.add(f"gru.{i}.layers", layers, "u32")
+        c.draw("input", length, into)
+        for layer in range(layers):
+            width = into if layer == 0 else hidden
+            c.draw(f"weight_ih_l{layer}", 3 * hidden, width, std=1.2 / math.sqrt(width))
+            c.draw(f"weight_hh_l{layer}", 3 * hidden, hidden, std=1.2 / math.sqrt(hidden))
+            for name in biases.split():
+                c.draw(f"bias_{name}_l{layer}", 3 * hidden, std=0.3)
+        if initial:
+            c.draw("initial", layers, hidden, std=0.5)
+        c.output("states", lambda t: run_gru(t, layers)[0])  # of the top layer, after every step
+        c.output("last", lambda t: run_gru(t, layers)[1])    # of every layer, after the last step
+
+
+def pool(states, mode):
+    """sentence-transformers' pooling modes over all of a text's tokens."""
+    length = states.shape[0]
+    if mode == "cls":
+        return states[0]
+    if mode == "last":
+        return states[-1]
+    if mode == "max":
+        return states.max(0).values
+    if mode == "mean":
+        return states.mean(0)
+    if mode == "mean_sqrt_len":
+        return states.sum(0) / math.sqrt(length)
+    if mode == "weighted_mean":
+        weights = torch.arange(1, length + 1, dtype=states.dtype)
+        return (states * weights[:, None]).sum(0) / weights.sum()
+    raise ValueError(mode)
+
+
+def pooling_cases(case):
+    for i, (length, dim) in enumerate([(1, 20), (2, 48), (9, 33)]):
+        c = case(f"pooling.{i}")
+        c.draw("input", length, dim)
+        for mode in make_checkpoints.POOLING_FLAGS:
+            c.output(mode, lambda t: pool(t["input"], mode))
+        c.output("normalized_mean", lambda t: F.normalize(pool(t["input"], "mean"), dim=0))
+
+
+def make_layers(path):
+    writer, generator = golden_writer(path), np.random.default_rng(7)
+    case = lambda name: Case(writer, name, generator)
+    for cases in (linear_cases, layer_norm_cases, activation_cases, softmax_cases, attention_cases, transformer_cases,
+                  gru_cases, pooling_cases):
+        cases(case)
+    writer.write()
