@@ -358,9 +358,9 @@ def tiny_distilbert(folder, draw):
 
 def tiny_text_gru(folder, draw):
     """The founding model: encoder.bert, decoder.gru (hidden to hidden), decoder.out."""
-    state = tiny_bert(folder, draw, prefix="encoder.bert.")
-    state.update(gru_state(draw, 48, 48, prefix="decoder.gru."))
-    put(state, "decoder.out", draw.linear(1, 48, 2.0))
+    state = tiny_bert(folder, draw, dim=30, ff=50, prefix="encoder.bert.")
+    state.update(gru_state(draw, 30, 30, prefix="decoder.gru."))
+    put(state, "decoder.out", draw.linear(1, 30, 2.0))
     write_pth(folder / "model.pth", state)
 
 
