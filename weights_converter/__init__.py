@@ -1,0 +1,1 @@
+"""Converts checkpoints of text encoders and recommenders into ranklet's model file (GGUF)."""
