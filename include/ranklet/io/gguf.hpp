@@ -1,0 +1,278 @@
+// GgufFile: a model file's keys and tensors, read in place.
+// In: a path, or bytes in memory. Out: typed values and tensor views.
+// Format: GGUF version 3; the keys that ranklet gives a meaning to are listed in ARCHITECTURE.md.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/core/tensor.hpp"
+#include "ranklet/io/crc32.hpp"
+#include "ranklet/io/gguf_index.hpp"
+#include "ranklet/io/mapped_file.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// Cheap to copy: copies share the map. All views that it gives out stay valid as long as any copy lives.
+/// Safe to use from several threads. A default-constructed file has no keys and no tensors.
+class GgufFile {
+public:
+    GgufFile() = default;
+
+    /// Maps and checks a file. Errors name the file, the place and what was expected.
+    [[nodiscard]] static Result<GgufFile> open(const std::string& path) {
+        RANKLET_ASSIGN(MappedFile map, MappedFile::open(path));
+        const std::span<const std::byte> bytes = map.bytes();
+        RANKLET_ASSIGN(GgufIndex index, parse_gguf(bytes, path));
+        return GgufFile(State{std::move(map), bytes, path, std::move(index)});
+    }
+
+    /// The same over bytes in memory, which are not copied: they must outlive the file. `name` is for error messages.
+    [[nodiscard]] static Result<GgufFile> from_memory(std::span<const std::byte> bytes, std::string name) {
+        RANKLET_ASSIGN(GgufIndex index, parse_gguf(bytes, name));
+        return GgufFile(State{MappedFile(), bytes, std::move(name), std::move(index)});
+    }
+
+    [[nodiscard]] bool has(std::string_view key) const noexcept { return state().index.find_key(key) != nullptr; }
+    [[nodiscard]] bool has_tensor(std::string_view name) const noexcept {
+        return state().index.find_tensor(name) != nullptr;
+    }
+
+    // Typed values. Error when the key is missing (`missing`), of another type, or does not fit (`format`).
+
+    /// An integer of any of the file's types.
+    [[nodiscard]] Result<std::uint32_t> u32(std::string_view key) const { return scalar<std::uint32_t>(key); }
+    /// From f32 or f64.
+    [[nodiscard]] Result<float> f32(std::string_view key) const { return scalar<float>(key); }
+    [[nodiscard]] Result<bool> boolean(std::string_view key) const {
+        RANKLET_ASSIGN(const GgufKey* found, find(key, "bool"));
+        if (found->type != GgufType::boolean) return wrong_type(*found, "bool");
+        return std::to_integer<unsigned>(*found->data) != 0;
+    }
+    /// A view into the file; any bytes, UTF-8 is not checked.
+    [[nodiscard]] Result<std::string_view> string(std::string_view key) const {
+        RANKLET_ASSIGN(const GgufKey* found, find(key, "string"));
+        if (found->type != GgufType::string) return wrong_type(*found, "string");
+        return std::string_view(reinterpret_cast<const char*>(found->data), found->bytes);
+    }
+    /// Views into the file.
+    [[nodiscard]] Result<std::vector<std::string_view>> strings(std::string_view key) const {
+        RANKLET_ASSIGN(const GgufKey* found, find(key, "array of string"));
+        if (found->type != GgufType::array || found->element != GgufType::string)
+            return wrong_type(*found, "array of string");
+        std::vector<std::string_view> values;
+        values.reserve(static_cast<std::size_t>(found->count));
+        std::size_t at = 0;
+        for (std::uint64_t i = 0; i < found->count; ++i) {
+            // Checked again: another program may have written to the mapped file since it was opened.
+            std::uint64_t length = found->bytes;
+            if (found->bytes - at >= sizeof length) length = detail::load_unaligned<std::uint64_t>(found->data + at);
+            if (found->bytes - at < sizeof length || length > found->bytes - at - sizeof length)
+                return failure(ErrorCode::format, "key", key, "the file changed while it was open");
+            at += sizeof length;
+            values.emplace_back(reinterpret_cast<const char*>(found->data + at), static_cast<std::size_t>(length));
+            at += static_cast<std::size_t>(length);
+        }
+        return values;
+    }
+    /// An array of f32 or f64.
+    [[nodiscard]] Result<std::vector<float>> floats(std::string_view key) const { return array<float>(key); }
+    /// An array of any of the file's integer types.
+    [[nodiscard]] Result<std::vector<std::int32_t>> i32s(std::string_view key) const {
+        return array<std::int32_t>(key);
+    }
+    /// An array of any of the file's integer types.
+    [[nodiscard]] Result<std::vector<std::uint32_t>> u32s(std::string_view key) const {
+        return array<std::uint32_t>(key);
+    }
+
+    /// A tensor that dequantize_row reads. Error when it is missing, or stored in another type (`unsupported`).
+    [[nodiscard]] Result<TensorView> tensor(std::string_view name) const {
+        const TensorView* found = state().index.find_tensor(name);
+        if (found == nullptr) return failure(ErrorCode::missing, "tensor", name, "it is not in the file");
+        switch (found->type) {
+            case TensorType::f32:
+            case TensorType::f16:
+            case TensorType::bf16:
+            case TensorType::q8_0:
+                return *found;
+            case TensorType::i8:
+                break;
+        }
+        return failure(ErrorCode::unsupported, "tensor", name,
+                       "expected F32, F16, BF16 or Q8_0, found " + to_string(found->type));
+    }
+    /// The same, of this shape. A vector of n values is [1, n].
+    [[nodiscard]] Result<TensorView> tensor(std::string_view name, std::size_t rows, std::size_t cols) const {
+        RANKLET_ASSIGN(const TensorView found, tensor(name));
+        if (found.rows == rows && found.cols == cols) return found;
+        std::string shape;
+        for (std::size_t d = 0; d < found.rank; ++d) shape += (d == 0 ? "" : ", ") + std::to_string(found.dims[d]);
+        return failure(ErrorCode::format, "tensor", name,
+                       "expected the shape [" + (rows == 1 ? "" : std::to_string(rows) + ", ") + std::to_string(cols) +
+                           "], found [" + shape + "]");
+    }
+
+    /// In the file's order, those of unknown types included (`bytes` 0).
+    [[nodiscard]] std::span<const TensorView> tensors() const noexcept { return state().index.tensors; }
+    /// In the file's order.
+    [[nodiscard]] std::span<const GgufKey> keys() const noexcept { return state().index.keys; }
+
+    /// Compares the tensor data with `ranklet.checksum.crc32`. Reads the whole file.
+    /// Error `missing` when there is no checksum, `format` when it differs.
+    [[nodiscard]] Result<void> verify_checksum() const {
+        constexpr std::string_view key = "ranklet.checksum.crc32";
+        RANKLET_ASSIGN(const std::uint32_t expected, u32(key));
+        const std::uint32_t found = crc32(state().bytes.subspan(state().index.data_start));
+        if (found == expected) return {};
+        return failure(ErrorCode::format, "key", key,
+                       "the file is damaged: the tensor data's checksum is " + std::to_string(found) + ", expected " +
+                           std::to_string(expected));
+    }
+
+    /// FNV-1a (64 bits) of everything before the tensor data: the same for two files with the same keys, shapes and
+    /// checksum. Not proof against forgery.
+    [[nodiscard]] std::uint64_t fingerprint() const noexcept {
+        std::uint64_t hash = 0xCBF29CE484222325u;
+        for (const std::byte byte : state().bytes.first(state().index.data_start))
+            hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001B3u;
+        return hash;
+    }
+
+    /// The path, or the name given to from_memory.
+    [[nodiscard]] const std::string& name() const noexcept { return state().name; }
+
+private:
+    struct State {
+        MappedFile map{};
+        std::span<const std::byte> bytes{};
+        std::string name{};
+        GgufIndex index{};
+    };
+    explicit GgufFile(State state) : state_(std::make_shared<const State>(std::move(state))) {}
+
+    [[nodiscard]] const State& state() const noexcept {
+        static const State none;
+        return state_ != nullptr ? *state_ : none;
+    }
+
+    [[nodiscard]] Error failure(ErrorCode code, const char* kind, std::string_view name,
+                                const std::string& what) const {
+        return Error{code, state().name + ": " + kind + " " + detail::quoted(name) + ": " + what};
+    }
+    [[nodiscard]] Error wrong_type(const GgufKey& key, const char* expected) const {
+        const std::string found =
+            key.type == GgufType::array ? std::string("array of ") + to_string(key.element) : to_string(key.type);
+        return failure(ErrorCode::format, "key", key.name, std::string("expected ") + expected + ", found " + found);
+    }
+    [[nodiscard]] Result<const GgufKey*> find(std::string_view key, const char* expected) const {
+        const GgufKey* found = state().index.find_key(key);
+        if (found == nullptr)
+            return failure(ErrorCode::missing, "key", key, std::string("it is not in the file, expected ") + expected);
+        return found;
+    }
+
+    enum class Conversion { done, wrong_type, does_not_fit };
+
+    template <class Target, class Stored>
+    [[nodiscard]] static Conversion convert(const std::byte* at, Target& value) noexcept {
+        const auto stored = detail::load_unaligned<Stored>(at);
+        if constexpr (std::is_floating_point_v<Target>) {
+            if (std::isfinite(stored) && std::abs(stored) > Stored{std::numeric_limits<Target>::max()})
+                return Conversion::does_not_fit;
+        } else {
+            if (!std::in_range<Target>(stored)) return Conversion::does_not_fit;
+        }
+        value = static_cast<Target>(stored);
+        return Conversion::done;
+    }
+
+    /// A stored number of any type of the same family (integers, floating point) as a Target.
+    template <class Target>
+    [[nodiscard]] static Conversion convert(GgufType type, const std::byte* at, Target& value) noexcept {
+        if constexpr (std::is_floating_point_v<Target>) {
+            switch (type) {
+                case GgufType::f32:
+                    return convert<Target, float>(at, value);
+                case GgufType::f64:
+                    return convert<Target, double>(at, value);
+                default:
+                    return Conversion::wrong_type;
+            }
+        } else {
+            switch (type) {
+                case GgufType::u8:
+                    return convert<Target, std::uint8_t>(at, value);
+                case GgufType::i8:
+                    return convert<Target, std::int8_t>(at, value);
+                case GgufType::u16:
+                    return convert<Target, std::uint16_t>(at, value);
+                case GgufType::i16:
+                    return convert<Target, std::int16_t>(at, value);
+                case GgufType::u32:
+                    return convert<Target, std::uint32_t>(at, value);
+                case GgufType::i32:
+                    return convert<Target, std::int32_t>(at, value);
+                case GgufType::u64:
+                    return convert<Target, std::uint64_t>(at, value);
+                case GgufType::i64:
+                    return convert<Target, std::int64_t>(at, value);
+                default:
+                    return Conversion::wrong_type;
+            }
+        }
+    }
+
+    template <class Target>
+    [[nodiscard]] static constexpr const char* target_name() noexcept {
+        if constexpr (std::is_floating_point_v<Target>) return "f32";
+        return std::is_signed_v<Target> ? "i32" : "u32";
+    }
+
+    template <class Target>
+    [[nodiscard]] Result<Target> scalar(std::string_view key) const {
+        RANKLET_ASSIGN(const GgufKey* found, find(key, target_name<Target>()));
+        Target value{};
+        switch (convert(found->type, found->data, value)) {
+            case Conversion::done:
+                return value;
+            case Conversion::does_not_fit:
+                return failure(ErrorCode::format, "key", key,
+                               std::string("its value does not fit ") + target_name<Target>());
+            case Conversion::wrong_type:
+                break;
+        }
+        return wrong_type(*found, target_name<Target>());
+    }
+
+    template <class Target>
+    [[nodiscard]] Result<std::vector<Target>> array(std::string_view key) const {
+        const std::string expected = std::string("array of ") + target_name<Target>();
+        RANKLET_ASSIGN(const GgufKey* found, find(key, expected.c_str()));
+        if (found->type != GgufType::array) return wrong_type(*found, expected.c_str());
+        std::vector<Target> values(static_cast<std::size_t>(found->count));
+        for (std::size_t i = 0; i < values.size(); ++i)
+            switch (convert(found->element, found->data + i * size_of(found->element), values[i])) {
+                case Conversion::done:
+                    break;
+                case Conversion::does_not_fit:
+                    return failure(ErrorCode::format, "key", key,
+                                   "element " + std::to_string(i) + " does not fit " + target_name<Target>());
+                case Conversion::wrong_type:
+                    return wrong_type(*found, expected.c_str());
+            }
+        return values;
+    }
+
+    std::shared_ptr<const State> state_;
+};
+
+RANKLET_NAMESPACE_END

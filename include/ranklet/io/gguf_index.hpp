@@ -1,0 +1,377 @@
+// GgufIndex: what a GGUF file contains and where, every count, length and offset checked.
+// In: the file's bytes. Out: its keys and tensors as views into those bytes.
+// Format: GGUF version 3, little-endian (GGUF specification of the ggml project; this project's ARCHITECTURE.md).
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/core/tensor.hpp"
+
+static_assert(std::endian::native == std::endian::little,
+              "ranklet reads little-endian model files in place; big-endian machines are not supported");
+
+RANKLET_NAMESPACE_BEGIN
+
+/// Types of a key's value; the numbers are those of the file.
+enum class GgufType : std::uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
+
+/// The type's name, for example "u32".
+[[nodiscard]] constexpr const char* to_string(GgufType type) noexcept {
+    constexpr const char* names[] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
+                                     "bool", "string", "array", "u64", "i64", "f64"};
+    return type <= GgufType::f64 ? names[static_cast<std::uint32_t>(type)] : "unknown";
+}
+
+/// Bytes of a value; 0 for strings, arrays and unknown types, whose size their content says.
+[[nodiscard]] constexpr std::size_t size_of(GgufType type) noexcept {
+    constexpr std::size_t sizes[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
+    return type <= GgufType::f64 ? sizes[static_cast<std::uint32_t>(type)] : 0;
+}
+
+/// A key and where its value lies. Views into the file.
+struct GgufKey {
+    std::string_view name;
+    GgufType type = GgufType::u8;     ///< an array's is `array`
+    GgufType element = GgufType::u8;  ///< of an array: its elements'; otherwise the same as `type`
+    std::uint64_t count = 1;          ///< of an array: its elements; otherwise 1
+    const std::byte* data = nullptr;  ///< the value: a string's characters, an array's first element; not aligned
+    std::size_t bytes = 0;
+};
+
+/// Keys and tensors in the file's order, with the orders by name for finding them.
+struct GgufIndex {
+    std::vector<GgufKey> keys;
+    std::vector<TensorView> tensors;
+    std::vector<std::size_t> keys_by_name;
+    std::vector<std::size_t> tensors_by_name;
+    std::size_t data_start = 0;  ///< where the tensor data begins; at most the file's size
+
+    [[nodiscard]] const GgufKey* find_key(std::string_view name) const noexcept {
+        return find(keys, keys_by_name, name);
+    }
+    [[nodiscard]] const TensorView* find_tensor(std::string_view name) const noexcept {
+        return find(tensors, tensors_by_name, name);
+    }
+
+private:
+    template <class Entry>
+    [[nodiscard]] static const Entry* find(const std::vector<Entry>& entries, const std::vector<std::size_t>& order,
+                                           std::string_view name) noexcept {
+        const auto place = std::lower_bound(order.begin(), order.end(), name,
+                                            [&](std::size_t i, std::string_view n) { return entries[i].name < n; });
+        return place != order.end() && entries[*place].name == name ? &entries[*place] : nullptr;
+    }
+};
+
+namespace detail {
+
+/// A number at any address.
+template <class T>
+[[nodiscard]] T load_unaligned(const std::byte* at) noexcept {
+    T value;
+    std::memcpy(&value, at, sizeof value);
+    return value;
+}
+
+/// A name from a file for an error message: in quotes, unprintable bytes as '?', long ones cut.
+[[nodiscard]] inline std::string quoted(std::string_view name) {
+    constexpr std::size_t longest = 100;
+    std::string text = "\"";
+    for (const char c : name.substr(0, longest)) text += c >= ' ' && c <= '~' ? c : '?';
+    return text + (name.size() > longest ? "...\"" : "\"");
+}
+
+/// Reads a header from front to back. Every step either stays inside the bytes or ends with an Error.
+class GgufParser {
+public:
+    GgufParser(std::span<const std::byte> bytes, std::string_view file) : bytes_(bytes), file_(file) {}
+
+    [[nodiscard]] Result<GgufIndex> parse() {
+        RANKLET_TRY(read_magic_and_version());
+        RANKLET_ASSIGN(const auto tensor_count, number<std::uint64_t>("the number of tensors"));
+        RANKLET_ASSIGN(const auto key_count, number<std::uint64_t>("the number of keys"));
+        RANKLET_TRY(check_count(tensor_count, smallest_tensor, "tensors"));
+        RANKLET_TRY(check_count(key_count, smallest_key, "keys"));
+        for (std::uint64_t i = 0; i < key_count; ++i) {
+            place_ = {"key", {}, i};
+            RANKLET_TRY(read_key());
+        }
+        for (std::uint64_t i = 0; i < tensor_count; ++i) {
+            place_ = {"tensor", {}, i};
+            RANKLET_TRY(read_tensor());
+        }
+        place_ = {};
+        RANKLET_TRY(sort_by_name(index_.keys, index_.keys_by_name, "key"));
+        RANKLET_TRY(sort_by_name(index_.tensors, index_.tensors_by_name, "tensor"));
+        RANKLET_TRY(locate_data());
+        return std::move(index_);
+    }
+
+private:
+    // The specification's limits, and the fewest bytes an entry can take (a name of one byte, a value of one).
+    static constexpr std::size_t longest_key = 65535, longest_tensor_name = 64, most_dims = 4;
+    static constexpr std::size_t smallest_key = 8 + 1 + 4 + 1, smallest_tensor = 8 + 1 + 4 + 8 + 4 + 8;
+    static constexpr std::uint64_t most_elements = PTRDIFF_MAX / 8;  // so that no size in bytes overflows
+    static constexpr std::uint32_t smallest_alignment = 8, largest_alignment = 1u << 21;
+
+    /// What is being read, for messages.
+    struct Place {
+        const char* kind = nullptr;
+        std::string_view name{};
+        std::uint64_t number = 0;
+    };
+
+    [[nodiscard]] Error error(const std::string& what, ErrorCode code = ErrorCode::format) const {
+        std::string where = std::string(file_) + ": ";
+        if (place_.kind != nullptr)
+            where += std::string(place_.kind) + " " +
+                     (place_.name.empty() ? "number " + std::to_string(place_.number) : quoted(place_.name)) + ": ";
+        return Error{code, where + what};
+    }
+    [[nodiscard]] std::string at_byte() const { return " at byte " + std::to_string(at_); }
+    [[nodiscard]] std::size_t rest() const noexcept { return bytes_.size() - at_; }
+    [[nodiscard]] const std::byte* here() const noexcept { return bytes_.data() + at_; }
+
+    [[nodiscard]] Error ends_early(const std::string& what) const {
+        return error("expected " + what + at_byte() + ", but the file ends at byte " + std::to_string(bytes_.size()));
+    }
+
+    template <class T>
+    [[nodiscard]] Result<T> number(const char* what) {
+        if (rest() < sizeof(T)) return ends_early(what);
+        const T value = load_unaligned<T>(here());
+        at_ += sizeof(T);
+        return value;
+    }
+
+    [[nodiscard]] Result<std::string_view> string(const char* what, std::size_t longest) {
+        const std::size_t start = at_;
+        RANKLET_ASSIGN(const auto length, number<std::uint64_t>(what));
+        if (length > longest)
+            return error(std::string(what) + " at byte " + std::to_string(start) + " has " + std::to_string(length) +
+                         " bytes, expected at most " + std::to_string(longest));
+        if (length > rest()) return ends_early(std::string(what) + " of " + std::to_string(length) + " bytes");
+        const std::string_view text(reinterpret_cast<const char*>(here()), static_cast<std::size_t>(length));
+        at_ += text.size();
+        return text;
+    }
+
+    [[nodiscard]] Result<std::string_view> entry_name(const char* what, std::size_t longest) {
+        const std::size_t start = at_;
+        RANKLET_ASSIGN(const auto name, string(what, longest));
+        if (name.empty()) return error(std::string(what) + " at byte " + std::to_string(start) + " is empty");
+        place_.name = name;
+        return name;
+    }
+
+    [[nodiscard]] Result<void> check_count(std::uint64_t count, std::size_t smallest, const char* what) const {
+        if (count <= rest() / smallest) return {};
+        return error("the header states " + std::to_string(count) + " " + what + ", but only " +
+                     std::to_string(rest()) + " bytes follow");
+    }
+
+    [[nodiscard]] Result<void> read_magic_and_version() {
+        if (bytes_.empty()) return error("the file is empty, expected a GGUF file");
+        if (bytes_.size() < 4 || std::memcmp(bytes_.data(), "GGUF", 4) != 0)
+            return error("not a GGUF file: it does not start with \"GGUF\"");
+        at_ = 4;
+        RANKLET_ASSIGN(const auto version, number<std::uint32_t>("the GGUF version"));
+        if (version == 3) return {};
+        if (version != 0 && (version & 0xFFFFu) == 0)
+            return error("a big-endian GGUF file, expected a little-endian one", ErrorCode::unsupported);
+        return error("GGUF version " + std::to_string(version) + ", expected 3", ErrorCode::unsupported);
+    }
+
+    [[nodiscard]] Result<GgufType> value_type(const char* what) {
+        const std::size_t start = at_;
+        RANKLET_ASSIGN(const auto value, number<std::uint32_t>(what));
+        if (value > static_cast<std::uint32_t>(GgufType::f64))
+            return error(std::string(what) + " at byte " + std::to_string(start) + " is " + std::to_string(value) +
+                         ", expected 0 to 12");
+        return static_cast<GgufType>(value);
+    }
+
+    [[nodiscard]] Result<void> read_key() {
+        GgufKey key;
+        RANKLET_ASSIGN(key.name, entry_name("a key", longest_key));
+        RANKLET_ASSIGN(key.type, value_type("the value's type"));
+        key.element = key.type;
+        if (key.type == GgufType::string) {
+            RANKLET_ASSIGN(const auto text, string("a string", std::numeric_limits<std::size_t>::max()));
+            key.data = reinterpret_cast<const std::byte*>(text.data());
+            key.bytes = text.size();
+        } else if (key.type == GgufType::array) {
+            RANKLET_TRY(read_array(key));
+        } else {
+            key.data = here();
+            key.bytes = size_of(key.type);
+            if (rest() < key.bytes) return ends_early(std::string("a ") + to_string(key.type));
+            if (key.type == GgufType::boolean && std::to_integer<unsigned>(*key.data) > 1)
+                return error("the bool" + at_byte() + " is " + std::to_string(std::to_integer<unsigned>(*key.data)) +
+                             ", expected 0 or 1");
+            at_ += key.bytes;
+        }
+        index_.keys.push_back(key);
+        return {};
+    }
+
+    [[nodiscard]] Result<void> read_array(GgufKey& key) {
+        RANKLET_ASSIGN(key.element, value_type("the elements' type"));
+        RANKLET_ASSIGN(key.count, number<std::uint64_t>("the number of elements"));
+        if (key.element == GgufType::array) return error("arrays of arrays are not read", ErrorCode::unsupported);
+        const bool strings = key.element == GgufType::string;
+        if (key.count > rest() / (strings ? sizeof(std::uint64_t) : size_of(key.element)))
+            return ends_early(std::to_string(key.count) + " elements of type " + to_string(key.element));
+        key.data = here();
+        if (strings) {
+            for (std::uint64_t i = 0; i < key.count; ++i) {
+                const std::size_t start = at_;
+                if (rest() < sizeof(std::uint64_t)) return ends_early("string " + std::to_string(i) + " of the array");
+                const auto length = load_unaligned<std::uint64_t>(here());
+                at_ += sizeof length;
+                if (length > rest()) {
+                    at_ = start;
+                    return ends_early("string " + std::to_string(i) + " of the array, of " + std::to_string(length) +
+                                      " bytes,");
+                }
+                at_ += static_cast<std::size_t>(length);
+            }
+        } else {
+            at_ += static_cast<std::size_t>(key.count) * size_of(key.element);
+        }
+        key.bytes = static_cast<std::size_t>(here() - key.data);
+        return {};
+    }
+
+    [[nodiscard]] Result<void> read_tensor() {
+        TensorView tensor;
+        RANKLET_ASSIGN(tensor.name, entry_name("a tensor's name", longest_tensor_name));
+        RANKLET_ASSIGN(const auto rank, number<std::uint32_t>("the number of dimensions"));
+        if (rank == 0 || rank > most_dims)
+            return error(std::to_string(rank) + " dimensions, expected 1 to " + std::to_string(most_dims));
+        tensor.rank = rank;
+        tensor.dims.fill(1);
+        std::uint64_t elements = 1;
+        for (std::size_t d = tensor.rank; d-- > 0;) {  // the file has the innermost dimension first
+            RANKLET_ASSIGN(tensor.dims[d], number<std::uint64_t>("a dimension"));
+            if (tensor.dims[d] == 0) return error("dimension " + std::to_string(d) + " is 0");
+            if (tensor.dims[d] > most_elements / elements) return error("its dimensions' product is too large");
+            elements *= tensor.dims[d];
+        }
+        tensor.cols = static_cast<std::size_t>(tensor.dims[tensor.rank - 1]);
+        tensor.rows = static_cast<std::size_t>(elements) / tensor.cols;
+        RANKLET_ASSIGN(const auto type, number<std::uint32_t>("the tensor's type"));
+        tensor.type = static_cast<TensorType>(type);
+        if (tensor.type == TensorType::q8_0 && tensor.cols % q8_0_columns != 0)
+            return error("Q8_0 rows of " + std::to_string(tensor.cols) + " columns, expected a multiple of " +
+                         std::to_string(q8_0_columns));
+        tensor.bytes = stored_bytes(tensor.type, static_cast<std::size_t>(elements));
+        RANKLET_ASSIGN(const auto offset, number<std::uint64_t>("the tensor's offset"));
+        index_.tensors.push_back(tensor);
+        offsets_.push_back(offset);
+        return {};
+    }
+
+    /// 0 for types that are not read.
+    [[nodiscard]] static std::size_t stored_bytes(TensorType type, std::size_t elements) noexcept {
+        switch (type) {
+            case TensorType::f32:
+                return 4 * elements;
+            case TensorType::f16:
+            case TensorType::bf16:
+                return 2 * elements;
+            case TensorType::i8:
+                return elements;
+            case TensorType::q8_0:
+                return elements / q8_0_columns * q8_0_bytes;
+        }
+        return 0;
+    }
+
+    template <class Entry>
+    [[nodiscard]] Result<void> sort_by_name(const std::vector<Entry>& entries, std::vector<std::size_t>& order,
+                                            const char* kind) const {
+        order.resize(entries.size());
+        for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+        std::sort(order.begin(), order.end(),
+                  [&](std::size_t a, std::size_t b) { return entries[a].name < entries[b].name; });
+        for (std::size_t i = 1; i < order.size(); ++i)
+            if (entries[order[i]].name == entries[order[i - 1]].name)
+                return error(std::string(kind) + " " + quoted(entries[order[i]].name) + " is there twice");
+        return {};
+    }
+
+    [[nodiscard]] Result<std::size_t> alignment_of_data() const {
+        const GgufKey* key = index_.find_key("general.alignment");
+        if (key == nullptr) return std::size_t{32};
+        if (key->type != GgufType::u32)
+            return error(std::string("key \"general.alignment\": expected u32, found ") + to_string(key->type));
+        const auto value = load_unaligned<std::uint32_t>(key->data);
+        if (!std::has_single_bit(value) || value < smallest_alignment || value > largest_alignment)
+            return error("key \"general.alignment\": " + std::to_string(value) + ", expected a power of two from " +
+                         std::to_string(smallest_alignment) + " to " + std::to_string(largest_alignment));
+        return std::size_t{value};
+    }
+
+    /// Tensor data lies between the aligned end of the header and the end of the file, each tensor for itself.
+    [[nodiscard]] Result<void> locate_data() {
+        RANKLET_ASSIGN(const std::size_t data_alignment, alignment_of_data());
+        const std::size_t padding = (data_alignment - at_ % data_alignment) % data_alignment;
+        if (padding > rest() && !index_.tensors.empty())
+            return ends_early(std::to_string(padding) + " bytes of padding before the tensor data");
+        index_.data_start = at_ + std::min(padding, rest());
+        const std::uint64_t available = bytes_.size() - index_.data_start;
+        std::vector<std::size_t> order(index_.tensors.size());
+        for (std::size_t i = 0; i < order.size(); ++i) {
+            order[i] = i;
+            TensorView& tensor = index_.tensors[i];
+            place_ = {"tensor", tensor.name, i};
+            if (offsets_[i] % data_alignment != 0)
+                return error("its offset " + std::to_string(offsets_[i]) + " is not a multiple of the alignment " +
+                             std::to_string(data_alignment));
+            if (offsets_[i] >= available || tensor.bytes > available - offsets_[i])
+                return error("its " + std::to_string(tensor.bytes) + " bytes at offset " + std::to_string(offsets_[i]) +
+                             " of the tensor data (byte " + std::to_string(index_.data_start) +
+                             " of the file) reach over the file's end at byte " + std::to_string(bytes_.size()));
+            tensor.data = bytes_.data() + index_.data_start + static_cast<std::size_t>(offsets_[i]);
+        }
+        std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return offsets_[a] < offsets_[b]; });
+        for (std::size_t i = 1; i < order.size(); ++i) {
+            const TensorView &before = index_.tensors[order[i - 1]], &tensor = index_.tensors[order[i]];
+            place_ = {"tensor", tensor.name, order[i]};
+            if (offsets_[order[i]] - offsets_[order[i - 1]] < std::max<std::size_t>(before.bytes, 1))
+                return error("its data at offset " + std::to_string(offsets_[order[i]]) + " overlaps that of tensor " +
+                             quoted(before.name));
+        }
+        return {};
+    }
+
+    std::span<const std::byte> bytes_;
+    std::string_view file_;
+    std::size_t at_ = 0;
+    Place place_{};
+    GgufIndex index_{};
+    std::vector<std::uint64_t> offsets_{};
+};
+
+}  // namespace detail
+
+/// Reads a GGUF file's header. The index's views are valid as long as `bytes`; `file` is named in errors only.
+/// Error (format or unsupported) names the file, the byte, key or tensor, and what was expected. Allocates no more than
+/// a few times the header's size, whatever counts the file states. Not checked: that strings are UTF-8, that padding is
+/// zero, and that the padding after the last tensor is there.
+[[nodiscard]] inline Result<GgufIndex> parse_gguf(std::span<const std::byte> bytes, std::string_view file) {
+    return detail::GgufParser(bytes, file).parse();
+}
+
+RANKLET_NAMESPACE_END
