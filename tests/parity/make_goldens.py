@@ -12,9 +12,7 @@ if PyTorch's own float32 run differs from it by more than a test may.
 
 Needs torch, numpy and this repository's weights_converter.
 """
-import json
 import math
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,6 +27,7 @@ REPOSITORY = HERE.parent.parent
 sys.path[:0] = [str(REPOSITORY), str(HERE)]
 
 import make_checkpoints  # noqa: E402
+import reference_models  # noqa: E402
 from weights_converter.gguf import GGUFWriter, read_gguf  # noqa: E402
 
 TOLERANCE = 1e-5
@@ -245,3 +244,130 @@ def make_layers(path):
                   gru_cases, pooling_cases):
         cases(case)
     writer.write()
+
+
+# ---------------------------------------------------------------- complete models
+
+TEXTS = [
+    "", "a", "phone case", "手机壳", "The new blue camera, waterproof!", "fast charger 快充电器 for a red phone",
+    "coffee beans & books: 2 for 1 (black)", "Kantō CAFÉ 無", "running shoes " * 30,
+]
+
+POSITION_TEXT = 4  # whose scores after each of its tokens are kept too (text_gru)
+
+# (texts or items met, ratings: None for an event without one); from each the scores of all texts or items are kept.
+HISTORIES = {
+    "cold": ([], None),
+    "one": ([2], None),
+    "unrated": ([2, 3, 6, 2], None),
+    "rated": ([4, 2, 5, 3, 7], [5.0, None, 1.0, 3.5, 9.0]),
+}
+
+# name: (stored type, further options of the converter)
+MODELS = {
+    "tiny-minilm": ("f16", []),
+    "tiny-dense": ("f32", []),
+    "tiny-distilbert": ("bf16", []),
+    "tiny-text-gru": ("f32", []),
+    "tiny-text-gru-wide": ("f32", []),
+    "tiny-next-event": ("f32", []),
+    "tiny-dot-product": ("f32", []),
+    "tiny-dot-plain": ("f16", []),
+    "tiny-items": ("f32", []),
+}
+
+
+def tokenize(model_metadata, texts):
+    """Token ids of each text, truncated as the model file says."""
+    from weights_converter.wordpiece import WordPiece
+    tokenizer = WordPiece.from_metadata(model_metadata)
+    return [tokenizer.encode(text, model_metadata["ranklet.encoder.max_length"]) for text in texts]
+
+
+def both_precisions(name, load, function):
+    """function(model) in float64, checked against the same in float32."""
+    with torch.no_grad():
+        exact = function(reference_models.in_precision(load(), torch.float64))
+        single = function(load())
+    for i, (a, b) in enumerate(zip(single, exact)):
+        check_close(f"{name}[{i}]", a, b)
+    return exact
+
+
+def make_encoder_golden(writer, folder, dtype, ids):
+    def run(model):
+        encoder = model.encoder if hasattr(model, "encoder") else model
+        return [encoder.bert(row[None])[0] for row in ids] + [encoder(row[None])[0] for row in ids]
+
+    recommender = (folder / "ranklet.json").exists() or (folder / "model.pth").exists()
+    load = reference_models.load_recommender if recommender else reference_models.load_encoder
+    results = both_precisions(folder.name, lambda: load(folder, dtype), run)
+    writer.add_tensor("golden.states", as_f32(torch.cat(results[:len(ids)])), "f32")
+    writer.add_tensor("golden.vectors", as_f32(torch.stack(results[len(ids):])), "f32")
+
+
+def make_score_goldens(writer, folder, dtype, ids):
+    load = lambda: reference_models.load_recommender(folder, dtype)
+    for name, (events, ratings) in HISTORIES.items():
+        if ids is None and ratings is not None:
+            continue  # learned items have no ratings
+        ratings = [None] * len(events) if ratings is None else ratings
+
+        def run(model):
+            if ids is None:
+                gru = model.gru
+                state = next(gru.parameters()).new_zeros(gru.num_layers, gru.hidden_size)
+                if events:
+                    state = gru(model.item_embeddings(torch.tensor([events])))[1][:, 0]
+                return state, model.s_fc(state[-1])
+            state = model.new_state()
+            for event, rating in zip(events, ratings):
+                state = model.observe(state, ids[event], rating)
+            scores = [state, model.score(state, ids)]
+            return scores + [model.token_scores(ids[POSITION_TEXT], state)] if model.scoring == "text_gru" else scores
+
+        state, scores, *positions = both_precisions(f"{folder.name}.{name}", load, run)
+        writer.add(f"golden.history.{name}", events, "[i32]")
+        # NaN: an event without a rating
+        writer.add(f"golden.ratings.{name}", [math.nan if rating is None else rating for rating in ratings], "[f32]")
+        writer.add_tensor(f"golden.state.{name}", as_f32(state), "f32")
+        writer.add_tensor(f"golden.scores.{name}", as_f32(scores), "f32")
+        for values in positions:
+            writer.add_tensor(f"golden.position_scores.{name}", as_f32(values), "f32")
+
+
+def make_model(checkpoints, out, name):
+    dtype, options = MODELS[name]
+    folder, model_file = checkpoints / name, out / f"{name}.gguf"
+    make_checkpoints.make(name, checkpoints, make_checkpoints.find_assets())
+    subprocess.run([sys.executable, "-m", "weights_converter", str(folder), str(model_file), "--dtype", dtype, *options],
+                   cwd=REPOSITORY, check=True)
+    writer = golden_writer(out / f"{name}.golden.gguf")
+    if (folder / "config.json").exists():
+        metadata, _ = read_gguf(model_file)
+        ids = tokenize(metadata, TEXTS)
+        writer.add("golden.texts", TEXTS, "[string]")
+        writer.add("golden.token_ids", [token for row in ids for token in row], "[i32]")
+        writer.add("golden.token_offsets", np.cumsum([0] + [len(row) for row in ids]), "[i32]")
+        ids = [torch.tensor(row) for row in ids]
+        make_encoder_golden(writer, folder, dtype, ids)
+        writer.add("golden.position_text", POSITION_TEXT, "u32")
+    else:
+        ids = None
+    if (folder / "ranklet.json").exists() or (folder / "model.pth").exists() or ids is None:
+        make_score_goldens(writer, folder, dtype, ids)
+    writer.write()
+
+
+def main():
+    out = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "goldens"
+    out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    make_layers(out / "layers.gguf")
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in MODELS:
+            make_model(Path(scratch), out, name)
+
+
+if __name__ == "__main__":
+    main()

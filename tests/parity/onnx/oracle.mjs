@@ -40,9 +40,9 @@ function spread(all, count) {
 }
 
 function texts() {
-    const books = spread(lines('books.tsv').slice(1).map((line) => line.split('\t')[0]), 40);
-    const reviews = spread(lines('sst-train.tsv').map((line) => line.split('\t')[1]), 20);
-    const news = spread(lines('zh-news-titles.txt'), 30);
+    const books = spread(lines('books.tsv').slice(1).map((line) => line.split('\t')[0]), 20);
+    const reviews = spread(lines('sst-train.tsv').map((line) => line.split('\t')[1]), 10);
+    const news = spread(lines('zh-news-titles.txt'), 15);
     const long = lines('sst-test.tsv').slice(0, 60).map((line) => line.split('\t')[1]).join(' ');
     return [...hard, ...books, ...reviews, ...news, long].filter((text, i) => i === 0 || text !== '');
 }
