@@ -1,0 +1,114 @@
+// Encoding: what a tokenizer makes of a text.
+// In: nothing; tokenizers fill it. Out: ids, segments, and where in the text each token came from.
+// The columns are those of Hugging Face's `Encoding`.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// Bytes [begin, end) of the original text; {0, 0} for the special tokens that are put around it.
+struct TokenSpan {
+    std::uint32_t begin = 0;
+    std::uint32_t end = 0;
+    friend bool operator==(const TokenSpan&, const TokenSpan&) = default;
+};
+
+/// A character after normalisation, and the bytes of the original text it stands for.
+struct NormalizedChar {
+    std::uint32_t code;
+    TokenSpan span;
+};
+
+/// Working memory of an encode call, kept between calls so that they allocate nothing. Its content means nothing.
+struct EncodeScratch {
+    struct Mark {
+        std::uint32_t code;
+        std::uint32_t order;
+        std::uint8_t combining;
+        bool added;
+    };
+    std::vector<char> word;              // a normalised word
+    std::vector<TokenSpan> word_spans;   // of each byte of it
+    std::vector<NormalizedChar> cleaned, normalized;
+    std::vector<Mark> marks;
+    std::string normalized_text;            // `normalized` in UTF-8
+    std::vector<std::uint32_t> char_index;  // of each byte of it, and one past the end
+};
+
+/// One text's (or pair's) tokens, a column each, all of the same length. Reuse it: its memory is kept.
+struct Encoding {
+    std::vector<std::int32_t> ids;
+    std::vector<std::int32_t> type_ids;  ///< 0, and 1 for a pair's second text with the separator after it
+    std::vector<TokenSpan> offsets;      ///< into the text that the token came from
+    std::vector<std::int32_t> words;     ///< which word of its text the token is of; -1 for special tokens around it
+    EncodeScratch scratch;
+
+    [[nodiscard]] std::size_t size() const noexcept { return ids.size(); }
+    void clear() noexcept {
+        ids.clear();
+        type_ids.clear();
+        offsets.clear();
+        words.clear();
+    }
+    void push(std::int32_t id, std::int32_t type, TokenSpan span, std::int32_t word) {
+        ids.push_back(id);
+        type_ids.push_back(type);
+        offsets.push_back(span);
+        words.push_back(word);
+    }
+    /// Removes the tokens [first, last).
+    void erase(std::size_t first, std::size_t last) {
+        const auto cut = [=](auto& column) {
+            const auto begin = column.begin();
+            column.erase(begin + static_cast<std::ptrdiff_t>(first), begin + static_cast<std::ptrdiff_t>(last));
+        };
+        cut(ids);
+        cut(type_ids);
+        cut(offsets);
+        cut(words);
+    }
+};
+
+struct EncodeOptions {
+    /// Most tokens of the result, special ones included.
+    std::size_t max_length = std::numeric_limits<std::size_t>::max();
+    /// [CLS] text [SEP], or [CLS] a [SEP] b [SEP].
+    bool add_special_tokens = true;
+};
+
+/// Turns byte offsets into `text` (UTF-8) into code point offsets, in place. Linear in the text for spans in the order
+/// that encode gives them. Error `invalid_argument` for an offset beyond the text, at the first such span.
+[[nodiscard]] inline Result<void> to_code_point_offsets(std::string_view text, std::span<TokenSpan> spans) {
+    struct Cursor {
+        std::string_view text;
+        std::uint32_t byte = 0;
+        std::uint32_t code_points = 0;
+        std::uint32_t advance(std::uint32_t to) noexcept {
+            if (to < byte) byte = code_points = 0;
+            for (; byte < to; ++byte)
+                if ((static_cast<unsigned char>(text[byte]) & 0xC0u) != 0x80) ++code_points;
+            return code_points;
+        }
+    };
+    Cursor begin{text}, end{text};
+    for (std::size_t i = 0; i < spans.size(); ++i) {
+        if (spans[i].begin > spans[i].end || spans[i].end > text.size())
+            return Error{ErrorCode::invalid_argument, "span " + std::to_string(i) + ", [" +
+                                                          std::to_string(spans[i].begin) + ", " +
+                                                          std::to_string(spans[i].end) + "), is not inside a text of " +
+                                                          std::to_string(text.size()) + " bytes"};
+        spans[i] = {begin.advance(spans[i].begin), end.advance(spans[i].end)};
+    }
+    return {};
+}
+
+RANKLET_NAMESPACE_END

@@ -1,0 +1,548 @@
+// WordPiece: BERT's tokenizer, text to token ids.
+// In: UTF-8 text (or a pair). Out: ids with segments, byte offsets and word indices; and back to text.
+// From Hugging Face's tokenizers 0.23.2: BertNormalizer, BertPreTokenizer, WordPiece, BertProcessing; id for id.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <numeric>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/text/added_tokens.hpp"
+#include "ranklet/text/bert_normalizer.hpp"
+#include "ranklet/text/byte_trie.hpp"
+#include "ranklet/text/encoding.hpp"
+#include "ranklet/text/utf8.hpp"
+#include "ranklet/text/wordpiece_decoder.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// What a WordPiece tokenizer needs besides its vocabulary. The switches' defaults are bert-base-uncased's.
+struct WordPieceConfig {
+    bool lowercase = true;
+    bool strip_accents = true;
+    bool clean_text = true;
+    bool handle_chinese_chars = true;
+    std::uint32_t max_input_chars_per_word = 100;  ///< a longer word is unknown
+    std::int32_t unk_id = -1;                      ///< required, as are cls_id and sep_id
+    std::int32_t cls_id = -1;
+    std::int32_t sep_id = -1;
+    std::int32_t pad_id = -1;   ///< -1: the vocabulary has none
+    std::int32_t mask_id = -1;  ///< -1: the vocabulary has none
+    std::vector<AddedToken> added_tokens;
+};
+
+/// Immutable once made, so any number of threads may use one; move-only, since it holds the vocabulary.
+class WordPiece {
+public:
+    /// `tokens` by id, continuations with "##"; they are copied. Added tokens at the vocabulary's very end are taken
+    /// as Hugging Face numbers them: beyond the model's own vocabulary, so that no word's piece can become one.
+    /// Errors: `invalid_argument` for an empty vocabulary, a duplicate token, an id out of range, an added token whose
+    /// content is not its id's; `missing` for no unk, cls or sep; `invalid_text` for a token that is not UTF-8.
+    [[nodiscard]] static Result<WordPiece> create(std::span<const std::string_view> tokens, WordPieceConfig config) {
+        WordPiece out(std::move(config));
+        RANKLET_TRY(out.check_ids(tokens.size()));
+        RANKLET_TRY(out.take_vocabulary(tokens));
+        RANKLET_TRY(out.take_added_tokens());
+        RANKLET_TRY(out.build_trie());
+        return out;
+    }
+
+    WordPiece(WordPiece&&) noexcept = default;
+    WordPiece& operator=(WordPiece&&) noexcept = default;
+    WordPiece(const WordPiece&) = delete;
+    WordPiece& operator=(const WordPiece&) = delete;
+
+    /// [CLS] text [SEP] into `out`, which is cleared first; an empty text gives [CLS] [SEP]. A longer text than
+    /// `options.max_length` loses its end but keeps its [SEP]. No heap once `out` has grown to what the texts need.
+    /// Errors, with `out` left empty: `invalid_text` with the offset of the first byte that is not UTF-8;
+    /// `invalid_argument` for 4 GiB or more, or a max_length with no room for the special tokens.
+    Result<void> encode(std::string_view text, const EncodeOptions& options, Encoding& out) const {
+        out.clear();
+        RANKLET_TRY(check_text(text));
+        RANKLET_TRY(check_length(options, 2));
+        const bool special = options.add_special_tokens;
+        if (special) out.push(config_.cls_id, 0, {}, -1);
+        tokenize(text, 0, special ? options.max_length - 1 : options.max_length, out);
+        if (special) out.push(config_.sep_id, 0, {}, -1);
+        return {};
+    }
+
+    /// [CLS] a [SEP] b [SEP] into `out`; type ids are 1 from b on. Offsets and word indices are each text's own.
+    /// What exceeds `options.max_length` is cut from the longer text's end, then from both (`longest_first`).
+    /// Errors as encode's.
+    Result<void> encode_pair(std::string_view a, std::string_view b, const EncodeOptions& options,
+                             Encoding& out) const {
+        out.clear();
+        RANKLET_TRY(check_text(a));
+        RANKLET_TRY(check_text(b));
+        RANKLET_TRY(check_length(options, 3));
+        const bool special = options.add_special_tokens;
+        constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
+        if (special) out.push(config_.cls_id, 0, {}, -1);
+        const std::size_t a_first = out.size();
+        tokenize(a, 0, unlimited, out);
+        const std::size_t a_last = out.size();
+        if (special) out.push(config_.sep_id, 0, {}, -1);
+        const std::size_t b_first = out.size();
+        tokenize(b, 1, unlimited, out);
+        const std::size_t b_last = out.size();
+        const auto [a_keep, b_keep] =
+            longest_first(a_last - a_first, b_last - b_first, special ? options.max_length - 3 : options.max_length);
+        out.erase(b_first + b_keep, b_last);
+        out.erase(a_first + a_keep, a_last);
+        if (special) out.push(config_.sep_id, 1, {}, -1);
+        return {};
+    }
+
+    /// Tokens, added ones included.
+    [[nodiscard]] std::size_t vocabulary_size() const noexcept { return starts_.size() - 1; }
+    /// The token of an id, with its "##"; empty for an id that is out of range. Lives as long as this object.
+    [[nodiscard]] std::string_view token(std::int32_t id) const noexcept {
+        if (id < 0 || static_cast<std::size_t>(id) >= vocabulary_size()) return {};
+        const auto i = static_cast<std::size_t>(id);
+        return std::string_view(text_).substr(starts_[i], starts_[i + 1] - starts_[i]);
+    }
+    /// The id of a token, written as in the vocabulary.
+    [[nodiscard]] std::optional<std::int32_t> id_of(std::string_view token_text) const noexcept {
+        const auto found = std::lower_bound(sorted_.begin(), sorted_.end(), token_text,
+                                            [&](std::int32_t id, std::string_view with) { return token(id) < with; });
+        if (found == sorted_.end() || token(*found) != token_text) return std::nullopt;
+        return *found;
+    }
+    [[nodiscard]] const WordPieceConfig& config() const noexcept { return config_; }
+    /// Bytes of memory that the vocabulary takes.
+    [[nodiscard]] std::size_t memory() const noexcept {
+        return text_.capacity() + starts_.capacity() * sizeof(starts_[0]) + sorted_.capacity() * sizeof(sorted_[0]) +
+               pieces_.memory();
+    }
+
+    /// Text from ids, as Hugging Face's WordPiece decoder writes it (with its clean-up of spaces before punctuation).
+    /// `skip_special` leaves special tokens out. Error `invalid_argument` naming the first id that is out of range.
+    [[nodiscard]] Result<std::string> decode(std::span<const std::int32_t> ids, bool skip_special) const {
+        WordPieceDecoder decoder;
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+            if (ids[i] < 0 || static_cast<std::size_t>(ids[i]) >= vocabulary_size())
+                return Error{ErrorCode::invalid_argument, "id " + std::to_string(ids[i]) + " at position " +
+                                                              std::to_string(i) + " is not in a vocabulary of " +
+                                                              std::to_string(vocabulary_size()) + " tokens"};
+            if (skip_special && std::binary_search(special_ids_.begin(), special_ids_.end(), ids[i])) continue;
+            decoder.add(token(ids[i]));
+        }
+        return std::move(decoder).text();
+    }
+
+private:
+    using Kind = BertNormalizer::Kind;
+    using Node = ByteTrie::Node;
+
+    explicit WordPiece(WordPieceConfig config)
+        : config_(std::move(config)),
+          normalizer_({config_.lowercase, config_.strip_accents, config_.clean_text, config_.handle_chinese_chars}) {}
+
+    // --- making ---
+
+    [[nodiscard]] Result<void> check_ids(std::size_t count) const {
+        if (count == 0) return Error{ErrorCode::invalid_argument, "the vocabulary is empty"};
+        if (count > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()))
+            return Error{ErrorCode::unsupported, "the vocabulary has " + std::to_string(count) + " tokens"};
+        const struct {
+            const char* name;
+            std::int32_t id;
+            bool required;
+        } specials[] = {{"unk", config_.unk_id, true},
+                        {"cls", config_.cls_id, true},
+                        {"sep", config_.sep_id, true},
+                        {"pad", config_.pad_id, false},
+                        {"mask", config_.mask_id, false}};
+        for (const auto& special : specials) {
+            if (special.id == -1 && special.required)
+                return Error{ErrorCode::missing, std::string("the tokenizer has no ") + special.name + " id"};
+            if (special.id != -1) RANKLET_TRY(check_id(special.id, count, special.name));
+        }
+        for (const AddedToken& added : config_.added_tokens)
+            RANKLET_TRY(check_id(added.id, count, "added token's"));
+        return {};
+    }
+
+    [[nodiscard]] static Result<void> check_id(std::int32_t id, std::size_t count, const char* name) {
+        if (id >= 0 && static_cast<std::size_t>(id) < count) return {};
+        return Error{ErrorCode::invalid_argument, std::string("the ") + name + " id " + std::to_string(id) +
+                                                      " is not in a vocabulary of " + std::to_string(count) +
+                                                      " tokens"};
+    }
+
+    [[nodiscard]] Result<void> take_vocabulary(std::span<const std::string_view> tokens) {
+        std::size_t bytes = 0;
+        for (std::size_t i = 0; i < tokens.size(); ++i) {
+            if (const std::size_t valid = utf8::valid_prefix(tokens[i]); valid < tokens[i].size())
+                return Error{ErrorCode::invalid_text,
+                             "token " + std::to_string(i) + " is not UTF-8 at its byte " + std::to_string(valid)};
+            bytes += tokens[i].size();
+        }
+        if (bytes > std::numeric_limits<std::uint32_t>::max())
+            return Error{ErrorCode::unsupported, "the vocabulary's text has " + std::to_string(bytes) + " bytes"};
+        text_.reserve(bytes);
+        starts_.reserve(tokens.size() + 1);
+        for (const std::string_view token_text : tokens) {
+            starts_.push_back(static_cast<std::uint32_t>(text_.size()));
+            text_ += token_text;
+        }
+        starts_.push_back(static_cast<std::uint32_t>(text_.size()));
+        sorted_.resize(tokens.size());
+        std::iota(sorted_.begin(), sorted_.end(), 0);
+        std::sort(sorted_.begin(), sorted_.end(), [&](std::int32_t a, std::int32_t b) {
+            const std::string_view left = token(a), right = token(b);
+            return left != right ? left < right : a < b;
+        });
+        for (std::size_t i = 1; i < sorted_.size(); ++i)
+            if (token(sorted_[i - 1]) == token(sorted_[i]))
+                return Error{ErrorCode::invalid_argument, "tokens " + std::to_string(sorted_[i - 1]) + " and " +
+                                                              std::to_string(sorted_[i]) + " are both '" +
+                                                              std::string(token(sorted_[i])) + "'"};
+        return {};
+    }
+
+    [[nodiscard]] Result<void> take_added_tokens() {
+        model_size_ = vocabulary_size();
+        std::vector<bool> is_added(vocabulary_size());
+        std::vector<AddedToken> raw, normalized;
+        std::vector<std::string> raw_patterns, normalized_patterns;
+        EncodeScratch scratch;
+        for (const bool special : {true, false}) {  // of equal patterns, a special token's comes first
+            for (const AddedToken& added : config_.added_tokens) {
+                if (added.special != special) continue;
+                const std::string name = "added token " + std::to_string(added.id) + " ('" + added.content + "')";
+                if (added.content.empty() || token(added.id) != added.content)
+                    return Error{ErrorCode::invalid_argument,
+                                 name + " is '" + std::string(token(added.id)) + "' in the vocabulary"};
+                if (is_added[static_cast<std::size_t>(added.id)])
+                    return Error{ErrorCode::invalid_argument, name + " is listed twice"};
+                is_added[static_cast<std::size_t>(added.id)] = true;
+                if (special) special_ids_.push_back(added.id);
+                if (!added.normalized) {
+                    raw.push_back(added);
+                    raw_patterns.push_back(added.content);
+                    continue;
+                }
+                normalizer_.normalize(added.content, 0, scratch);
+                write_normalized_text(scratch);
+                if (scratch.normalized_text.empty())
+                    return Error{ErrorCode::invalid_argument, name + " normalises to nothing"};
+                normalized.push_back(added);
+                normalized_patterns.push_back(scratch.normalized_text);
+            }
+        }
+        std::sort(special_ids_.begin(), special_ids_.end());
+        while (model_size_ > 0 && is_added[model_size_ - 1]) --model_size_;
+        RANKLET_ASSIGN(raw_tokens_, AddedTokens::create(raw, raw_patterns));
+        RANKLET_ASSIGN(normalized_tokens_, AddedTokens::create(normalized, normalized_patterns));
+        return {};
+    }
+
+    [[nodiscard]] Result<void> build_trie() {
+        std::vector<std::string_view> keys;
+        std::vector<std::int32_t> values;
+        for (const std::int32_t id : sorted_) {
+            if (static_cast<std::size_t>(id) >= model_size_) continue;
+            keys.push_back(token(id));
+            values.push_back(id);
+        }
+        RANKLET_ASSIGN(pieces_, ByteTrie::create(keys, values));
+        continuation_ = pieces_.walk(ByteTrie::root, "##");
+        return {};
+    }
+
+    // --- encoding ---
+
+    [[nodiscard]] static Result<void> check_text(std::string_view text) {
+        if (text.size() > std::numeric_limits<std::uint32_t>::max())
+            return Error{ErrorCode::invalid_argument,
+                         "a text of " + std::to_string(text.size()) + " bytes: 4 GiB or more is too long"};
+        if (const std::size_t valid = utf8::valid_prefix(text); valid < text.size())
+            return Error{ErrorCode::invalid_text, "the text is not UTF-8 at byte " + std::to_string(valid)};
+        return {};
+    }
+
+    [[nodiscard]] static Result<void> check_length(const EncodeOptions& options, std::size_t special) {
+        if (!options.add_special_tokens || options.max_length >= special) return {};
+        return Error{ErrorCode::invalid_argument, "max_length " + std::to_string(options.max_length) +
+                                                      " has no room for " + std::to_string(special) +
+                                                      " special tokens"};
+    }
+
+    /// Tokens to keep of a pair's two texts, of `a` and `b` tokens: Hugging Face's `longest_first`.
+    [[nodiscard]] static std::pair<std::size_t, std::size_t> longest_first(std::size_t a, std::size_t b,
+                                                                           std::size_t room) noexcept {
+        if (a + b <= room) return {a, b};
+        std::size_t shorter = std::min(a, b);
+        std::size_t longer = shorter > room ? shorter : std::max(shorter, room - shorter);
+        if (shorter + longer > room) {
+            shorter = room / 2;
+            longer = shorter + room % 2;
+        }
+        return a > b ? std::pair{longer, shorter} : std::pair{shorter, longer};
+    }
+
+    /// One text on its way into an Encoding.
+    struct Run {
+        Encoding& out;
+        std::string_view text;
+        std::size_t limit;  // tokens that `out` may hold at most
+        std::int32_t type;
+        std::int32_t word = 0;        // index of the next word
+        std::uint32_t chars = 0;      // of the word that is being gathered in scratch.word
+        std::uint32_t bytes = 0;      // of them stored
+        std::uint32_t last_end = 0;   // where its last character ended in the text
+
+        [[nodiscard]] bool full() const noexcept { return out.size() >= limit; }
+    };
+
+    void tokenize(std::string_view text, std::int32_t type, std::size_t limit, Encoding& out) const {
+        Run run{out, text, limit, type};
+        if (run.full()) return;
+        raw_tokens_.split(
+            text,
+            [&](std::size_t begin, std::size_t end) {
+                return stretch(run, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end));
+            },
+            [&](std::size_t begin, std::size_t end, std::int32_t id) {
+                out.push(id, type, {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)}, run.word++);
+                return !run.full();
+            });
+    }
+
+    /// Tokens of the text's bytes [begin, end), which hold no added token. Says whether there is room for more.
+    bool stretch(Run& run, std::uint32_t begin, std::uint32_t end) const {
+        if (!normalized_tokens_.empty()) return stretch_in_steps(run, begin, end);
+        const std::size_t tokens_before = run.out.size();
+        const std::int32_t word_before = run.word;
+        if (stretch_at_once(run, begin, end)) return !run.full();
+        run.out.erase(tokens_before, run.out.size());
+        run.word = word_before;
+        run.chars = run.bytes = 0;
+        return stretch_in_steps(run, begin, end);
+    }
+
+    /// Character by character through BertNormalizer::fate. False: met a character whose fate depends on others.
+    bool stretch_at_once(Run& run, std::uint32_t begin, std::uint32_t end) const {
+        const auto* bytes = reinterpret_cast<const unsigned char*>(run.text.data());
+        std::uint32_t at = begin;
+        while (at < end) {
+            if (bytes[at] < 0x80) {
+                const Kind kind = normalizer_.ascii_kind(bytes[at]);
+                if (kind == Kind::letter && run.chars == 0) {
+                    std::uint32_t stop = at + 1;
+                    while (stop < end && bytes[stop] < 0x80 && normalizer_.ascii_kind(bytes[stop]) == Kind::letter)
+                        ++stop;
+                    if (stop == end || (bytes[stop] < 0x80 && normalizer_.ascii_kind(bytes[stop]) != Kind::dropped)) {
+                        ascii_word(run, at, stop);
+                        if (run.full()) return true;
+                    } else {
+                        for (std::uint32_t i = at; i < stop; ++i) gather(run, normalizer_.ascii(bytes[i]), {i, i + 1});
+                    }
+                    at = stop;
+                    continue;
+                }
+                const TokenSpan span{at, at + 1};
+                ++at;
+                if (kind == Kind::dropped) continue;
+                if (kind == Kind::letter) {
+                    gather(run, normalizer_.ascii(bytes[span.begin]), span);
+                    continue;
+                }
+                finish_word(run);
+                if (kind == Kind::punctuation) lone(run, bytes[span.begin], span);
+                if (run.full()) return true;
+                continue;
+            }
+            std::uint32_t length = 0;
+            const std::uint32_t code = utf8::decode(bytes + at, length);
+            const BertNormalizer::Fate& fate = normalizer_.fate(code);
+            const TokenSpan span{at, at + length};
+            at += length;
+            switch (fate.kind) {
+                case Kind::letter: gather(run, BertNormalizer::result(fate, code), span); break;
+                case Kind::space: finish_word(run); break;
+                case Kind::punctuation:
+                case Kind::chinese:
+                    finish_word(run);
+                    lone(run, BertNormalizer::result(fate, code), span);
+                    break;
+                case Kind::dropped: break;
+                case Kind::several:
+                    for (std::uint32_t i = 0; i < fate.size; ++i)
+                        classed(run, {normalizer_.results(fate)[i], span});
+                    break;
+                case Kind::hangul: {
+                    const unicode::Expansion jamo = unicode::decompose(code);
+                    for (std::uint32_t i = 0; i < jamo.size; ++i) gather(run, jamo.codes[i], span);
+                    break;
+                }
+                case Kind::reordered: return false;
+            }
+            if (run.full()) return true;
+        }
+        finish_word(run);
+        return true;
+    }
+
+    /// Normalises the stretch as a whole, then takes out added tokens that match normalised text, then the words.
+    bool stretch_in_steps(Run& run, std::uint32_t begin, std::uint32_t end) const {
+        EncodeScratch& scratch = run.out.scratch;
+        normalizer_.normalize(run.text.substr(begin, end - begin), begin, scratch);
+        const std::vector<NormalizedChar>& chars = scratch.normalized;
+        if (normalized_tokens_.empty()) return words_of(run, chars);
+        write_normalized_text(scratch);
+        const auto chars_of = [&](std::size_t first, std::size_t last) {
+            return std::span(chars).subspan(scratch.char_index[first],
+                                            scratch.char_index[last] - scratch.char_index[first]);
+        };
+        normalized_tokens_.split(
+            scratch.normalized_text,
+            [&](std::size_t first, std::size_t last) { return words_of(run, chars_of(first, last)); },
+            [&](std::size_t first, std::size_t last, std::int32_t id) {
+                const auto matched = chars_of(first, last);
+                run.out.push(id, run.type, {matched.front().span.begin, matched.back().span.end}, run.word++);
+                return !run.full();
+            });
+        return !run.full();
+    }
+
+    bool words_of(Run& run, std::span<const NormalizedChar> chars) const {
+        for (const NormalizedChar& character : chars) {
+            classed(run, character);
+            if (run.full()) return false;
+        }
+        finish_word(run);
+        return !run.full();
+    }
+
+    static void write_normalized_text(EncodeScratch& scratch) {
+        scratch.normalized_text.clear();
+        scratch.char_index.clear();
+        std::uint32_t index = 0;
+        for (const NormalizedChar& character : scratch.normalized) {
+            char bytes[4];
+            const std::uint32_t length = utf8::encode(character.code, bytes);
+            scratch.normalized_text.append(bytes, length);
+            scratch.char_index.insert(scratch.char_index.end(), length, index++);
+        }
+        scratch.char_index.push_back(index);
+    }
+
+    /// A normalised character: into the word, or its end, or a word of its own.
+    void classed(Run& run, const NormalizedChar& character) const {
+        const std::uint8_t flags = unicode::record(character.code).flags;
+        if ((flags & unicode::space_flag) != 0) {
+            finish_word(run);
+        } else if ((flags & unicode::punctuation_flag) != 0) {
+            finish_word(run);
+            lone(run, character.code, character.span);
+        } else {
+            gather(run, character.code, character.span);
+        }
+    }
+
+    /// Adds a character to the word. Of a word that is too long only the length is kept, for it is unknown anyway.
+    void gather(Run& run, std::uint32_t code, TokenSpan span) const {
+        EncodeScratch& scratch = run.out.scratch;
+        run.last_end = span.end;
+        if (run.chars > config_.max_input_chars_per_word) return;
+        ++run.chars;
+        if (run.bytes + 4 > scratch.word.size()) {
+            scratch.word.resize(run.bytes * 2 + 512);
+            scratch.word_spans.resize(scratch.word.size());
+        }
+        const std::uint32_t length = utf8::encode(code, scratch.word.data() + run.bytes);
+        for (std::uint32_t i = 0; i < length; ++i) scratch.word_spans[run.bytes + i] = span;
+        run.bytes += length;
+    }
+
+    void finish_word(Run& run) const {
+        if (run.chars == 0) return;
+        const EncodeScratch& scratch = run.out.scratch;
+        const auto* word = reinterpret_cast<const unsigned char*>(scratch.word.data());
+        const TokenSpan* spans = scratch.word_spans.data();
+        const std::uint32_t end = run.last_end;
+        pieces(
+            run, run.bytes, run.chars, [=](std::uint32_t i) { return word[i]; },
+            [=](std::uint32_t first, std::uint32_t last) {
+                return TokenSpan{spans[first].begin, spans[last - 1].end};
+            },
+            TokenSpan{spans[0].begin, end});
+        run.chars = run.bytes = 0;
+    }
+
+    void ascii_word(Run& run, std::uint32_t begin, std::uint32_t end) const {
+        const auto* bytes = reinterpret_cast<const unsigned char*>(run.text.data()) + begin;
+        pieces(
+            run, end - begin, end - begin, [=, this](std::uint32_t i) { return normalizer_.ascii(bytes[i]); },
+            [=](std::uint32_t first, std::uint32_t last) { return TokenSpan{begin + first, begin + last}; },
+            TokenSpan{begin, end});
+    }
+
+    /// A word of one character.
+    void lone(Run& run, std::uint32_t code, TokenSpan span) const {
+        char word[4];
+        const std::uint32_t length = utf8::encode(code, word);
+        pieces(
+            run, length, 1, [&](std::uint32_t i) { return static_cast<unsigned char>(word[i]); },
+            [=](std::uint32_t, std::uint32_t) { return span; }, span);
+    }
+
+    /// The word's pieces, each the longest the vocabulary has; the word as unknown when one fails or it is too long.
+    /// `byte(i)` is the normalised word's i-th byte of `size`, `span(first, last)` where such bytes come from.
+    template <class Byte, class Span>
+    void pieces(Run& run, std::uint32_t size, std::uint32_t chars, const Byte& byte, const Span& span,
+                TokenSpan whole) const {
+        const std::int32_t word = run.word++;
+        const std::size_t before = run.out.size();
+        bool known = chars <= config_.max_input_chars_per_word;
+        Node start = ByteTrie::root;
+        for (std::uint32_t at = 0; known && at < size;) {
+            std::int32_t best = ByteTrie::no_value;
+            std::uint32_t best_end = at;
+            Node node = start;
+            for (std::uint32_t i = at; i < size && node != ByteTrie::none;) {
+                node = pieces_.child(node, byte(i));
+                if (node == ByteTrie::none) break;
+                ++i;
+                if (pieces_.value(node) >= 0) {
+                    best = pieces_.value(node);
+                    best_end = i;
+                }
+            }
+            known = best >= 0;
+            if (known) run.out.push(best, run.type, span(at, best_end), word);
+            at = best_end;
+            start = continuation_;
+        }
+        if (!known) {
+            run.out.erase(before, run.out.size());
+            run.out.push(config_.unk_id, run.type, whole, word);
+        }
+        if (run.out.size() > run.limit) run.out.erase(run.limit, run.out.size());
+    }
+
+    WordPieceConfig config_;
+    BertNormalizer normalizer_;
+    std::string text_;                   // all tokens, joined
+    std::vector<std::uint32_t> starts_;  // of each token in it, and its end
+    std::vector<std::int32_t> sorted_;   // ids in byte order of their tokens
+    std::vector<std::int32_t> special_ids_;
+    std::size_t model_size_ = 0;  // ids below are WordPiece's own
+    AddedTokens raw_tokens_;
+    AddedTokens normalized_tokens_;
+    ByteTrie pieces_;
+    Node continuation_ = ByteTrie::none;  // where "##" leads
+};
+
+RANKLET_NAMESPACE_END
