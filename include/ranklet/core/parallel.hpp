@@ -46,11 +46,11 @@ void parallel_for(std::size_t pieces, std::size_t threads, const Function& funct
 }
 
 /// One thread's share of `count` outputs: [first, last), multiples of `grain` but for the end.
-struct Range {
+struct IndexRange {
     std::size_t first = 0;
     std::size_t last = 0;
 };
-[[nodiscard]] constexpr Range partition(std::size_t count, std::size_t parts, std::size_t part,
+[[nodiscard]] constexpr IndexRange partition(std::size_t count, std::size_t parts, std::size_t part,
                                         std::size_t grain = 1) noexcept {
     const std::size_t blocks = (count + grain - 1) / grain;
     const std::size_t first = blocks * part / parts * grain;

@@ -1,0 +1,119 @@
+// UserState: what the decoder remembers of a user, as a value: copy it, save it, load it, go on one event at a time.
+// In: bytes made by save(). Out: the GRU's hidden state and the events that led to it.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// An event without a rating.
+inline constexpr float no_rating = std::numeric_limits<float>::quiet_NaN();
+
+/// An item that a user met.
+struct Event {
+    std::string id;             ///< the item's id; empty for a text or a vector from outside the catalog
+    float rating = no_rating;
+};
+
+struct UserState {
+    std::vector<float> hidden;   ///< [layers * hidden], the bottom layer first; zero for a new user
+    std::vector<Event> events;   ///< oldest first
+    std::uint64_t model = 0;     ///< fingerprint of the model file
+
+    /// Little-endian bytes: "RKUS", version u32, model u64, hidden count u32, event count u32, the hidden f32s, each
+    /// event (id length u32, id, rating f32), FNV-1a 64 of all that.
+    [[nodiscard]] std::vector<std::byte> save() const {
+        std::vector<std::byte> out;
+        const auto put = [&](const void* data, std::size_t size) {
+            const auto* bytes = static_cast<const std::byte*>(data);
+            out.insert(out.end(), bytes, bytes + size);
+        };
+        const auto put_u32 = [&](std::size_t value) {
+            const auto narrow = static_cast<std::uint32_t>(value);
+            put(&narrow, sizeof narrow);
+        };
+        put(magic, sizeof magic);
+        put_u32(format_version);
+        put(&model, sizeof model);
+        put_u32(hidden.size());
+        put_u32(events.size());
+        put(hidden.data(), hidden.size() * sizeof(float));
+        for (const Event& event : events) {
+            put_u32(event.id.size());
+            put(event.id.data(), event.id.size());
+            put(&event.rating, sizeof event.rating);
+        }
+        const std::uint64_t sum = checksum(out);
+        put(&sum, sizeof sum);
+        return out;
+    }
+
+    /// Error format when the bytes are not what save() made: truncated, changed, or something else.
+    [[nodiscard]] static Result<UserState> load(std::span<const std::byte> bytes) {
+        std::size_t position = 0;
+        const auto get = [&](void* data, std::size_t size) {
+            if (bytes.size() - position < size) return false;
+            if (size > 0) std::memcpy(data, bytes.data() + position, size);
+            position += size;
+            return true;
+        };
+        const auto broken = [&](const char* what) {
+            return Error{ErrorCode::format,
+                         "user state: " + std::string(what) + " at byte " + std::to_string(position)};
+        };
+        char found[sizeof magic];
+        std::uint32_t version = 0, hidden_count = 0, event_count = 0;
+        if (!get(found, sizeof found) || std::memcmp(found, magic, sizeof magic) != 0)
+            return broken("no \"RKUS\" mark");
+        if (!get(&version, sizeof version)) return broken("truncated");
+        if (version != format_version)
+            return Error{ErrorCode::unsupported, "user state: version " + std::to_string(version) + ", not 1"};
+        std::uint64_t sum = 0;
+        if (bytes.size() < position + sizeof sum) return broken("truncated");
+        std::memcpy(&sum, bytes.data() + bytes.size() - sizeof sum, sizeof sum);
+        bytes = bytes.first(bytes.size() - sizeof sum);
+        if (sum != checksum(bytes)) return broken("truncated or changed: the checksum differs");
+        UserState state;
+        if (!get(&state.model, sizeof state.model) || !get(&hidden_count, sizeof hidden_count) ||
+            !get(&event_count, sizeof event_count) || (bytes.size() - position) / sizeof(float) < hidden_count)
+            return broken("truncated");
+        state.hidden.resize(hidden_count);
+        (void)get(state.hidden.data(), hidden_count * sizeof(float));
+        for (const float h : state.hidden)
+            if (!std::isfinite(h)) return broken("a hidden value that is not finite");
+        for (std::uint32_t e = 0; e < event_count; ++e) {
+            std::uint32_t length = 0;
+            Event event;
+            if (!get(&length, sizeof length) || bytes.size() - position < length) return broken("truncated");
+            event.id.resize(length);
+            (void)get(event.id.data(), length);
+            if (!get(&event.rating, sizeof event.rating)) return broken("truncated");
+            state.events.push_back(std::move(event));
+        }
+        if (position != bytes.size()) return broken("more bytes than the state has");
+        return state;
+    }
+
+private:
+    static_assert(std::endian::native == std::endian::little, "user states are stored little-endian");
+    static constexpr char magic[4] = {'R', 'K', 'U', 'S'};
+    static constexpr std::uint32_t format_version = 1;
+
+    static std::uint64_t checksum(std::span<const std::byte> bytes) noexcept {
+        std::uint64_t hash = 14695981039346656037ull;
+        for (const std::byte b : bytes) hash = (hash ^ static_cast<unsigned char>(b)) * 1099511628211ull;
+        return hash;
+    }
+};
+
+RANKLET_NAMESPACE_END

@@ -1,0 +1,411 @@
+// Bert: text to vector with a transformer of the BERT family: WordPiece, BertModel, SentenceHead.
+// In: UTF-8 texts. Out: vectors [texts, dim], or each text's token states [length, hidden].
+// A text's numbers do not depend on the batch, the number of threads, or the texts around it.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/matrix.hpp"
+#include "ranklet/core/parallel.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/core/scratch.hpp"
+#include "ranklet/encoders/bert_model.hpp"
+#include "ranklet/encoders/self_test.hpp"
+#include "ranklet/encoders/sentence_head.hpp"
+#include "ranklet/io/gguf.hpp"
+#include "ranklet/text/wordpiece.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// What a BERT file of another engine leaves unsaid. A value given here is used only where the file has none; what is
+/// in neither is an error.
+struct BertDefaults {
+    std::optional<bool> lowercase;
+    std::optional<bool> strip_accents;  ///< follows lowercase when not given
+    std::optional<Activation> activation;
+    std::optional<bool> normalize;
+    std::optional<std::uint32_t> max_length;
+};
+
+/// How a batch of texts is encoded.
+struct BatchOptions {
+    /// Threads to use; 0: as many as the machine offers. Has no influence on the numbers.
+    std::size_t threads = 1;
+    /// Called with (texts done, texts in all), now and then and at the end, from the calling thread. Must not throw.
+    std::function<void(std::size_t, std::size_t)> progress = {};
+    /// Name of a prompt of the model file that is put before each text; "": none; not given: the model's default, if any.
+    std::optional<std::string_view> prompt = {};
+};
+
+/// How a model file is loaded.
+struct LoadOptions {
+    bool self_test = true;         ///< run the file's self-test and refuse the file when its numbers differ
+    bool verify_checksum = false;  ///< read all tensor data and compare its checksum
+    BertDefaults bert = {};        ///< what a BERT file of another engine leaves unsaid
+};
+
+class Bert {
+public:
+    /// Maps the file and builds the encoder. Error when it is not of the BERT family, is damaged, or its self-test (a
+    /// file of another engine has none) gives other numbers than the file states.
+    [[nodiscard]] static Result<Bert> load(const std::string& path, const LoadOptions& options = {}) {
+        RANKLET_ASSIGN(const GgufFile file, GgufFile::open(path));
+        if (options.verify_checksum) RANKLET_TRY(file.verify_checksum());
+        RANKLET_ASSIGN(Bert bert, from_file(file, options.bert));
+        if (options.self_test && file.has("ranklet.version")) RANKLET_TRY(bert.self_test(file));
+        return bert;
+    }
+    /// Builds the encoder from an open file, without the self-test.
+    [[nodiscard]] static Result<Bert> from_file(const GgufFile& file, const BertDefaults& defaults = {}) {
+        Bert bert;
+        RANKLET_ASSIGN(bert.tokenizer_, load_tokenizer(file, defaults));
+        RANKLET_ASSIGN(const Activation activation, load_activation(file, defaults));
+        std::size_t position_offset = 0;
+        if (file.has("ranklet.encoder.position_offset")) {
+            RANKLET_ASSIGN(position_offset, file.u32("ranklet.encoder.position_offset"));
+        }
+        RANKLET_ASSIGN(bert.model_, BertModel::load(file, activation, position_offset));
+        RANKLET_ASSIGN(bert.head_, load_head(file, bert.model_.hidden(), defaults));
+        if (bert.tokenizer_->vocabulary_size() > bert.model_.vocabulary_size())
+            return Error{ErrorCode::format, file.name() + ": " + std::to_string(bert.tokenizer_->vocabulary_size()) +
+                                                " tokens, but token_embd.weight has " +
+                                                std::to_string(bert.model_.vocabulary_size()) + " rows"};
+        if (file.has("ranklet.encoder.max_length")) {
+            RANKLET_ASSIGN(bert.max_length_, file.u32("ranklet.encoder.max_length"));
+        } else if (defaults.max_length) {
+            bert.max_length_ = *defaults.max_length;
+        } else {
+            return missing(file, "ranklet.encoder.max_length", "max_length");
+        }
+        if (bert.max_length_ < 2 || bert.max_length_ > bert.model_.max_tokens())
+            return Error{ErrorCode::format, file.name() + ": ranklet.encoder.max_length " +
+                                                std::to_string(bert.max_length_) + " is not 2 to " +
+                                                std::to_string(bert.model_.max_tokens())};
+        RANKLET_TRY(bert.load_prompts(file));
+        return bert;
+    }
+
+    /// Elements of a text's vector.
+    [[nodiscard]] std::size_t dim() const noexcept { return head_.dim(); }
+    /// Elements of a token's state.
+    [[nodiscard]] std::size_t hidden() const noexcept { return model_.hidden(); }
+    /// Tokens of a text beyond which it is truncated, special ones included.
+    [[nodiscard]] std::size_t max_length() const noexcept { return max_length_; }
+    [[nodiscard]] const WordPiece& tokenizer() const noexcept { return *tokenizer_; }
+    [[nodiscard]] const BertModel& model() const noexcept { return model_; }
+    [[nodiscard]] const SentenceHead& head() const noexcept { return head_; }
+
+    /// The vector [dim] of one text. Error invalid_text when it is not UTF-8.
+    [[nodiscard]] Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const {
+        RANKLET_ASSIGN(const Matrix vectors, encode(std::span<const std::string_view>(&text, 1), options));
+        const auto row = vectors.row(0);
+        return std::vector<float>(row.begin(), row.end());
+    }
+    /// The vectors [texts, dim]. Error invalid_text naming the first text that is not UTF-8.
+    [[nodiscard]] Result<Matrix> encode(std::span<const std::string_view> texts, const BatchOptions& options = {}) const {
+        RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(texts.size(), dim()));
+        RANKLET_TRY(for_each_text(texts, options,
+                                  [&](std::size_t text, MatrixView<const float> states, Scratch& scratch) noexcept {
+                                      head_.forward(states, vectors.row(text).data(), scratch);
+                                  },
+                                  head_.scratch_size()));
+        return vectors;
+    }
+    /// One text's token states [length, hidden], special tokens included.
+    [[nodiscard]] Result<Matrix> encode_tokens(std::string_view text, const BatchOptions& options = {}) const {
+        Matrix result;
+        std::optional<Error> failure;
+        RANKLET_TRY(for_each_text(std::span<const std::string_view>(&text, 1), options,
+                                  [&](std::size_t, MatrixView<const float> states, Scratch&) {
+                                      auto copy = Matrix::zeroed(states.rows, states.cols);
+                                      if (!copy.ok()) {
+                                          failure = copy.error();
+                                          return;
+                                      }
+                                      std::copy_n(states.data, states.rows * states.cols, copy->view().data);
+                                      result = std::move(*copy);
+                                  }));
+        if (failure) return *failure;
+        return result;
+    }
+
+    /// The file's texts against its token ids and vectors. Error self_test saying what differs.
+    [[nodiscard]] Result<void> self_test(const GgufFile& file) const {
+        RANKLET_ASSIGN(const auto texts, file.strings("ranklet.selftest.texts"));
+        RANKLET_ASSIGN(const auto ids, file.i32s("ranklet.selftest.token_ids"));
+        RANKLET_ASSIGN(const auto offsets, file.i32s("ranklet.selftest.token_offsets"));
+        RANKLET_ASSIGN(const auto expected, file.floats("ranklet.selftest.vectors"));
+        if (offsets.size() != texts.size() + 1 || offsets.front() != 0 ||
+            static_cast<std::size_t>(offsets.back()) != ids.size() || !std::is_sorted(offsets.begin(), offsets.end()))
+            return Error{ErrorCode::format,
+                         file.name() + ": ranklet.selftest.token_offsets do not fit the texts and token ids"};
+        EncodeOptions options;
+        options.max_length = max_length_;
+        Encoding encoding;
+        for (std::size_t t = 0; t < texts.size(); ++t) {
+            RANKLET_TRY(tokenizer_->encode(texts[t], options, encoding));
+            if (!std::equal(encoding.ids.begin(), encoding.ids.end(), ids.begin() + offsets[t],
+                            ids.begin() + offsets[t + 1]))
+                return Error{ErrorCode::self_test,
+                             file.name() + ": self-test failed: text " + std::to_string(t) + " has other token ids"};
+        }
+        BatchOptions batch;
+        batch.prompt = "";
+        RANKLET_ASSIGN(const Matrix vectors, encode(texts, batch));
+        return compare_self_test(file, "ranklet.selftest.vectors", expected,
+                                 {vectors.view().data, vectors.rows() * vectors.cols()});
+    }
+
+    /// Runs the transformer over all texts and calls `sink(text, states [length, hidden], scratch)` once for each, from
+    /// any of the threads, in any order; `states` is valid during the call, `scratch` has `sink_scratch` bytes.
+    /// With an Error (of the first text that has one) some texts may not have been seen.
+    template <class Sink>
+    [[nodiscard]] Result<void> for_each_text(std::span<const std::string_view> texts, const BatchOptions& options,
+                                             const Sink& sink, std::size_t sink_scratch = 0) const {
+        RANKLET_ASSIGN(const std::string_view prompt, find_prompt(options.prompt));
+        const std::size_t groups = (texts.size() + group_texts - 1) / group_texts;
+        const std::size_t threads = std::min(resolve_threads(options.threads), std::max<std::size_t>(groups, 1));
+        std::vector<Worker> workers(threads);
+        std::vector<std::optional<Error>> errors(groups);
+        std::atomic<std::size_t> done{0};
+        parallel_for(groups, threads, [&](std::size_t group, std::size_t thread) {
+            const std::size_t first = group * group_texts, last = std::min(texts.size(), first + group_texts);
+            const auto status = run_group(texts, first, last, prompt, workers[thread], sink, sink_scratch);
+            if (!status.ok()) errors[group] = status.error();
+            const std::size_t finished = done += last - first;
+            if (thread == 0 && options.progress && finished < texts.size()) options.progress(finished, texts.size());
+        });
+        for (const auto& error : errors)
+            if (error) return *error;
+        if (options.progress) options.progress(texts.size(), texts.size());
+        return {};
+    }
+
+private:
+    // Texts handed to a thread at a time, and tokens that go through the layers together: enough rows to keep the matrix
+    // product busy, few enough that activations stay in cache.
+    static constexpr std::size_t group_texts = 32;
+    static constexpr std::size_t pack_tokens = 256;
+
+    struct Worker {
+        Encoding encoding;
+        Scratch scratch;
+        std::string prompted;
+        std::vector<std::int32_t> ids;
+        std::vector<std::size_t> offsets;
+        AlignedBuffer<float> states;
+    };
+
+    template <class Sink>
+    Result<void> run_group(std::span<const std::string_view> texts, std::size_t first, std::size_t last,
+                           std::string_view prompt, Worker& worker, const Sink& sink, std::size_t sink_scratch) const {
+        EncodeOptions options;
+        options.max_length = max_length_;
+        std::size_t pack_first = first;
+        worker.ids.clear();
+        worker.offsets.assign(1, 0);
+        for (std::size_t text = first; text < last; ++text) {
+            std::string_view content = texts[text];
+            if (!prompt.empty()) {
+                worker.prompted.assign(prompt);
+                worker.prompted.append(content);
+                content = worker.prompted;
+            }
+            const auto status = tokenizer_->encode(content, options, worker.encoding);
+            if (!status.ok())
+                return Error{status.error().code, "text " + std::to_string(text) + ": " + status.error().message};
+            const auto& ids = worker.encoding.ids;
+            if (worker.offsets.size() > 1 && worker.ids.size() + ids.size() > pack_tokens) {
+                RANKLET_TRY(run_pack(pack_first, worker, sink, sink_scratch));
+                pack_first = text;
+            }
+            worker.ids.insert(worker.ids.end(), ids.begin(), ids.end());
+            worker.offsets.push_back(worker.ids.size());
+        }
+        return run_pack(pack_first, worker, sink, sink_scratch);
+    }
+
+    template <class Sink>
+    Result<void> run_pack(std::size_t first_text, Worker& worker, const Sink& sink, std::size_t sink_scratch) const {
+        const PackedBatch batch{worker.ids, {}, worker.offsets};
+        if (batch.offsets.size() < 2) return {};
+        const std::size_t tokens = batch.tokens();
+        RANKLET_TRY(worker.scratch.reserve(std::max(model_.scratch_size(tokens, batch.longest()), sink_scratch)));
+        if (worker.states.size() < tokens * hidden()) {
+            RANKLET_ASSIGN(worker.states,
+                           AlignedBuffer<float>::zeroed(std::max(tokens, pack_tokens) * hidden()));
+        }
+        const MatrixView<float> states(worker.states.data(), tokens, hidden());
+        model_.forward(batch, states, worker.scratch);
+        for (std::size_t t = 0; t + 1 < batch.offsets.size(); ++t)
+            sink(first_text + t,
+                 MatrixView<const float>(states.middle_rows(batch.offsets[t], batch.offsets[t + 1] - batch.offsets[t])),
+                 worker.scratch);
+        worker.ids.clear();
+        worker.offsets.assign(1, 0);
+        return {};
+    }
+
+    static Error missing(const GgufFile& file, const char* key, const char* option) {
+        return Error{ErrorCode::missing, file.name() + ": no key " + key + "; a file of another engine needs BertDefaults::" +
+                                             option};
+    }
+
+    static Result<bool> load_flag(const GgufFile& file, const char* key, std::optional<bool> fallback,
+                                  const char* option) {
+        if (file.has(key)) return file.boolean(key);
+        if (fallback) return *fallback;
+        return missing(file, key, option);
+    }
+
+    static Result<Activation> load_activation(const GgufFile& file, const BertDefaults& defaults) {
+        if (file.has("ranklet.encoder.activation")) {
+            RANKLET_ASSIGN(const auto name, file.string("ranklet.encoder.activation"));
+            return parse_activation(name);
+        }
+        if (defaults.activation) return *defaults.activation;
+        return missing(file, "ranklet.encoder.activation", "activation");
+    }
+
+    static Result<SentenceHead> load_head(const GgufFile& file, std::size_t hidden, const BertDefaults& defaults) {
+        if (file.has("ranklet.encoder.pooling")) return SentenceHead::load(file, hidden);
+        if (!defaults.normalize) return missing(file, "ranklet.encoder.pooling", "normalize");
+        RANKLET_ASSIGN(const std::uint32_t type, file.u32("bert.pooling_type"));
+        if (type < 1 || type > 3)
+            return Error{ErrorCode::unsupported, file.name() + ": bert.pooling_type " + std::to_string(type) +
+                                                     " is not 1 (mean), 2 (cls) or 3 (last)"};
+        constexpr std::array poolings{Pooling::mean, Pooling::cls, Pooling::last};
+        return SentenceHead::simple(hidden, poolings[type - 1], *defaults.normalize);
+    }
+
+    // The vocabulary as GGUF's bert files write it, back to WordPiece's own form (see ARCHITECTURE.md).
+    static Result<std::shared_ptr<const WordPiece>> load_tokenizer(const GgufFile& file, const BertDefaults& defaults) {
+        RANKLET_ASSIGN(const auto model, file.string("tokenizer.ggml.model"));
+        if (model != "bert")
+            return Error{ErrorCode::unsupported,
+                         file.name() + ": tokenizer.ggml.model is \"" + std::string(model) + "\", not \"bert\""};
+        RANKLET_ASSIGN(const auto stored, file.strings("tokenizer.ggml.tokens"));
+        std::vector<std::string> tokens;
+        tokens.reserve(stored.size());
+        constexpr std::string_view mark = "\xE2\x96\x81";
+        for (const std::string_view token : stored) {
+            if (token.substr(0, mark.size()) == mark)
+                tokens.emplace_back(token.substr(mark.size()));
+            else if (token.size() > 1 && token.front() == '[' && token.back() == ']')
+                tokens.emplace_back(token);
+            else
+                tokens.push_back("##" + std::string(token));
+        }
+        if (file.has("ranklet.tokenizer.exact_ids")) {
+            RANKLET_ASSIGN(const auto ids, file.u32s("ranklet.tokenizer.exact_ids"));
+            RANKLET_ASSIGN(const auto exact, file.strings("ranklet.tokenizer.exact_tokens"));
+            if (ids.size() != exact.size())
+                return Error{ErrorCode::format, file.name() + ": ranklet.tokenizer.exact_ids and .exact_tokens differ in length"};
+            for (std::size_t i = 0; i < ids.size(); ++i) {
+                if (ids[i] >= tokens.size())
+                    return Error{ErrorCode::format, file.name() + ": ranklet.tokenizer.exact_ids names token " +
+                                                        std::to_string(ids[i]) + " of " + std::to_string(tokens.size())};
+                tokens[ids[i]] = exact[i];
+            }
+        }
+        WordPieceConfig config;
+        RANKLET_ASSIGN(config.lowercase,
+                       load_flag(file, "ranklet.tokenizer.lowercase", defaults.lowercase, "lowercase"));
+        RANKLET_ASSIGN(config.strip_accents,
+                       load_flag(file, "ranklet.tokenizer.strip_accents",
+                                 defaults.strip_accents ? defaults.strip_accents : defaults.lowercase, "strip_accents"));
+        // BERT's normaliser always cleans and splits unless a file says otherwise.
+        RANKLET_ASSIGN(config.clean_text, load_flag(file, "ranklet.tokenizer.clean_text", true, "clean_text"));
+        RANKLET_ASSIGN(config.handle_chinese_chars,
+                       load_flag(file, "ranklet.tokenizer.handle_chinese_chars", true, "handle_chinese_chars"));
+        if (file.has("ranklet.tokenizer.max_input_chars_per_word")) {
+            RANKLET_ASSIGN(config.max_input_chars_per_word, file.u32("ranklet.tokenizer.max_input_chars_per_word"));
+        }
+        const auto special = [&](const char* key, const char* other, std::int32_t& id) -> Result<void> {
+            const char* found = file.has(key) || other == nullptr ? key : other;
+            RANKLET_ASSIGN(const std::uint32_t value, file.u32(found));
+            if (value >= tokens.size())
+                return Error{ErrorCode::format, file.name() + ": " + found + " is " + std::to_string(value) + " of " +
+                                                    std::to_string(tokens.size()) + " tokens"};
+            id = static_cast<std::int32_t>(value);
+            return {};
+        };
+        RANKLET_TRY(special("tokenizer.ggml.unknown_token_id", nullptr, config.unk_id));
+        RANKLET_TRY(special("tokenizer.ggml.cls_token_id", "tokenizer.ggml.bos_token_id", config.cls_id));
+        RANKLET_TRY(special("tokenizer.ggml.seperator_token_id", "tokenizer.ggml.eos_token_id", config.sep_id));
+        config.pad_id = config.mask_id = -1;
+        if (file.has("tokenizer.ggml.padding_token_id"))
+            RANKLET_TRY(special("tokenizer.ggml.padding_token_id", nullptr, config.pad_id));
+        if (file.has("tokenizer.ggml.mask_token_id"))
+            RANKLET_TRY(special("tokenizer.ggml.mask_token_id", nullptr, config.mask_id));
+        config.added_tokens.clear();
+        if (file.has("ranklet.tokenizer.added_ids")) {
+            RANKLET_ASSIGN(const auto ids, file.u32s("ranklet.tokenizer.added_ids"));
+            RANKLET_ASSIGN(const auto flags, file.u32s("ranklet.tokenizer.added_flags"));
+            if (ids.size() != flags.size())
+                return Error{ErrorCode::format, file.name() + ": ranklet.tokenizer.added_ids and .added_flags differ in length"};
+            for (std::size_t i = 0; i < ids.size(); ++i) {
+                if (ids[i] >= tokens.size())
+                    return Error{ErrorCode::format, file.name() + ": ranklet.tokenizer.added_ids names token " +
+                                                        std::to_string(ids[i]) + " of " + std::to_string(tokens.size())};
+                config.added_tokens.push_back({static_cast<std::int32_t>(ids[i]), tokens[ids[i]], (flags[i] & 1u) != 0,
+                                               (flags[i] & 2u) != 0, (flags[i] & 4u) != 0, (flags[i] & 8u) != 0,
+                                               (flags[i] & 16u) != 0});
+            }
+        } else {  // a file of another engine: the five special tokens, as Hugging Face's BERT tokenizers have them
+            for (const std::int32_t id : {config.pad_id, config.unk_id, config.cls_id, config.sep_id, config.mask_id})
+                if (id >= 0)
+                    config.added_tokens.push_back(
+                        {id, tokens[static_cast<std::size_t>(id)], true, false, false, false, false});
+        }
+        const std::vector<std::string_view> views(tokens.begin(), tokens.end());
+        auto tokenizer = WordPiece::create(views, std::move(config));
+        if (!tokenizer.ok()) return Error{tokenizer.error().code, file.name() + ": " + tokenizer.error().message};
+        return std::shared_ptr<const WordPiece>(std::make_shared<WordPiece>(std::move(*tokenizer)));
+    }
+
+    Result<void> load_prompts(const GgufFile& file) {
+        if (!file.has("ranklet.prompts.names")) return {};
+        RANKLET_ASSIGN(const auto names, file.strings("ranklet.prompts.names"));
+        RANKLET_ASSIGN(const auto texts, file.strings("ranklet.prompts.texts"));
+        if (names.size() != texts.size())
+            return Error{ErrorCode::format, file.name() + ": ranklet.prompts.names and .texts differ in length"};
+        for (std::size_t i = 0; i < names.size(); ++i) prompts_.push_back({std::string(names[i]), std::string(texts[i])});
+        if (file.has("ranklet.prompts.default")) {
+            RANKLET_ASSIGN(default_prompt_, file.string("ranklet.prompts.default"));
+            const auto found = find_prompt(default_prompt_);
+            if (!found.ok()) return Error{ErrorCode::format, file.name() + ": ranklet.prompts.default: " + found.error().message};
+        }
+        return {};
+    }
+
+    Result<std::string_view> find_prompt(std::optional<std::string_view> name) const {
+        const std::string_view wanted = name.value_or(default_prompt_);
+        if (wanted.empty()) return std::string_view{};
+        for (const Prompt& prompt : prompts_)
+            if (prompt.name == wanted) return std::string_view(prompt.text);
+        return Error{ErrorCode::missing, "the model has no prompt named \"" + std::string(wanted) + "\""};
+    }
+
+    struct Prompt {
+        std::string name, text;
+    };
+    std::shared_ptr<const WordPiece> tokenizer_;
+    BertModel model_;
+    SentenceHead head_;
+    std::uint32_t max_length_ = 0;
+    std::vector<Prompt> prompts_;
+    std::string default_prompt_;
+};
+
+RANKLET_NAMESPACE_END

@@ -1,0 +1,175 @@
+// BertModel: token ids to token states (Devlin et al. 2019; DistilBERT: Sanh et al. 2019, without token types).
+// In: a packed batch of token ids. Out: states [tokens, hidden].
+// Texts lie one after the other without padding, so a text's states have the same bits in any batch.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/core/scratch.hpp"
+#include "ranklet/core/view.hpp"
+#include "ranklet/encoders/load.hpp"
+#include "ranklet/io/gguf.hpp"
+#include "ranklet/layers/embedding.hpp"
+#include "ranklet/layers/transformer_layer.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// Token ids of several texts, joined. Text t has ids[offsets[t]] ... ids[offsets[t + 1] - 1], at least one.
+struct PackedBatch {
+    std::span<const std::int32_t> ids;
+    std::span<const std::int32_t> type_ids;  ///< as many, or empty: all 0
+    std::span<const std::size_t> offsets;    ///< texts + 1
+
+    [[nodiscard]] std::size_t tokens() const noexcept { return ids.size(); }
+    [[nodiscard]] std::size_t longest() const noexcept {
+        std::size_t length = 0;
+        for (std::size_t t = 0; t + 1 < offsets.size(); ++t) length = std::max(length, offsets[t + 1] - offsets[t]);
+        return length;
+    }
+};
+
+class BertModel {
+public:
+    /// From a file's `bert.*` keys and tensors. The embedding tables are used in place: the file is kept open.
+    [[nodiscard]] static Result<BertModel> load(const GgufFile& file, Activation activation,
+                                                std::size_t position_offset) {
+        BertModel model;
+        model.file_ = file;
+        RANKLET_ASSIGN(const std::size_t dim, file.u32("bert.embedding_length"));
+        RANKLET_ASSIGN(const std::size_t inner, file.u32("bert.feed_forward_length"));
+        RANKLET_ASSIGN(const std::size_t blocks, file.u32("bert.block_count"));
+        RANKLET_ASSIGN(const std::size_t heads, file.u32("bert.attention.head_count"));
+        RANKLET_ASSIGN(const std::size_t positions, file.u32("bert.context_length"));
+        RANKLET_ASSIGN(const float epsilon, file.f32("bert.attention.layer_norm_epsilon"));
+        if (dim == 0 || heads == 0 || dim % heads != 0)
+            return Error{ErrorCode::format, file.name() + ": bert.embedding_length " + std::to_string(dim) +
+                                                " does not split into bert.attention.head_count " +
+                                                std::to_string(heads)};
+        RANKLET_ASSIGN(const TensorView words, file.tensor("token_embd.weight"));
+        RANKLET_ASSIGN(const TensorView words_checked, file.tensor("token_embd.weight", words.rows, dim));
+        model.words_ = Embedding(words_checked);
+        RANKLET_ASSIGN(const TensorView places, file.tensor("position_embd.weight", positions, dim));
+        model.positions_ = Embedding(places);
+        model.position_offset_ = position_offset;
+        if (position_offset >= positions)
+            return Error{ErrorCode::format, file.name() + ": ranklet.encoder.position_offset " +
+                                                std::to_string(position_offset) + " leaves no position"};
+        if (file.has_tensor("token_types.weight")) {
+            RANKLET_ASSIGN(const TensorView types, file.tensor("token_types.weight"));
+            RANKLET_ASSIGN(const TensorView types_checked, file.tensor("token_types.weight", types.rows, dim));
+            model.types_ = Embedding(types_checked);
+        }
+        RANKLET_ASSIGN(model.norm_, load_layer_norm(file, "token_embd_norm", dim, epsilon));
+        for (std::size_t b = 0; b < blocks; ++b) {
+            RANKLET_ASSIGN(auto layer, load_layer(file, "blk." + std::to_string(b) + ".", dim, inner, heads, epsilon,
+                                                  activation));
+            model.layers_.push_back(std::move(layer));
+        }
+        return model;
+    }
+
+    [[nodiscard]] std::size_t hidden() const noexcept { return words_.dim(); }
+    [[nodiscard]] std::size_t vocabulary_size() const noexcept { return words_.count(); }
+    [[nodiscard]] std::size_t layer_count() const noexcept { return layers_.size(); }
+    /// The most tokens a text may have.
+    [[nodiscard]] std::size_t max_tokens() const noexcept { return positions_.count() - position_offset_; }
+    /// Kinds of token types; 0 when the model has none.
+    [[nodiscard]] std::size_t type_count() const noexcept { return types_.count(); }
+
+    /// Error when an id, a type or a length is out of the model's range, or the offsets do not cover the ids.
+    [[nodiscard]] Result<void> check(const PackedBatch& batch) const {
+        if (batch.offsets.empty() || batch.offsets.front() != 0 || batch.offsets.back() != batch.ids.size())
+            return Error{ErrorCode::invalid_argument, "a packed batch's offsets must run from 0 to its token count"};
+        for (std::size_t t = 0; t + 1 < batch.offsets.size(); ++t)
+            if (batch.offsets[t + 1] <= batch.offsets[t] || batch.offsets[t + 1] - batch.offsets[t] > max_tokens())
+                return Error{ErrorCode::invalid_argument, "text " + std::to_string(t) + " must have 1 to " +
+                                                              std::to_string(max_tokens()) + " tokens"};
+        if (!batch.type_ids.empty() && batch.type_ids.size() != batch.ids.size())
+            return Error{ErrorCode::invalid_argument, "a packed batch needs a type for each token, or none"};
+        for (std::size_t i = 0; i < batch.ids.size(); ++i) {
+            if (batch.ids[i] < 0 || static_cast<std::size_t>(batch.ids[i]) >= vocabulary_size())
+                return Error{ErrorCode::invalid_argument, "token " + std::to_string(i) + " has the id " +
+                                                              std::to_string(batch.ids[i]) + ", not 0 to " +
+                                                              std::to_string(vocabulary_size() - 1)};
+            if (!batch.type_ids.empty() && types_.count() > 0 &&
+                (batch.type_ids[i] < 0 || static_cast<std::size_t>(batch.type_ids[i]) >= types_.count()))
+                return Error{ErrorCode::invalid_argument,
+                             "token " + std::to_string(i) + " has the type " + std::to_string(batch.type_ids[i])};
+        }
+        return {};
+    }
+
+    /// Scratch bytes of forward().
+    [[nodiscard]] std::size_t scratch_size(std::size_t tokens, std::size_t longest) const noexcept {
+        const std::size_t embedding = scratch_bytes<float>(hidden());
+        return std::max(embedding, layers_.empty() ? 0 : layers_.front().scratch_size(tokens, longest));
+    }
+
+    /// states [tokens, hidden]. Precondition: check(batch) is fine and `scratch` has scratch_size().
+    void forward(const PackedBatch& batch, MatrixView<float> states, Scratch& scratch) const noexcept {
+        embed(batch, states, scratch);
+        norm_.forward(states, states);
+        for (const auto& layer : layers_) layer.forward(states, batch.offsets, scratch);
+    }
+
+private:
+    [[nodiscard]] static Result<TransformerLayer<>> load_layer(const GgufFile& file, const std::string& prefix,
+                                                               std::size_t dim, std::size_t inner, std::size_t heads,
+                                                               float epsilon, Activation activation) {
+        // One product for query, key and value.
+        RANKLET_ASSIGN(Matrix weight, Matrix::zeroed(3 * dim, dim));
+        std::vector<float> bias;
+        constexpr std::array parts{"attn_q", "attn_k", "attn_v"};
+        for (std::size_t p = 0; p < parts.size(); ++p) {
+            const std::string name = prefix + parts[p];
+            RANKLET_ASSIGN(const Matrix part, load_matrix(file, name + ".weight", dim, dim));
+            RANKLET_ASSIGN(const std::vector<float> part_bias, load_vector(file, name + ".bias", dim));
+            std::copy_n(part.view().data, dim * dim, weight.view().data + p * dim * dim);
+            bias.insert(bias.end(), part_bias.begin(), part_bias.end());
+        }
+        Linear<> qkv;
+        RANKLET_TRY(qkv.assign(weight.view(), bias));
+        RANKLET_ASSIGN(auto output, load_linear(file, prefix + "attn_output", dim, dim));
+        SelfAttention<> attention;
+        RANKLET_TRY(attention.assign(std::move(qkv), std::move(output), heads));
+        RANKLET_ASSIGN(auto attention_norm, load_layer_norm(file, prefix + "attn_output_norm", dim, epsilon));
+        RANKLET_ASSIGN(auto up, load_linear(file, prefix + "ffn_up", dim, inner));
+        RANKLET_ASSIGN(auto down, load_linear(file, prefix + "ffn_down", inner, dim));
+        RANKLET_ASSIGN(auto output_norm, load_layer_norm(file, prefix + "layer_output_norm", dim, epsilon));
+        TransformerLayer<> layer;
+        RANKLET_TRY(layer.assign(std::move(attention), std::move(attention_norm), std::move(up), std::move(down),
+                                 std::move(output_norm), activation));
+        return layer;
+    }
+
+    void embed(const PackedBatch& batch, MatrixView<float> states, Scratch& scratch) const noexcept {
+        using Ops = kernels::Ops<float>;
+        const ScratchFrame frame(scratch);
+        float* part = scratch.take<float>(hidden());
+        for (std::size_t t = 0; t + 1 < batch.offsets.size(); ++t)
+            for (std::size_t i = batch.offsets[t]; i < batch.offsets[t + 1]; ++i) {
+                float* state = states.row(i).data();
+                words_.row(static_cast<std::size_t>(batch.ids[i]), state);
+                if (types_.count() > 0) {
+                    types_.row(batch.type_ids.empty() ? 0 : static_cast<std::size_t>(batch.type_ids[i]), part);
+                    Ops::add(state, part, state, hidden());
+                }
+                positions_.row(i - batch.offsets[t] + position_offset_, part);
+                Ops::add(state, part, state, hidden());
+            }
+    }
+
+    GgufFile file_;  // keeps the map that the embeddings look into
+    Embedding words_, positions_, types_;
+    std::size_t position_offset_ = 0;
+    LayerNorm<> norm_;
+    std::vector<TransformerLayer<>> layers_;
+};
+
+RANKLET_NAMESPACE_END

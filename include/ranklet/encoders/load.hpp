@@ -1,0 +1,101 @@
+// Layers from a model file's tensors.
+// In: a GgufFile and tensor names. Out: layers that own their weights, packed; every error names file and tensor.
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/matrix.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/core/tensor.hpp"
+#include "ranklet/io/gguf.hpp"
+#include "ranklet/layers/gru.hpp"
+#include "ranklet/layers/layer_norm.hpp"
+#include "ranklet/layers/linear.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// A tensor [rows, cols] as f32. Error when it is missing, of another shape, or of a type that is not read.
+[[nodiscard]] inline Result<Matrix> load_matrix(const GgufFile& file, const std::string& name, std::size_t rows,
+                                                std::size_t cols) {
+    RANKLET_ASSIGN(const TensorView tensor, file.tensor(name, rows, cols));
+    RANKLET_ASSIGN(Matrix matrix, Matrix::zeroed(rows, cols));
+    for (std::size_t r = 0; r < rows; ++r) dequantize_row(tensor, r, matrix.row(r).data());
+    return matrix;
+}
+
+/// A vector of `size` values as f32.
+[[nodiscard]] inline Result<std::vector<float>> load_vector(const GgufFile& file, const std::string& name,
+                                                            std::size_t size) {
+    RANKLET_ASSIGN(const TensorView tensor, file.tensor(name, 1, size));
+    std::vector<float> values(size);
+    dequantize_row(tensor, 0, values.data());
+    return values;
+}
+
+/// `prefix`.weight [out, in] and, if it is there, `prefix`.bias [out].
+[[nodiscard]] inline Result<Linear<>> load_linear(const GgufFile& file, const std::string& prefix, std::size_t in,
+                                                  std::size_t out) {
+    RANKLET_ASSIGN(const Matrix weight, load_matrix(file, prefix + ".weight", out, in));
+    std::vector<float> bias;
+    if (file.has_tensor(prefix + ".bias")) {
+        RANKLET_ASSIGN(bias, load_vector(file, prefix + ".bias", out));
+    }
+    Linear<> linear;
+    RANKLET_TRY(linear.assign(weight.view(), bias));
+    return linear;
+}
+
+/// `prefix`.weight and `prefix`.bias [size].
+[[nodiscard]] inline Result<LayerNorm<>> load_layer_norm(const GgufFile& file, const std::string& prefix,
+                                                         std::size_t size, float epsilon) {
+    RANKLET_ASSIGN(const std::vector<float> weight, load_vector(file, prefix + ".weight", size));
+    RANKLET_ASSIGN(const std::vector<float> bias, load_vector(file, prefix + ".bias", size));
+    LayerNorm<> norm;
+    RANKLET_TRY(norm.assign(weight, bias, epsilon));
+    return norm;
+}
+
+/// The file's GRU (`ranklet.gru.*`).
+[[nodiscard]] inline Result<GruStack<>> load_gru(const GgufFile& file) {
+    RANKLET_ASSIGN(const std::size_t input, file.u32("ranklet.gru.input_size"));
+    RANKLET_ASSIGN(const std::size_t hidden, file.u32("ranklet.gru.hidden_size"));
+    RANKLET_ASSIGN(const std::size_t count, file.u32("ranklet.gru.layer_count"));
+    std::vector<Gru<>> layers;
+    for (std::size_t l = 0; l < count; ++l) {
+        const std::string prefix = "ranklet.gru." + std::to_string(l);
+        RANKLET_ASSIGN(const Matrix ih,
+                       load_matrix(file, prefix + ".weight_ih", 3 * hidden, l == 0 ? input : hidden));
+        RANKLET_ASSIGN(const Matrix hh, load_matrix(file, prefix + ".weight_hh", 3 * hidden, hidden));
+        std::vector<float> bias_ih, bias_hh;
+        if (file.has_tensor(prefix + ".bias_ih")) {
+            RANKLET_ASSIGN(bias_ih, load_vector(file, prefix + ".bias_ih", 3 * hidden));
+        }
+        if (file.has_tensor(prefix + ".bias_hh")) {
+            RANKLET_ASSIGN(bias_hh, load_vector(file, prefix + ".bias_hh", 3 * hidden));
+        }
+        Gru<> layer;
+        RANKLET_TRY(layer.assign(ih.view(), hh.view(), bias_ih, bias_hh));
+        layers.push_back(std::move(layer));
+    }
+    GruStack<> stack;
+    RANKLET_TRY(stack.assign(std::move(layers)));
+    return stack;
+}
+
+/// The activation of this name, as model files write it.
+[[nodiscard]] inline Result<Activation> parse_activation(std::string_view name) {
+    using Pair = std::pair<std::string_view, Activation>;
+    constexpr std::array<Pair, 7> known{Pair{"identity", Activation::identity},   Pair{"gelu", Activation::gelu},
+                                        Pair{"gelu_tanh", Activation::gelu_tanh}, Pair{"relu", Activation::relu},
+                                        Pair{"silu", Activation::silu},           Pair{"sigmoid", Activation::sigmoid},
+                                        Pair{"tanh", Activation::tanh}};
+    for (const auto& [text, activation] : known)
+        if (text == name) return activation;
+    return Error{ErrorCode::unsupported, "unknown activation \"" + std::string(name) + "\""};
+}
+
+RANKLET_NAMESPACE_END

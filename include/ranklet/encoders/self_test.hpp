@@ -1,0 +1,33 @@
+// The self-test that travels in a model file: inputs, and the reference's outputs from the time of conversion.
+// In: a file and what this build computed. Out: nothing, or an Error that says what differs.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <string>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/io/gguf.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// Error self_test when an element differs by more than tolerance * max(1, largest |expected|), or is NaN.
+[[nodiscard]] inline Result<void> compare_self_test(const GgufFile& file, const std::string& what,
+                                                    std::span<const float> expected, std::span<const float> found) {
+    RANKLET_ASSIGN(const float tolerance, file.f32("ranklet.selftest.tolerance"));
+    if (expected.size() != found.size())
+        return Error{ErrorCode::self_test, file.name() + ": " + what + " has " + std::to_string(expected.size()) +
+                                               " values, the model gives " + std::to_string(found.size())};
+    float largest = 1.0f;
+    for (const float e : expected) largest = std::max(largest, std::abs(e));
+    for (std::size_t i = 0; i < expected.size(); ++i)
+        if (!(std::abs(expected[i] - found[i]) <= tolerance * largest))
+            return Error{ErrorCode::self_test, file.name() + ": self-test failed: " + what + "[" + std::to_string(i) +
+                                                   "] should be " + std::to_string(expected[i]) + ", is " +
+                                                   std::to_string(found[i])};
+    return {};
+}
+
+RANKLET_NAMESPACE_END

@@ -1,0 +1,147 @@
+// SentenceHead: token states of a text to its vector, as sentence-transformers' modules: pooling, dense, normalise.
+// In: states [length, hidden] of one text. Out: vector [dim].
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/core/scratch.hpp"
+#include "ranklet/core/view.hpp"
+#include "ranklet/encoders/load.hpp"
+#include "ranklet/io/gguf.hpp"
+#include "ranklet/layers/linear.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// How token states become one vector; over all tokens of a text, special ones included.
+enum class Pooling {
+    cls,            ///< the first token's state
+    mean,           ///< the mean
+    max,            ///< the maximum of each element
+    mean_sqrt_len,  ///< the sum divided by sqrt(length)
+    weighted_mean,  ///< the mean with weights 1, 2, 3 ...
+    last,           ///< the last token's state
+};
+
+[[nodiscard]] inline Result<Pooling> parse_pooling(std::string_view name) {
+    constexpr std::array<std::pair<std::string_view, Pooling>, 6> known{{{"cls", Pooling::cls},
+                                                                         {"mean", Pooling::mean},
+                                                                         {"max", Pooling::max},
+                                                                         {"mean_sqrt_len", Pooling::mean_sqrt_len},
+                                                                         {"weighted_mean", Pooling::weighted_mean},
+                                                                         {"last", Pooling::last}}};
+    for (const auto& [text, pooling] : known)
+        if (text == name) return pooling;
+    return Error{ErrorCode::unsupported, "unknown pooling \"" + std::string(name) + "\""};
+}
+
+/// out [hidden] from states [length, hidden], length >= 1.
+inline void pool(Pooling pooling, MatrixView<const float> states, float* out) noexcept {
+    using Ops = kernels::Ops<float>;
+    const std::size_t n = states.cols, length = states.rows;
+    const auto first = states.row(pooling == Pooling::last ? length - 1 : 0);
+    std::copy(first.begin(), first.end(), out);
+    switch (pooling) {
+        case Pooling::cls:
+        case Pooling::last: return;
+        case Pooling::max:
+            for (std::size_t i = 1; i < length; ++i) Ops::maximum(out, states.row(i).data(), out, n);
+            return;
+        case Pooling::mean:
+        case Pooling::mean_sqrt_len:
+            for (std::size_t i = 1; i < length; ++i) Ops::add(out, states.row(i).data(), out, n);
+            Ops::scale(1.0f / (pooling == Pooling::mean ? static_cast<float>(length)
+                                                        : std::sqrt(static_cast<float>(length))),
+                       out, n);
+            return;
+        case Pooling::weighted_mean:
+            for (std::size_t i = 1; i < length; ++i)
+                Ops::multiply_add(static_cast<float>(i + 1), states.row(i).data(), out, out, n);
+            Ops::scale(1.0f / (0.5f * static_cast<float>(length) * static_cast<float>(length + 1)), out, n);
+            return;
+    }
+}
+
+class SentenceHead {
+public:
+    /// From `ranklet.encoder.pooling`, `.modules` and `.dense.*`.
+    [[nodiscard]] static Result<SentenceHead> load(const GgufFile& file, std::size_t hidden) {
+        RANKLET_ASSIGN(const auto poolings, file.strings("ranklet.encoder.pooling"));
+        RANKLET_ASSIGN(const auto modules, file.strings("ranklet.encoder.modules"));
+        if (poolings.empty() || modules.empty() || modules.front() != "pooling")
+            return Error{ErrorCode::format, file.name() + ": ranklet.encoder.modules must start with \"pooling\""};
+        SentenceHead head;
+        head.hidden_ = hidden;
+        for (const std::string_view name : poolings) {
+            RANKLET_ASSIGN(const Pooling pooling, parse_pooling(name));
+            head.poolings_.push_back(pooling);
+        }
+        head.dim_ = head.widest_ = hidden * poolings.size();
+        for (std::size_t m = 1; m < modules.size(); ++m) {
+            const std::string name(modules[m]);
+            if (name == "normalize") {
+                head.steps_.push_back({});
+                continue;
+            }
+            if (name.rfind("dense.", 0) != 0)
+                return Error{ErrorCode::unsupported, file.name() + ": unknown module \"" + name + "\""};
+            Step step;
+            RANKLET_ASSIGN(const auto activation, file.string("ranklet.encoder." + name + ".activation"));
+            RANKLET_ASSIGN(step.activation, parse_activation(activation));
+            RANKLET_ASSIGN(const TensorView weight, file.tensor("ranklet." + name + ".weight"));
+            RANKLET_ASSIGN(step.dense, load_linear(file, "ranklet." + name, head.dim_, weight.rows));
+            step.normalize = false;
+            head.dim_ = step.dense.out();
+            head.widest_ = std::max(head.widest_, head.dim_);
+            head.steps_.push_back(std::move(step));
+        }
+        return head;
+    }
+    /// Pooling and, if wanted, normalisation alone.
+    [[nodiscard]] static SentenceHead simple(std::size_t hidden, Pooling pooling, bool normalize) {
+        SentenceHead head;
+        head.hidden_ = head.dim_ = head.widest_ = hidden;
+        head.poolings_ = {pooling};
+        if (normalize) head.steps_.push_back({});
+        return head;
+    }
+
+    [[nodiscard]] std::size_t dim() const noexcept { return dim_; }
+    [[nodiscard]] std::size_t scratch_size() const noexcept { return 2 * scratch_bytes<float>(widest_); }
+
+    /// vector [dim] from states [length, hidden], length >= 1.
+    void forward(MatrixView<const float> states, float* vector, Scratch& scratch) const noexcept {
+        const ScratchFrame frame(scratch);
+        float* current = scratch.take<float>(widest_);
+        float* next = scratch.take<float>(widest_);
+        for (std::size_t p = 0; p < poolings_.size(); ++p) pool(poolings_[p], states, current + p * hidden_);
+        std::size_t width = hidden_ * poolings_.size();
+        for (const Step& step : steps_) {
+            if (step.normalize) {
+                kernels::Ops<float>::normalize(current, width);
+                continue;
+            }
+            step.dense.forward({current, 1, width}, {next, 1, step.dense.out()}, step.activation);
+            width = step.dense.out();
+            std::swap(current, next);
+        }
+        std::copy_n(current, dim_, vector);
+    }
+
+private:
+    struct Step {
+        bool normalize = true;
+        Linear<> dense;
+        Activation activation = Activation::identity;
+    };
+    std::size_t hidden_ = 0, dim_ = 0, widest_ = 0;
+    std::vector<Pooling> poolings_;
+    std::vector<Step> steps_;
+};
+
+RANKLET_NAMESPACE_END

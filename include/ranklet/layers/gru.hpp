@@ -1,0 +1,149 @@
+// Gru: one layer of a gated recurrent unit, torch.nn.GRU's form (the hidden bias inside the reset gate's product):
+//   r = s(W_ir x + b_ir + W_hr h + b_hr), z likewise, n = tanh(W_in x + b_in + r * (W_hn h + b_hn)), h' = (1 - z) n + z h
+// In: x [steps, in], a state [hidden]. Out: states [steps, hidden]. Gates are stacked in the order r, z, n.
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/core/scratch.hpp"
+#include "ranklet/core/view.hpp"
+#include "ranklet/kernels/ops.hpp"
+#include "ranklet/layers/linear.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+template <class T = float, std::ptrdiff_t In = dynamic, std::ptrdiff_t Hidden = dynamic>
+class Gru {
+    static constexpr std::ptrdiff_t gates = size_product(3, Hidden);
+
+public:
+    /// weight_ih [3 * hidden, in], weight_hh [3 * hidden, hidden], biases [3 * hidden] or empty, each by itself.
+    [[nodiscard]] Result<void> assign(MatrixView<const T> weight_ih, MatrixView<const T> weight_hh,
+                                      std::span<const T> bias_ih = {}, std::span<const T> bias_hh = {}) {
+        if (weight_hh.rows != 3 * weight_hh.cols || weight_ih.rows != weight_hh.rows)
+            return Error{ErrorCode::invalid_argument,
+                         "a GRU needs weights [3 * hidden, in] and [3 * hidden, hidden], got [" +
+                             std::to_string(weight_ih.rows) + ", " + std::to_string(weight_ih.cols) + "] and [" +
+                             std::to_string(weight_hh.rows) + ", " + std::to_string(weight_hh.cols) + "]"};
+        RANKLET_TRY(from_input_.assign(weight_ih, bias_ih));
+        return from_state_.assign(weight_hh, bias_hh);
+    }
+
+    [[nodiscard]] std::size_t in() const noexcept { return from_input_.in(); }
+    [[nodiscard]] std::size_t hidden() const noexcept { return from_state_.in(); }
+
+    /// The input's part of the gates, all steps in one product: out [steps, 3 * hidden] = x W_ih^T + b_ih.
+    void project_input(MatrixView<const T> x, MatrixView<T> out) const noexcept { from_input_.forward(x, out); }
+    /// The state's part of the gates: out [rows, 3 * hidden] = h W_hh^T + b_hh.
+    void project_state(MatrixView<const T> h, MatrixView<T> out) const noexcept { from_state_.forward(h, out); }
+
+    /// Scratch bytes of step().
+    [[nodiscard]] std::size_t step_scratch_size() const noexcept { return scratch_bytes<T>(3 * hidden()); }
+    /// One step: `projected` [3 * hidden] from project_input; `next` may be `state`.
+    void step(const T* projected, const T* state, T* next, Scratch& scratch) const noexcept {
+        const ScratchFrame frame(scratch);
+        T* from_state = scratch.take<T>(3 * hidden());
+        project_state({state, 1, hidden()}, {from_state, 1, 3 * hidden()});
+        kernels::Ops<T>::gru_gates(projected, from_state, state, next, hidden());
+    }
+
+    /// Scratch bytes of forward() over `steps` steps.
+    [[nodiscard]] std::size_t scratch_size(std::size_t steps) const noexcept {
+        return scratch_bytes<T>(steps * 3 * hidden()) + step_scratch_size();
+    }
+    /// states[i] follows x[i]; `initial` [hidden] comes before the first.
+    void forward(MatrixView<const T> x, const T* initial, MatrixView<T> states, Scratch& scratch) const noexcept {
+        const ScratchFrame frame(scratch);
+        const MatrixView<T> projected(scratch.take<T>(x.rows * 3 * hidden()), x.rows, 3 * hidden());
+        project_input(x, projected);
+        for (std::size_t i = 0; i < x.rows; ++i) {
+            step(projected.row(i).data(), initial, states.row(i).data(), scratch);
+            initial = states.row(i).data();
+        }
+    }
+
+private:
+    Linear<T, In, gates> from_input_;
+    Linear<T, Hidden, gates> from_state_;
+};
+
+/// Several Gru layers, each fed with the states of the one below, as torch.nn.GRU(num_layers=...).
+/// A state is [layers * hidden], the bottom layer first.
+template <class T = float>
+class GruStack {
+public:
+    /// Error when there is no layer or the sizes do not chain.
+    [[nodiscard]] Result<void> assign(std::vector<Gru<T>> layers) {
+        if (layers.empty()) return Error{ErrorCode::invalid_argument, "a GRU needs at least one layer"};
+        for (std::size_t l = 1; l < layers.size(); ++l)
+            if (layers[l].in() != layers[0].hidden() || layers[l].hidden() != layers[0].hidden())
+                return Error{ErrorCode::invalid_argument,
+                             "GRU layer " + std::to_string(l) + " does not fit on the layer below"};
+        layers_ = std::move(layers);
+        return {};
+    }
+
+    [[nodiscard]] std::size_t in() const noexcept { return layers_.front().in(); }
+    [[nodiscard]] std::size_t hidden() const noexcept { return layers_.front().hidden(); }
+    [[nodiscard]] std::size_t layer_count() const noexcept { return layers_.size(); }
+    [[nodiscard]] std::size_t state_size() const noexcept { return layers_.size() * hidden(); }
+    [[nodiscard]] std::span<const Gru<T>> layers() const noexcept { return layers_; }
+
+    /// The top layer's part of a state.
+    [[nodiscard]] std::span<const T> top(std::span<const T> state) const noexcept { return state.last(hidden()); }
+
+    [[nodiscard]] std::size_t scratch_size(std::size_t steps) const noexcept {
+        std::size_t largest = 0;
+        for (const auto& layer : layers_) largest = std::max(largest, layer.scratch_size(steps));
+        return largest + scratch_bytes<T>(steps * hidden());
+    }
+    /// Runs over x [steps, in] (steps >= 1) from `state`, which becomes the state after the last step.
+    /// outputs [steps, hidden], the top layer's states, must not overlap x.
+    void forward(MatrixView<const T> x, std::span<T> state, MatrixView<T> outputs, Scratch& scratch) const noexcept {
+        const ScratchFrame frame(scratch);
+        const MatrixView<T> spare(scratch.take<T>(x.rows * hidden()), x.rows, hidden());
+        MatrixView<const T> input = x;
+        for (std::size_t l = 0; l < layers_.size(); ++l) {
+            // Layers write to the two places in turn so that the top layer's end in `outputs`.
+            const MatrixView<T> target = (layers_.size() - l) % 2 == 1 ? outputs : spare;
+            T* layer_state = state.data() + l * hidden();
+            layers_[l].forward(input, layer_state, target, scratch);
+            const std::span<T> last = target.row(x.rows - 1);
+            std::copy(last.begin(), last.end(), layer_state);
+            input = target;
+        }
+    }
+
+    /// Scratch bytes of step().
+    [[nodiscard]] std::size_t step_scratch_size(std::size_t rows) const noexcept {
+        return 2 * scratch_bytes<T>(rows * 3 * hidden());
+    }
+    /// One step of `states.rows` independent sequences: states [rows, layers * hidden] in place, `projected[r]`
+    /// [3 * hidden] the bottom layer's input part for row r (Gru::project_input).
+    void step(const T* const* projected, MatrixView<T> states, Scratch& scratch) const noexcept {
+        const ScratchFrame frame(scratch);
+        const std::size_t rows = states.rows, width = 3 * hidden();
+        const MatrixView<T> from_state(scratch.take<T>(rows * width), rows, width);
+        const MatrixView<T> from_below(scratch.take<T>(rows * width), rows, width);
+        for (std::size_t l = 0; l < layers_.size(); ++l) {
+            const MatrixView<T> layer_states(states.data + l * hidden(), rows, hidden(), states.stride);
+            layers_[l].project_state(layer_states, from_state);
+            for (std::size_t r = 0; r < rows; ++r) {
+                T* state = layer_states.row(r).data();
+                kernels::Ops<T>::gru_gates(l == 0 ? projected[r] : from_below.row(r).data(), from_state.row(r).data(),
+                                           state, state, hidden());
+            }
+            if (l + 1 < layers_.size()) layers_[l + 1].project_input(layer_states, from_below);
+        }
+    }
+
+private:
+    std::vector<Gru<T>> layers_;
+};
+
+RANKLET_NAMESPACE_END

@@ -1,0 +1,50 @@
+// LayerNorm: y = (x - mean) / sqrt(variance + epsilon) * weight + bias, torch.nn.LayerNorm.
+// In: x [m, size]. Out: y [m, size], may be x.
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <string>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/core/view.hpp"
+#include "ranklet/kernels/ops.hpp"
+#include "ranklet/layers/storage.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+template <class T = float, std::ptrdiff_t Size = dynamic>
+class LayerNorm {
+public:
+    /// Takes copies of `weight` and `bias` [size]. Error when their sizes differ or epsilon is negative or NaN.
+    [[nodiscard]] Result<void> assign(std::span<const T> weight, std::span<const T> bias, T epsilon) {
+        if (weight.empty() || weight.size() != bias.size())
+            return Error{ErrorCode::invalid_argument, "layer norm got " + std::to_string(weight.size()) +
+                                                          " weights and " + std::to_string(bias.size()) + " biases"};
+        if (!(epsilon >= T(0)))
+            return Error{ErrorCode::invalid_argument, "layer norm needs an epsilon that is not negative"};
+        RANKLET_TRY(size_.set(weight.size(), "a layer norm's size"));
+        RANKLET_TRY(weight_.resize(weight.size()));
+        RANKLET_TRY(bias_.resize(bias.size()));
+        std::copy(weight.begin(), weight.end(), weight_.data());
+        std::copy(bias.begin(), bias.end(), bias_.data());
+        epsilon_ = epsilon;
+        return {};
+    }
+
+    [[nodiscard]] std::size_t size() const noexcept { return size_.get(); }
+
+    void forward(MatrixView<const T> x, MatrixView<T> y) const noexcept {
+        for (std::size_t r = 0; r < x.rows; ++r)
+            kernels::Ops<T>::layer_norm(x.row(r).data(), weight_.data(), bias_.data(), epsilon_, y.row(r).data(),
+                                        size());
+    }
+
+private:
+    Extent<Size> size_;
+    Storage<T, Size> weight_, bias_;
+    T epsilon_{};
+};
+
+RANKLET_NAMESPACE_END

@@ -1,0 +1,69 @@
+// SelfAttention: multi-head scaled dot-product attention with an output projection (Vaswani et al. 2017), as in BERT.
+// In: x [tokens, dim], texts one after the other without padding. Out: y = attention(x) W_o^T + b_o + residual.
+// Products run over all tokens; attention runs over each text by itself.
+#pragma once
+
+#include <algorithm>
+#include <span>
+#include <string>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/core/scratch.hpp"
+#include "ranklet/core/view.hpp"
+#include "ranklet/kernels/ops.hpp"
+#include "ranklet/layers/linear.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+template <class T = float>
+class SelfAttention {
+public:
+    /// `qkv` [3 * dim, dim]: query, key and value projections one above the other. Error when the sizes do not fit.
+    [[nodiscard]] Result<void> assign(Linear<T> qkv, Linear<T> output, std::size_t heads) {
+        if (heads == 0 || qkv.in() % heads != 0)
+            return Error{ErrorCode::invalid_argument,
+                         "a width of " + std::to_string(qkv.in()) + " does not split into " + std::to_string(heads) +
+                             " heads"};
+        if (qkv.out() != 3 * qkv.in() || output.in() != qkv.in() || output.out() != qkv.in())
+            return Error{ErrorCode::invalid_argument, "the attention's projections do not fit together"};
+        qkv_ = std::move(qkv);
+        output_ = std::move(output);
+        heads_ = heads;
+        return {};
+    }
+
+    [[nodiscard]] std::size_t dim() const noexcept { return qkv_.in(); }
+    [[nodiscard]] std::size_t heads() const noexcept { return heads_; }
+
+    /// Scratch bytes for `tokens` tokens in texts of at most `longest`.
+    [[nodiscard]] std::size_t scratch_size(std::size_t tokens, std::size_t longest) const noexcept {
+        return scratch_bytes<T>(tokens * 3 * dim()) + scratch_bytes<T>(tokens * dim()) +
+               kernels::Ops<T>::attention_scratch_size(longest, dim() / heads_);
+    }
+
+    /// y = attention(x) + residual. Text t has tokens [offsets[t], offsets[t + 1]). y may be residual, not x.
+    void forward(MatrixView<const T> x, std::span<const std::size_t> offsets, MatrixView<const T> residual,
+                 MatrixView<T> y, Scratch& scratch) const noexcept {
+        const ScratchFrame frame(scratch);
+        const std::size_t width = dim(), head = width / heads_;
+        const MatrixView<T> qkv(scratch.take<T>(x.rows * 3 * width), x.rows, 3 * width);
+        const MatrixView<T> context(scratch.take<T>(x.rows * width), x.rows, width);
+        qkv_.forward(x, qkv);
+        for (std::size_t t = 0; t + 1 < offsets.size(); ++t) {
+            const T* text = qkv.data + offsets[t] * qkv.stride;
+            for (std::size_t h = 0; h < heads_; ++h)
+                kernels::Ops<T>::attention_head(offsets[t + 1] - offsets[t], head, text + h * head,
+                                                text + width + h * head, text + 2 * width + h * head, qkv.stride,
+                                                context.data + offsets[t] * context.stride + h * head, context.stride,
+                                                scratch);
+        }
+        output_.forward_residual(context, residual, y);
+    }
+
+private:
+    Linear<T> qkv_, output_;
+    std::size_t heads_ = 1;
+};
+
+RANKLET_NAMESPACE_END

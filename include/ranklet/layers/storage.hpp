@@ -1,0 +1,78 @@
+// Storage<T, Size>: a layer's weights, owned. On the heap when the size is dynamic, inside the layer when it is fixed,
+// so that one layer class serves a model loaded at run time and a model in a device's static memory.
+// In: a size. Out: aligned, zeroed elements.
+#pragma once
+
+#include <string>
+
+#include "ranklet/core/buffer.hpp"
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// Fixed size.
+template <class T, std::ptrdiff_t Size = dynamic>
+class Storage {
+    static_assert(Size >= 0);
+
+public:
+    [[nodiscard]] Result<void> resize(std::size_t size) {
+        if (size != static_cast<std::size_t>(Size))
+            return Error{ErrorCode::invalid_argument, "storage holds " + std::to_string(Size) + " elements, not " +
+                                                          std::to_string(size)};
+        return {};
+    }
+    [[nodiscard]] T* data() noexcept { return data_; }
+    [[nodiscard]] const T* data() const noexcept { return data_; }
+
+private:
+    alignas(alignment) T data_[Size > 0 ? Size : 1] = {};
+};
+
+/// Size known at run time.
+template <class T>
+class Storage<T, dynamic> {
+public:
+    [[nodiscard]] Result<void> resize(std::size_t size) {
+        RANKLET_ASSIGN(buffer_, AlignedBuffer<T>::zeroed(size));
+        return {};
+    }
+    [[nodiscard]] T* data() noexcept { return buffer_.data(); }
+    [[nodiscard]] const T* data() const noexcept { return buffer_.data(); }
+
+private:
+    AlignedBuffer<T> buffer_;
+};
+
+/// A size that is fixed by a template parameter, or kept in a variable when that is `dynamic`.
+template <std::ptrdiff_t Size>
+class Extent {
+public:
+    [[nodiscard]] static constexpr std::size_t get() noexcept { return static_cast<std::size_t>(Size); }
+    [[nodiscard]] Result<void> set(std::size_t size, const char* what) noexcept(false) {
+        if (size != get())
+            return Error{ErrorCode::invalid_argument,
+                         std::string(what) + " is fixed at " + std::to_string(get()) + ", not " + std::to_string(size)};
+        return {};
+    }
+};
+template <>
+class Extent<dynamic> {
+public:
+    [[nodiscard]] std::size_t get() const noexcept { return size_; }
+    [[nodiscard]] Result<void> set(std::size_t size, const char*) {
+        size_ = size;
+        return {};
+    }
+
+private:
+    std::size_t size_ = 0;
+};
+
+/// a * b, or dynamic when either is.
+[[nodiscard]] constexpr std::ptrdiff_t size_product(std::ptrdiff_t a, std::ptrdiff_t b) noexcept {
+    return a == dynamic || b == dynamic ? dynamic : a * b;
+}
+
+RANKLET_NAMESPACE_END

@@ -1,0 +1,93 @@
+// Recommendation and the options of a ranking.
+// In: scores of a catalog's items. Out: the best, with probabilities: score, filter, rank.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/ranking/catalog.hpp"
+#include "ranklet/ranking/softmax.hpp"
+#include "ranklet/ranking/top_k.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// One ranked item. `id` lives as long as any copy of the catalog.
+struct Recommendation {
+    std::string_view id;
+    std::size_t index = 0;      ///< in the catalog
+    float score = 0.0f;         ///< the model's logit
+    float probability = 0.0f;   ///< softmax of the logits over all candidates that the filters left
+};
+
+/// A ranked list that keeps its catalog alive: iterate it, best first.
+struct Ranking {
+    Catalog catalog;
+    std::vector<Recommendation> items;
+
+    [[nodiscard]] std::size_t size() const noexcept { return items.size(); }
+    [[nodiscard]] bool empty() const noexcept { return items.empty(); }
+    [[nodiscard]] const Recommendation& operator[](std::size_t i) const noexcept { return items[i]; }
+    [[nodiscard]] auto begin() const noexcept { return items.begin(); }
+    [[nodiscard]] auto end() const noexcept { return items.end(); }
+};
+
+/// Where a text_gru model's GRU starts on a candidate's tokens. The other scorings always use the user's state.
+enum class InitialState { user, zero };
+
+struct RecommendOptions {
+    std::size_t k = 10;         ///< how many; fewer come back when fewer candidates are left
+    bool exclude_seen = false;  ///< leave out the items of the user's events
+    /// Only these ids are candidates (ids that the catalog lacks are passed over); not given: all.
+    std::optional<std::span<const std::string_view>> allow = {};
+    std::span<const std::string_view> deny = {};  ///< these ids are not
+    std::size_t threads = 1;                      ///< 0: as many as the machine offers; no influence on the numbers
+    InitialState initial_state = InitialState::user;
+};
+
+/// Memory of a ranking call, reused by the next one: after the first call, no heap is touched.
+class RankingBuffers {
+public:
+    std::vector<float> scores;  ///< [n] logits
+    std::vector<Recommendation> ranked;
+
+    /// Removes candidates by giving them the score -infinity: all but `allow`, then `deny`.
+    void filter(const Catalog& catalog, const RecommendOptions& options) {
+        if (options.allow) {
+            allowed_.assign(catalog.size(), 0);
+            for (const std::string_view id : *options.allow)
+                if (const std::size_t i = catalog.find(id); i < catalog.size()) allowed_[i] = 1;
+            for (std::size_t i = 0; i < catalog.size(); ++i)
+                if (!allowed_[i]) remove(i);
+        }
+        for (const std::string_view id : options.deny) remove(catalog.find(id));
+    }
+    /// Removes the candidate at an index; none when there is no such index.
+    void remove(std::size_t index) noexcept {
+        if (index < scores.size()) scores[index] = -std::numeric_limits<float>::infinity();
+    }
+
+    /// The best k of `scores` into `ranked`. A NaN score removes its candidate.
+    void rank(const Catalog& catalog, std::size_t k) {
+        for (float& score : scores)
+            if (!(score > -std::numeric_limits<float>::infinity())) score = -std::numeric_limits<float>::infinity();
+        best_.resize(k < scores.size() ? k : scores.size());
+        const std::size_t found = top_k(scores, best_);
+        probabilities_.assign(scores.begin(), scores.end());
+        if (found > 0) softmax(probabilities_);
+        ranked.clear();
+        for (const std::uint32_t i : std::span(best_).first(found))
+            ranked.push_back({catalog[i].id(), i, scores[i], probabilities_[i]});
+    }
+
+private:
+    std::vector<char> allowed_;
+    std::vector<float> probabilities_;
+    std::vector<std::uint32_t> best_;
+};
+
+RANKLET_NAMESPACE_END

@@ -1,0 +1,16 @@
+// softmax: logits of candidates to probabilities.
+// In: n logits, -infinity for a candidate that was filtered out. Out: n probabilities that sum to one.
+#pragma once
+
+#include <span>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/kernels/ops.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// x[i] = exp(x[i] - max) / sum; zero for -infinity. A row without any finite logit has no distribution: its elements
+/// come out NaN, and an empty row is left alone.
+inline void softmax(std::span<float> x) noexcept { kernels::Ops<float>::softmax(x.data(), x.size()); }
+
+RANKLET_NAMESPACE_END

@@ -1,0 +1,524 @@
+// Recommender: an encoder and a decoder from one model file; the composition that applications use.
+// In: items (id, text) and a user's events. Out: ranked items with scores and probabilities.
+// BasicRecommender<Encoder, Decoder> fixes the kinds at compile time; Recommender chooses by what the file says.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/matrix.hpp"
+#include "ranklet/core/parallel.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/core/scratch.hpp"
+#include "ranklet/decoders/gru_scorer.hpp"
+#include "ranklet/decoders/user_state.hpp"
+#include "ranklet/encoders/bert.hpp"
+#include "ranklet/encoders/item_table.hpp"
+#include "ranklet/encoders/self_test.hpp"
+#include "ranklet/io/gguf.hpp"
+#include "ranklet/ranking/catalog.hpp"
+#include "ranklet/ranking/recommendation.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// An item to be encoded. The strings belong to the caller.
+struct Item {
+    std::string_view id;
+    std::string_view text;
+};
+
+/// An encoder that is one of the library's, chosen at run time.
+using AnyEncoder = std::variant<Bert, ItemTable>;
+/// A decoder that is one of the library's, chosen at run time.
+using AnyDecoder = std::variant<DotProduct, NextEvent, TextGru>;
+
+template <class Encoder, class Decoder>
+class BasicRecommender {
+    struct Model {
+        Encoder encoder;
+        Decoder decoder;
+        std::uint64_t fingerprint = 0;
+        bool text_gru = false;
+    };
+    using ModelPointer = std::shared_ptr<const Model>;
+
+public:
+    class User;
+
+    /// Memory of recommend(), reused by the next call of the same thread.
+    class Workspace {
+        friend class BasicRecommender;
+        RankingBuffers buffers_;
+        std::vector<float> shared_;
+        std::vector<Scratch> scratch_;
+    };
+
+    /// Maps the file and builds the model. Error when it is not a recommender of this kind, is damaged, or its self-test
+    /// gives other numbers than the file states.
+    [[nodiscard]] static Result<BasicRecommender> load(const std::string& path, const LoadOptions& options = {}) {
+        RANKLET_ASSIGN(const GgufFile file, GgufFile::open(path));
+        return from_file(file, options);
+    }
+    [[nodiscard]] static Result<BasicRecommender> from_file(const GgufFile& file, const LoadOptions& options = {}) {
+        if (options.verify_checksum) RANKLET_TRY(file.verify_checksum());
+        if (!file.has("ranklet.recommender.scoring"))
+            return Error{ErrorCode::missing, file.name() + ": no key ranklet.recommender.scoring: an encoder alone, or "
+                                                           "not a model of this library"};
+        auto model = std::make_shared<Model>();
+        RANKLET_ASSIGN(model->encoder, load_encoder(file, options.bert));
+        RANKLET_ASSIGN(model->decoder, load_decoder(file, model->encoder));
+        model->fingerprint = file.fingerprint();
+        model->text_gru = visit(model->decoder, [](const auto& d) { return is_text_gru<decltype(d)>; });
+        BasicRecommender recommender;
+        recommender.model_ = std::move(model);
+        RANKLET_TRY(recommender.check_sizes(file));
+        if (options.self_test) RANKLET_TRY(recommender.self_test(file));
+        return recommender;
+    }
+
+    [[nodiscard]] const Encoder& encoder() const noexcept { return model_->encoder; }
+    [[nodiscard]] const Decoder& decoder() const noexcept { return model_->decoder; }
+    /// Identifies the model file; catalogs and user states carry it.
+    [[nodiscard]] std::uint64_t fingerprint() const noexcept { return model_->fingerprint; }
+    /// The text encoder; null when the items are the model's own.
+    [[nodiscard]] const Bert* bert() const noexcept { return as<Bert>(model_->encoder); }
+    /// The model's own items; null when it encodes text.
+    [[nodiscard]] const ItemTable* item_table() const noexcept { return as<ItemTable>(model_->encoder); }
+
+    /// The vector [dim] of a text. Error unsupported when the model has no text encoder.
+    [[nodiscard]] Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const {
+        if (bert() == nullptr) return no_text();
+        return bert()->encode(text, options);
+    }
+
+    /// Items to a catalog: their texts through the encoder and all of the decoder that depends on the item alone.
+    /// Error when an id is empty or stands twice, or a text is not UTF-8 (naming the item).
+    [[nodiscard]] Result<Catalog> encode_catalog(std::span<const Item> items, const BatchOptions& options = {}) const {
+        if (bert() == nullptr) return no_text();
+        CatalogData data;
+        std::vector<std::string_view> texts;
+        for (const Item& item : items) {
+            data.ids.emplace_back(item.id);
+            texts.push_back(item.text);
+        }
+        if (model_->text_gru) {
+            RANKLET_TRY(encode_tokens(texts, options, data));
+        } else {
+            RANKLET_ASSIGN(data.vectors, bert()->encode(texts, options));
+        }
+        return finish_catalog(std::move(data), options.threads);
+    }
+    /// The model's own items. Error unsupported when it encodes text instead.
+    [[nodiscard]] Result<Catalog> items() const {
+        const ItemTable* table = item_table();
+        if (table == nullptr)
+            return Error{ErrorCode::unsupported, "this model has no items of its own: give it texts (encode_catalog)"};
+        CatalogData data;
+        data.ids = table->ids;
+        RANKLET_ASSIGN(data.vectors, copy(table->vectors));
+        if (!table->outputs.empty()) {
+            RANKLET_ASSIGN(data.outputs, copy(table->outputs));
+        }
+        data.bias = table->bias;
+        return finish_catalog(std::move(data), 1);
+    }
+
+    /// A user without events.
+    [[nodiscard]] User new_user() const {
+        User user(model_);
+        user.reset();
+        return user;
+    }
+    /// A user from a saved state. Error format when the bytes are damaged, mismatch when another model made them.
+    [[nodiscard]] Result<User> load_user(std::span<const std::byte> bytes) const {
+        RANKLET_ASSIGN(UserState state, UserState::load(bytes));
+        return load_user(std::move(state));
+    }
+    [[nodiscard]] Result<User> load_user(UserState state) const {
+        if (state.model != fingerprint())
+            return Error{ErrorCode::mismatch, "the user state was made by another model"};
+        if (state.hidden.size() != state_size(*model_))
+            return Error{ErrorCode::format, "the user state has " + std::to_string(state.hidden.size()) +
+                                                " values, the model's have " + std::to_string(state_size(*model_))};
+        User user(model_);
+        user.state_ = std::move(state);
+        return user;
+    }
+
+    /// The k best items for a user. Error mismatch when the catalog or the user belongs to another model.
+    [[nodiscard]] Result<Ranking> recommend(const User& user, const Catalog& catalog,
+                                            const RecommendOptions& options = {}) const {
+        Workspace workspace;
+        RANKLET_ASSIGN(const auto ranked, recommend(user, catalog, options, workspace));
+        return Ranking{catalog, {ranked.begin(), ranked.end()}};
+    }
+    /// The same in memory that the caller keeps: the first call sizes it, later ones allocate nothing. The result lives
+    /// in `workspace` until its next use.
+    [[nodiscard]] Result<std::span<const Recommendation>> recommend(const User& user, const Catalog& catalog,
+                                                                    const RecommendOptions& options,
+                                                                    Workspace& workspace) const {
+        RANKLET_TRY(score(user, catalog, options, workspace));
+        RankingBuffers& buffers = workspace.buffers_;
+        buffers.filter(catalog, options);
+        if (options.exclude_seen)
+            for (const Event& event : user.state().events) buffers.remove(catalog.find(event.id));
+        buffers.rank(catalog, options.k);
+        return std::span<const Recommendation>(buffers.ranked);
+    }
+
+    /// The logits of all items of a catalog, in its order.
+    [[nodiscard]] Result<std::vector<float>> scores(const User& user, const Catalog& catalog,
+                                                    const RecommendOptions& options = {}) const {
+        Workspace workspace;
+        RANKLET_TRY(score(user, catalog, options, workspace));
+        return std::move(workspace.buffers_.scores);
+    }
+    /// text_gru: the score after each token of a text [length], from the user's state.
+    [[nodiscard]] Result<std::vector<float>> position_scores(const User& user, std::string_view text,
+                                                             const BatchOptions& options = {}) const {
+        RANKLET_TRY(check(user));
+        const TextGru* scorer = as<TextGru>(model_->decoder);
+        if (scorer == nullptr || bert() == nullptr)
+            return Error{ErrorCode::unsupported, "scores per position exist in text_gru models only"};
+        RANKLET_ASSIGN(const Matrix projected, project_tokens(*bert(), *scorer, text, options));
+        std::vector<float> state = user.state().hidden, result(projected.rows());
+        Scratch scratch;
+        RANKLET_TRY(scratch.reserve(scorer->run_scratch_size()));
+        scorer->run(state, projected.view(), result.data(), scratch);
+        return result;
+    }
+
+private:
+    template <class D>
+    static constexpr bool is_text_gru = std::is_same_v<std::remove_cvref_t<D>, TextGru>;
+
+    // The chosen alternative of a variant, or the thing itself.
+    template <class T, class Function>
+    static decltype(auto) visit(const T& value, const Function& f) {
+        return f(value);
+    }
+    template <class... Ts, class Function>
+    static decltype(auto) visit(const std::variant<Ts...>& value, const Function& f) {
+        return std::visit(f, value);
+    }
+    template <class T, class V>
+    static const T* as(const V& value) noexcept {
+        if constexpr (std::is_same_v<T, V>)
+            return &value;
+        else if constexpr (requires { std::get_if<T>(&value); })
+            return std::get_if<T>(&value);
+        else
+            return nullptr;
+    }
+
+    static const GruDecoder& gru_decoder(const Model& model) {
+        return visit(model.decoder, [](const auto& d) -> const GruDecoder& { return d.decoder(); });
+    }
+    static std::size_t state_size(const Model& model) { return gru_decoder(model).gru().state_size(); }
+    static Error no_text() {
+        return Error{ErrorCode::unsupported, "this model has no text encoder: its items are its own (items())"};
+    }
+    static Result<Matrix> copy(const Matrix& source) {
+        RANKLET_ASSIGN(Matrix result, Matrix::zeroed(source.rows(), source.cols()));
+        std::copy_n(source.view().data, source.rows() * source.cols(), result.view().data);
+        return result;
+    }
+
+    static Result<Encoder> load_encoder(const GgufFile& file, const BertDefaults& defaults) {
+        RANKLET_ASSIGN(const auto type, file.string("ranklet.encoder.type"));
+        if constexpr (std::is_constructible_v<Encoder, Bert>)
+            if (type == "bert") {
+                RANKLET_ASSIGN(auto encoder, Bert::from_file(file, defaults));
+                return Encoder(std::move(encoder));
+            }
+        if constexpr (std::is_constructible_v<Encoder, ItemTable>)
+            if (type == "items") {
+                RANKLET_ASSIGN(auto encoder, ItemTable::load(file));
+                return Encoder(std::move(encoder));
+            }
+        return Error{ErrorCode::unsupported,
+                     file.name() + ": ranklet.encoder.type \"" + std::string(type) + "\" is not one this program reads"};
+    }
+    static Result<Decoder> load_decoder(const GgufFile& file, const Encoder& encoder) {
+        RANKLET_ASSIGN(const auto scoring, file.string("ranklet.recommender.scoring"));
+        const std::size_t dim = visit(encoder, [](const auto& e) { return output_dim(e); });
+        if constexpr (std::is_constructible_v<Decoder, DotProduct>)
+            if (scoring == "dot_product") {
+                RANKLET_ASSIGN(auto decoder, DotProduct::load(file, dim));
+                return Decoder(std::move(decoder));
+            }
+        if constexpr (std::is_constructible_v<Decoder, NextEvent>)
+            if (scoring == "next_event") {
+                RANKLET_ASSIGN(auto decoder, NextEvent::load(file));
+                return Decoder(std::move(decoder));
+            }
+        if constexpr (std::is_constructible_v<Decoder, TextGru>)
+            if (scoring == "text_gru") {
+                RANKLET_ASSIGN(auto decoder, TextGru::load(file));
+                return Decoder(std::move(decoder));
+            }
+        return Error{ErrorCode::unsupported, file.name() + ": ranklet.recommender.scoring \"" + std::string(scoring) +
+                                                 "\" is not one this program reads"};
+    }
+    static std::size_t output_dim(const Bert& encoder) noexcept { return encoder.dim(); }
+    static std::size_t output_dim(const ItemTable& table) noexcept {
+        return table.outputs.empty() ? table.vectors.cols() : table.outputs.cols();
+    }
+
+    Result<void> check_sizes(const GgufFile& file) const {
+        const std::size_t in = gru_decoder(*model_).gru().in();
+        if (model_->text_gru && bert() == nullptr)
+            return Error{ErrorCode::format, file.name() + ": text_gru needs a text encoder"};
+        const std::size_t fed = model_->text_gru ? bert()->hidden() : bert() ? bert()->dim() : item_table()->dim();
+        if (in != fed)
+            return Error{ErrorCode::format, file.name() + ": ranklet.gru.input_size is " + std::to_string(in) +
+                                                ", the encoder gives " + std::to_string(fed)};
+        return {};
+    }
+
+    Result<void> check(const User& user) const {
+        if (user.model_ != model_ && user.state().model != fingerprint())
+            return Error{ErrorCode::mismatch, "the user belongs to another model"};
+        return {};
+    }
+    Result<void> check(const CatalogData& catalog) const {
+        if (catalog.model != fingerprint())
+            return Error{ErrorCode::mismatch, "the catalog was made by another model"};
+        return {};
+    }
+
+    // Everything of the decoder that depends on the item alone.
+    Result<Catalog> finish_catalog(CatalogData data, std::size_t threads) const {
+        data.model = fingerprint();
+        if (const auto* scorer = as<NextEvent>(model_->decoder)) {
+            RANKLET_ASSIGN(data.projected, project(*scorer, data.vectors.view(), threads));
+        }
+        if (model_->text_gru) {  // from the zero state, an item's score is its own
+            Workspace workspace;
+            const std::vector<float> zero(state_size(*model_), 0.0f);
+            RANKLET_TRY(score_from(zero, data, threads, workspace));
+            data.initial_scores = std::move(workspace.buffers_.scores);
+        }
+        return Catalog::create(std::move(data));
+    }
+
+    template <class Scorer>
+    static Result<Matrix> project(const Scorer& scorer, MatrixView<const float> vectors, std::size_t threads) {
+        const Gru<>& bottom = scorer.decoder().gru().layers().front();
+        RANKLET_ASSIGN(Matrix projected, Matrix::zeroed(vectors.rows, 3 * bottom.hidden()));
+        constexpr std::size_t rows = 256;
+        parallel_for((vectors.rows + rows - 1) / rows, resolve_threads(threads), [&](std::size_t piece, std::size_t) {
+            const std::size_t first = piece * rows, count = std::min(rows, vectors.rows - first);
+            bottom.project_input(vectors.middle_rows(first, count), projected.view().middle_rows(first, count));
+        });
+        return projected;
+    }
+
+    static Result<Matrix> project_tokens(const Bert& encoder, const TextGru& scorer, std::string_view text,
+                                         const BatchOptions& options) {
+        RANKLET_ASSIGN(const Matrix states, encoder.encode_tokens(text, options));
+        return project(scorer, states.view(), 1);
+    }
+
+    // text_gru keeps the GRU's input part of every token of every item.
+    Result<void> encode_tokens(std::span<const std::string_view> texts, const BatchOptions& options,
+                               CatalogData& data) const {
+        const TextGru& scorer = *as<TextGru>(model_->decoder);
+        std::vector<Matrix> parts(texts.size());
+        std::vector<std::optional<Error>> errors(texts.size());
+        RANKLET_TRY(bert()->for_each_text(texts, options, [&](std::size_t t, MatrixView<const float> states, Scratch&) {
+            auto part = project(scorer, states, 1);
+            if (part.ok())
+                parts[t] = std::move(*part);
+            else
+                errors[t] = part.error();
+        }));
+        data.token_offsets.assign(1, 0);
+        for (std::size_t t = 0; t < parts.size(); ++t) {
+            if (errors[t]) return *errors[t];
+            data.token_offsets.push_back(data.token_offsets.back() + parts[t].rows());
+        }
+        const std::size_t width = 3 * scorer.decoder().gru().hidden();
+        RANKLET_ASSIGN(data.projected, Matrix::zeroed(data.token_offsets.back(), width));
+        for (std::size_t t = 0; t < parts.size(); ++t)
+            std::copy_n(parts[t].view().data, parts[t].rows() * width,
+                        data.projected.view().data + data.token_offsets[t] * width);
+        return {};
+    }
+
+    Result<void> score(const User& user, const Catalog& catalog, const RecommendOptions& options,
+                       Workspace& workspace) const {
+        RANKLET_TRY(check(user));
+        RANKLET_TRY(check(catalog.data()));
+        const auto& initial = catalog.data().initial_scores;
+        if (!initial.empty() && (options.initial_state == InitialState::zero || user.state().events.empty())) {
+            workspace.buffers_.scores.assign(initial.begin(), initial.end());
+            return {};
+        }
+        return score_from(user.state().hidden, catalog.data(), options.threads, workspace);
+    }
+
+    Result<void> score_from(std::span<const float> state, const CatalogData& data, std::size_t max_threads,
+                            Workspace& workspace) const {
+        return visit(model_->decoder, [&](const auto& scorer) -> Result<void> {
+            const CandidateView candidates{data.outputs.empty() ? data.vectors.view() : data.outputs.view(), data.bias,
+                                           data.projected.view(), data.token_offsets};
+            const std::size_t n = data.ids.size(), piece = scorer.piece, pieces = (n + piece - 1) / piece;
+            const std::size_t threads = std::min(resolve_threads(max_threads), std::max<std::size_t>(pieces, 1));
+            workspace.buffers_.scores.resize(n);
+            workspace.shared_.resize(scorer.shared_size());
+            if (workspace.scratch_.size() < threads) workspace.scratch_.resize(threads);
+            for (Scratch& scratch : workspace.scratch_)
+                RANKLET_TRY(scratch.reserve(std::max(scorer.begin_scratch_size(), scorer.score_scratch_size())));
+            scorer.begin(state, workspace.shared_.data(), workspace.scratch_[0]);
+            parallel_for(pieces, threads, [&](std::size_t p, std::size_t thread) {
+                const IndexRange range{p * piece, std::min(n, (p + 1) * piece)};
+                scorer.score(state, workspace.shared_.data(), candidates, range,
+                             workspace.buffers_.scores.data() + range.first, workspace.scratch_[thread]);
+            });
+            return {};
+        });
+    }
+
+    // The file's own texts, events and expected numbers against what this build computes.
+    Result<void> self_test(const GgufFile& file) const {
+        if (!file.has("ranklet.selftest.tolerance"))
+            return Error{ErrorCode::missing, file.name() + ": no self-test (LoadOptions::self_test = false loads it)"};
+        Catalog catalog;
+        if (const Bert* encoder = bert()) {
+            RANKLET_TRY(encoder->self_test(file));
+            RANKLET_ASSIGN(const auto texts, file.strings("ranklet.selftest.texts"));
+            std::vector<std::string> ids;
+            for (std::size_t i = 0; i < texts.size(); ++i) ids.push_back(std::to_string(i));
+            std::vector<Item> items;
+            for (std::size_t i = 0; i < texts.size(); ++i) items.push_back({ids[i], texts[i]});
+            BatchOptions batch;
+            batch.prompt = "";
+            RANKLET_ASSIGN(catalog, encode_catalog(items, batch));
+        } else {
+            RANKLET_ASSIGN(catalog, this->items());
+        }
+        RANKLET_ASSIGN(const auto history, file.i32s("ranklet.selftest.history"));
+        std::vector<float> ratings(history.size(), no_rating);
+        if (file.has("ranklet.selftest.ratings")) {
+            RANKLET_ASSIGN(ratings, file.floats("ranklet.selftest.ratings"));
+        }
+        if (ratings.size() != history.size())
+            return Error{ErrorCode::format, file.name() + ": ranklet.selftest.ratings and .history differ in length"};
+        User user = new_user();
+        for (std::size_t e = 0; e < history.size(); ++e) {
+            if (history[e] < 0 || static_cast<std::size_t>(history[e]) >= catalog.size())
+                return Error{ErrorCode::format, file.name() + ": ranklet.selftest.history names item " +
+                                                    std::to_string(history[e]) + " of " + std::to_string(catalog.size())};
+            RANKLET_TRY(user.observe(catalog[static_cast<std::size_t>(history[e])], ratings[e]));
+        }
+        RANKLET_ASSIGN(const auto expected, file.floats("ranklet.selftest.scores"));
+        RANKLET_ASSIGN(const auto found, scores(user, catalog));
+        return compare_self_test(file, "ranklet.selftest.scores", expected, found);
+    }
+
+    ModelPointer model_;
+};
+
+/// A user of a model: a state that goes on with each event. A value: copies go on independently. Holds its model.
+template <class Encoder, class Decoder>
+class BasicRecommender<Encoder, Decoder>::User {
+public:
+    User(const User& other) : model_(other.model_), state_(other.state_) {}
+    User& operator=(const User& other) {
+        model_ = other.model_;
+        state_ = other.state_;
+        return *this;
+    }
+    User(User&&) noexcept = default;
+    User& operator=(User&&) noexcept = default;
+    ~User() = default;
+
+    [[nodiscard]] const UserState& state() const noexcept { return state_; }
+    [[nodiscard]] std::span<const Event> events() const noexcept { return state_.events; }
+    [[nodiscard]] std::vector<std::byte> save() const { return state_.save(); }
+
+    /// Forgets all events.
+    void reset() {
+        state_.hidden.assign(state_size(*model_), 0.0f);
+        state_.events.clear();
+        state_.model = model_->fingerprint;
+    }
+
+    /// The user met an item: one GRU step (text_gru: one a token), whatever the history's length. A model without
+    /// ratings remembers the rating and computes without it. Error mismatch when the item is of another model's catalog,
+    /// invalid_argument when the rating is infinite (no_rating, the default, is fine).
+    [[nodiscard]] Result<void> observe(const ItemRef& item, float rating = no_rating) {
+        if (item.data().model != model_->fingerprint)
+            return Error{ErrorCode::mismatch, "item \"" + std::string(item.id()) + "\" is of another model's catalog"};
+        RANKLET_TRY(check_rating(rating));
+        const std::size_t i = item.index();
+        if (const TextGru* scorer = as<TextGru>(model_->decoder)) {
+            const auto& offsets = item.data().token_offsets;
+            RANKLET_TRY(run(*scorer, item.data().projected.view().middle_rows(offsets[i], offsets[i + 1] - offsets[i])));
+        } else {
+            RANKLET_TRY(advance(item.vector(), rating));
+        }
+        state_.events.push_back({std::string(item.id()), rating});
+        return {};
+    }
+    /// Straight from `catalog.at(id)`: its error, if it is one, comes back.
+    [[nodiscard]] Result<void> observe(const Result<ItemRef>& item, float rating = no_rating) {
+        if (!item.ok()) return item.error();
+        return observe(*item, rating);
+    }
+    /// The user met a text from outside any catalog: a query, say. Recorded as an event without an id.
+    [[nodiscard]] Result<void> observe_text(std::string_view text, float rating = no_rating,
+                                            const BatchOptions& options = {}) {
+        RANKLET_TRY(check_rating(rating));
+        const Bert* encoder = as<Bert>(model_->encoder);
+        if (encoder == nullptr) return no_text();
+        if (const TextGru* scorer = as<TextGru>(model_->decoder)) {
+            RANKLET_ASSIGN(const Matrix projected, project_tokens(*encoder, *scorer, text, options));
+            RANKLET_TRY(run(*scorer, projected.view()));
+        } else {
+            RANKLET_ASSIGN(const auto vector, encoder->encode(text, options));
+            RANKLET_TRY(advance(vector, rating));
+        }
+        state_.events.push_back({std::string(), rating});
+        return {};
+    }
+
+private:
+    friend class BasicRecommender;
+    explicit User(ModelPointer model) : model_(std::move(model)) {}
+
+    static Result<void> check_rating(float rating) {
+        if (std::isinf(rating)) return Error{ErrorCode::invalid_argument, "a rating must not be infinite"};
+        return {};
+    }
+    Result<void> advance(std::span<const float> vector, float rating) {
+        const GruDecoder& decoder = gru_decoder(*model_);
+        RANKLET_TRY(scratch_.reserve(decoder.advance_scratch_size()));
+        decoder.advance(state_.hidden, vector.data(), rating, scratch_);
+        return {};
+    }
+    Result<void> run(const TextGru& scorer, MatrixView<const float> projected) {
+        RANKLET_TRY(scratch_.reserve(scorer.run_scratch_size()));
+        scorer.run(state_.hidden, projected, nullptr, scratch_);
+        return {};
+    }
+
+    ModelPointer model_;
+    UserState state_;
+    Scratch scratch_;
+};
+
+/// A recommender of whatever kind the model file is.
+using Recommender = BasicRecommender<AnyEncoder, AnyDecoder>;
+
+RANKLET_NAMESPACE_END
