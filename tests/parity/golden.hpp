@@ -64,8 +64,7 @@ inline std::span<const float> flat(const ranklet::Matrix& matrix) {
 /// A golden file. Tests start at the project's root.
 class Golden {
 public:
-    explicit Golden(const std::string& name)
-        : file_(take(ranklet::GgufFile::open("tests/parity/goldens/" + name))) {}
+    explicit Golden(const std::string& name) : file_(take(ranklet::GgufFile::open("tests/parity/goldens/" + name))) {}
 
     [[nodiscard]] const ranklet::GgufFile& file() const { return file_; }
     [[nodiscard]] bool has(const std::string& tensor) const { return file_.has_tensor(tensor); }
@@ -89,9 +88,7 @@ private:
 };
 
 /// A zeroed matrix to write results to.
-inline ranklet::Matrix zeros(std::size_t rows, std::size_t cols) {
-    return take(ranklet::Matrix::zeroed(rows, cols));
-}
+inline ranklet::Matrix zeros(std::size_t rows, std::size_t cols) { return take(ranklet::Matrix::zeroed(rows, cols)); }
 
 inline ranklet::Scratch scratch_of(std::size_t bytes) {
     ranklet::Scratch scratch;

@@ -29,7 +29,8 @@ std::vector<std::string> cases(const std::string& name, const std::string& tenso
 
 ranklet::Linear<> linear(const std::string& prefix) {
     ranklet::Linear<> layer;
-    const auto status = layer.assign(layers().matrix(prefix + ".weight").view(), layers().optional_vector(prefix + ".bias"));
+    const auto status =
+        layer.assign(layers().matrix(prefix + ".weight").view(), layers().optional_vector(prefix + ".bias"));
     REQUIRE(status.ok());
     return layer;
 }

@@ -1,6 +1,5 @@
-// Tiny complete models of every form against PyTorch: goldens/NAME.gguf is the model, NAME.golden.gguf what PyTorch says.
-#include <variant>
-
+// Tiny complete models of every form against PyTorch: goldens/NAME.gguf is the model, NAME.golden.gguf what PyTorch
+// says.
 #include "parity/golden.hpp"
 #include "ranklet/encoders/bert.hpp"
 #include "ranklet/recommender.hpp"
@@ -9,9 +8,7 @@ namespace {
 
 using namespace parity;
 
-ranklet::GgufFile model_file(const std::string& name) {
-    return take(ranklet::GgufFile::open("tests/parity/goldens/" + name + ".gguf"));
-}
+std::string model_path(const std::string& name) { return "tests/parity/goldens/" + name + ".gguf"; }
 
 /// Token ids, token states and vectors of the golden's texts, all in one batch and one by one.
 void check_encoder(const ranklet::Bert& bert, const Golden& golden, const std::string& name) {
@@ -35,7 +32,8 @@ void check_encoder(const ranklet::Bert& bert, const Golden& golden, const std::s
               std::vector<std::int32_t>(ids.begin() + offsets[t], ids.begin() + offsets[t + 1]));
         const ranklet::Matrix own = take(bert.encode_tokens(texts[t]));
         REQUIRE(own.rows() == last - first);
-        for (std::size_t i = first; i < last; ++i) check_close(own.row(i - first), states.row(i), what + " token states");
+        for (std::size_t i = first; i < last; ++i)
+            check_close(own.row(i - first), states.row(i), what + " token states");
         check_close(batch.row(t), vectors.row(t), what + " vector");
         CHECK(cosine(batch.row(t), vectors.row(t)) >= 0.99999);
     }
@@ -44,10 +42,10 @@ void check_encoder(const ranklet::Bert& bert, const Golden& golden, const std::s
 /// User states and scores after each of the golden's histories.
 void check_recommender(const std::string& name, std::span<const std::string> histories) {
     const Golden golden(name + ".golden.gguf");
-    const auto model = take(ranklet::Recommender::from_file(model_file(name)));
+    const auto model = take(ranklet::Recommender::load(model_path(name)));
     ranklet::Catalog catalog;
-    if (model.encodes_text()) {
-        check_encoder(std::get<ranklet::Bert>(model.encoder()), golden, name);
+    if (const ranklet::Bert* bert = model.bert()) {
+        check_encoder(*bert, golden, name);
         const auto texts = take(golden.file().strings("golden.texts"));
         std::vector<std::string> ids;
         for (std::size_t t = 0; t < texts.size(); ++t) ids.push_back("text " + std::to_string(t));
@@ -76,7 +74,7 @@ const std::vector<std::string> without_ratings{"cold", "one", "unrated"};
 
 TEST_CASE("encoders agree with PyTorch: mean, cls and all poolings with dense modules; f32, f16, bf16; DistilBERT") {
     for (const std::string name : {"tiny-minilm", "tiny-dense", "tiny-distilbert"}) {
-        const auto bert = take(ranklet::Bert::load(model_file(name)));
+        const auto bert = take(ranklet::Bert::load(model_path(name)));
         check_encoder(bert, Golden(name + ".golden.gguf"), name);
     }
 }
@@ -90,7 +88,7 @@ TEST_CASE("text_gru with three GRU layers, no biases and another hidden size agr
 TEST_CASE("text_gru's scores per position agree with PyTorch, and the last one is the item's score") {
     for (const std::string name : {"tiny-text-gru", "tiny-text-gru-wide"}) {
         const Golden golden(name + ".golden.gguf");
-        const auto model = take(ranklet::Recommender::from_file(model_file(name)));
+        const auto model = take(ranklet::Recommender::load(model_path(name)));
         const auto texts = take(golden.file().strings("golden.texts"));
         const auto text = golden.u32("golden.position_text");
         for (const std::string& history : without_ratings) {
@@ -98,7 +96,8 @@ TEST_CASE("text_gru's scores per position agree with PyTorch, and the last one i
             for (const std::int32_t event : take(golden.file().i32s("golden.history." + history)))
                 REQUIRE(user.observe_text(texts[static_cast<std::size_t>(event)]).ok());
             const auto scores = take(model.position_scores(user, texts[text]));
-            check_close(scores, golden.vector("golden.position_scores." + history), name + " positions after " + history);
+            check_close(scores, golden.vector("golden.position_scores." + history),
+                        name + " positions after " + history);
             CHECK(scores.back() == doctest::Approx(golden.vector("golden.scores." + history)[text]).epsilon(1e-5));
         }
     }

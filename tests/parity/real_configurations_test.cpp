@@ -34,12 +34,13 @@ struct Oracle {
 const std::vector<Oracle> oracles{{"onnx", 2 * tolerance}, {"torch", tolerance}};
 
 void check_configuration(const std::string& name) {
-    const std::string root = material_folder(), oracle = root + "/oracle/" + name + "/", path = root + "/models/" + name + ".gguf";
+    const std::string root = material_folder(), oracle = root + "/oracle/" + name + "/",
+                      path = root + "/models/" + name + ".gguf";
     if (!std::filesystem::exists(path) || !std::filesystem::exists(oracle + "ids.txt")) {
         MESSAGE("skipped: no " << path << " (tests/parity/onnx/run.sh makes it)");
         return;
     }
-    const auto bert = take(ranklet::Bert::load(take(ranklet::GgufFile::open(path))));
+    const auto bert = take(ranklet::Bert::load(path));
     const auto texts = read_lines(oracle + "texts.txt"), ids = read_lines(oracle + "ids.txt");
     REQUIRE(texts.size() == ids.size());
     REQUIRE(texts.size() >= 12);
@@ -91,7 +92,9 @@ TEST_CASE("all-MiniLM-L6-v2 agrees with ONNX Runtime and PyTorch") { check_confi
 TEST_CASE("bge-small-zh-v1.5 agrees with ONNX Runtime and PyTorch") { check_configuration("bge-small-zh-v1.5"); }
 TEST_CASE("bert-base-uncased agrees with ONNX Runtime and PyTorch") { check_configuration("bert-base-uncased"); }
 TEST_CASE("bert-base-chinese agrees with ONNX Runtime and PyTorch") { check_configuration("bert-base-chinese"); }
-TEST_CASE("distilbert-base-uncased agrees with ONNX Runtime and PyTorch") { check_configuration("distilbert-base-uncased"); }
+TEST_CASE("distilbert-base-uncased agrees with ONNX Runtime and PyTorch") {
+    check_configuration("distilbert-base-uncased");
+}
 TEST_CASE("the tiny encoders agree with ONNX Runtime and PyTorch") {
     check_configuration("tiny-minilm");
     check_configuration("tiny-distilbert");
