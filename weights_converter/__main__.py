@@ -1,0 +1,78 @@
+"""The command line: python3 -m weights_converter CHECKPOINT OUT.gguf"""
+import argparse
+import sys
+
+from .convert import Options, convert
+from .errors import ConversionError
+from .recommender import SCORINGS
+from .sentence import POOLING_NAMES, pooling_list
+
+DESCRIPTION = "Converts a Hugging Face checkpoint or a PyTorch recommender into ranklet's model file (GGUF)."
+
+
+class Progress:
+    """One line on stderr that is written over; nothing at all when stderr is not a terminal."""
+
+    def __init__(self):
+        self.on = sys.stderr.isatty()
+
+    def show(self, text):
+        if self.on:
+            sys.stderr.write(f"\r\033[K{text[:100]}")
+            sys.stderr.flush()
+
+    def say(self, text):
+        self.show("")
+        print(text, file=sys.stderr)
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(prog="python3 -m weights_converter", description=DESCRIPTION)
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a checkpoint's folder, or a weights file "
+                        "(.safetensors, .bin, .pth)")
+    parser.add_argument("out", metavar="OUT.gguf")
+    parser.add_argument("--config", metavar="FOLDER", help="where config.json, the tokenizer and ranklet.json are, if not "
+                        "with the weights")
+    parser.add_argument("--dtype", choices=("f32", "f16", "bf16"), default="f32", help="of matrices (default: f32)")
+    parser.add_argument("--pooling", metavar="KIND[,KIND]", help=f"how token states become a text's vector, where no file "
+                        f"says it: {', '.join(sorted(set(POOLING_NAMES.values())))}")
+    parser.add_argument("--normalize", action="store_true", default=None, help="vectors have length 1, where no file says it")
+    parser.add_argument("--max-length", type=int, metavar="TOKENS", help="tokens a text may have, [CLS] and [SEP] included")
+    parser.add_argument("--scoring", choices=SCORINGS, help="how a recommender scores, where no ranklet.json says it")
+    parser.add_argument("--lowercase", choices=("yes", "no"), help="whether text is lower-cased, where the files do not say "
+                        "or contradict each other")
+    parser.add_argument("--items", metavar="FILE.tsv", help="ids and titles of learned items, one a line, separated by a tab "
+                        "(default: items.tsv beside the weights, if it is there)")
+    parser.add_argument("--name", help="the model's name (default: the folder's)")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    given = parse(arguments)
+    progress = Progress()
+    try:
+        lines = convert(Options(
+            given.checkpoint, given.out, given.config, given.dtype,
+            pooling_list(given.pooling.split(","), "--pooling") if given.pooling is not None else None,
+            given.normalize, given.max_length, given.scoring,
+            None if given.lowercase is None else given.lowercase == "yes", given.items, given.name,
+            note=lambda text: progress.say(f"note: {text}"), stage=progress.show))
+    except ConversionError as error:
+        progress.say(f"error: {error}")
+        return 1
+    except OSError as error:
+        progress.say(f"error: {error.filename or given.checkpoint}: {error.strerror or error}")
+        return 1
+    except MemoryError:
+        progress.say(f"error: {given.checkpoint}: not enough memory")
+        return 1
+    except KeyboardInterrupt:
+        progress.say("interrupted; nothing was written")
+        return 130
+    progress.show("")
+    print("\n".join(lines))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

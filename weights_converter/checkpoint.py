@@ -1,0 +1,179 @@
+"""Finds and reads what a checkpoint folder holds.
+
+In: a folder, or a weights file with the folder of its configuration. Out: JSON files as dicts, weights as a StateDict.
+Layouts: Hugging Face's (config.json with model.safetensors, its shards, or pytorch_model.bin) and a PyTorch state_dict
+(model.pth).
+"""
+import collections
+import json
+import os
+import pickle
+
+import numpy as np
+
+from .errors import ConversionError
+from .safetensors import SafeTensors
+
+WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json",
+                "model.pth")
+TORCH_SUFFIXES = (".bin", ".pth", ".pt")
+NESTED = ("state_dict", "model_state_dict", "model")  # where training loops put a state_dict inside their own dict
+
+
+def read_text(path):
+    """The file's text; every kind of line end becomes one newline."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError as error:
+        raise ConversionError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise ConversionError(f"{path}: not UTF-8 at byte {error.start}") from None
+
+
+def read_json(path, kind=dict):
+    try:
+        value = json.loads(read_text(path))
+    except ValueError as error:
+        if isinstance(error, ConversionError):
+            raise
+        raise ConversionError(f"{path}: broken JSON ({error})") from None
+    except RecursionError:
+        raise ConversionError(f"{path}: broken JSON (nested too deeply)") from None
+    if not isinstance(value, kind):
+        raise ConversionError(f"{path}: expected a JSON {'object' if kind is dict else 'array'}")
+    return value
+
+
+def optional_json(folder, name, kind=dict):
+    """The file's content, None if there is no such file."""
+    path = os.path.join(folder, name)
+    return read_json(path, kind) if os.path.exists(path) else None
+
+
+def _read_torch(path):
+    try:
+        import torch
+    except ImportError:
+        raise ConversionError(f"{path}: reading it needs PyTorch (pip install torch); safetensors files need numpy alone"
+                              ) from None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except TypeError:
+        raise ConversionError(f"{path}: PyTorch {torch.__version__} has no torch.load(weights_only=True); 1.13 has"
+                              ) from None
+    except OSError as error:
+        raise ConversionError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise ConversionError(f"{path}: not a file of tensors alone (save model.state_dict() with torch.save): {reason}"
+                              ) from None
+    for key in NESTED:
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict):
+        raise ConversionError(f"{path}: holds a {type(state).__name__}, expected a state_dict")
+    arrays = {}
+    for name, tensor in state.items():
+        if isinstance(tensor, torch.Tensor):
+            tensor = tensor.detach()
+            tensor = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+            arrays[str(name)] = tensor.contiguous().numpy()
+    return arrays
+
+
+def _read_shards(path):
+    weight_map = read_json(path).get("weight_map")
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise ConversionError(f"{path}: expected an object weight_map (tensor name to file)")
+    folder, shards, arrays = os.path.dirname(path), {}, {}
+    for name, file in weight_map.items():
+        if not isinstance(file, str) or os.path.basename(file) != file or file in ("", ".", ".."):
+            raise ConversionError(f"{path}: tensor {name} points to {file!r}, expected a file name beside the index")
+        if file not in shards:
+            shards[file] = read_tensors(os.path.join(folder, file))
+        if name not in shards[file]:
+            raise ConversionError(f"{path}: {file} has no tensor {name}")
+        arrays[name] = _Shard(shards[file], name)
+    return arrays
+
+
+# Opens a shard's tensor only when it is used.
+_Shard = collections.namedtuple("_Shard", "mapping name")
+
+
+def read_tensors(path):
+    """name -> array of one weights file or index."""
+    if not os.path.isfile(path):
+        raise ConversionError(f"{path}: no such file")
+    if path.endswith(".index.json"):
+        return _read_shards(path)
+    if path.endswith(".safetensors"):
+        return SafeTensors(path)
+    if path.endswith(TORCH_SUFFIXES):
+        return _read_torch(path)
+    raise ConversionError(f"{path}: unknown kind of weights file, expected .safetensors, {', '.join(TORCH_SUFFIXES)}")
+
+
+def find_weights(folder):
+    """Path of the folder's weights; the first kind that is there, in the order of WEIGHT_FILES."""
+    for name in WEIGHT_FILES:
+        path = os.path.join(folder, name)
+        if os.path.isfile(path):
+            return path
+    others = [n for n in ("tf_model.h5", "flax_model.msgpack", "model.onnx") if os.path.exists(os.path.join(folder, n))]
+    seen = f"; {', '.join(others)} cannot be read" if others else ""
+    raise ConversionError(f"{folder}: no weights; looked for {', '.join(WEIGHT_FILES)}{seen}")
+
+
+class StateDict:
+    """Weights by name. take() checks a tensor and remembers that it was used, so that the rest can be named."""
+
+    def __init__(self, path):
+        self.path, self.arrays, self.used = path, read_tensors(path), set()
+        if not len(self.arrays):
+            raise ConversionError(f"{path}: holds no tensors")
+
+    def __contains__(self, name):
+        return name in self.arrays
+
+    def names(self):
+        return list(self.arrays)
+
+    def unused(self):
+        return [name for name in self.arrays if name not in self.used]
+
+    def ignore(self, name):
+        self.used.add(name)
+
+    def array(self, name):
+        found = self.arrays[name]
+        return found.mapping[found.name] if isinstance(found, _Shard) else found
+
+    def rank(self, name):
+        return self.array(name).ndim
+
+    def take(self, name, shape, where=""):
+        """The floating-point array `name` of this shape (None: any size); finite, or an error naming the tensor.
+
+        where: what the tensor is for, for the error about a missing one.
+        """
+        if name not in self.arrays:
+            raise ConversionError(f"{self.path}: tensor {name} is missing{where}")
+        array = self.array(name)
+        if array.dtype.kind != "f":
+            raise ConversionError(f"{self.path}: tensor {name} has type {array.dtype}, expected floating point")
+        if array.ndim != len(shape) or any(want not in (None, size) for want, size in zip(shape, array.shape)):
+            wanted = ", ".join("any" if want is None else str(want) for want in shape)
+            raise ConversionError(f"{self.path}: tensor {name} has shape {list(array.shape)}, expected [{wanted}]")
+        if array.size == 0:
+            raise ConversionError(f"{self.path}: tensor {name} is empty, shape {list(array.shape)}")
+        if array.dtype.itemsize > 4:
+            with np.errstate(over="ignore"):
+                array = array.astype(np.float32)
+        finite = np.isfinite(array)
+        if not finite.all():
+            at = [int(i) for i in np.argwhere(~finite)[0]]
+            raise ConversionError(f"{self.path}: tensor {name} has {array[tuple(at)]} at {at}, every weight must be finite")
+        self.used.add(name)
+        return array

@@ -1,0 +1,242 @@
+"""Puts the parts together: a checkpoint becomes a model file.
+
+In: Options. Out: the file, and a Summary of what is in it. Errors: ConversionError, and then nothing was written.
+"""
+import os
+from dataclasses import dataclass
+from typing import Callable, Optional
+
+from . import encoder, recommender, sentence
+from . import tokenizer as tokenizers
+from .checkpoint import StateDict, find_weights, optional_json, read_json
+from .errors import ConversionError
+from .model import FILE_TYPES, Model
+from .selftest import add_selftest
+
+
+@dataclass
+class Options:
+    checkpoint: str
+    out: str
+    config: Optional[str] = None  # folder of config.json and tokenizer; None: the checkpoint's
+    dtype: str = "f32"
+    pooling: Optional[list] = None
+    normalize: Optional[bool] = None
+    max_length: Optional[int] = None
+    scoring: Optional[str] = None
+    lowercase: Optional[bool] = None
+    items: Optional[str] = None
+    name: Optional[str] = None
+    note: Callable = lambda text: None
+    stage: Callable = lambda text: None  # what is being done, for a progress line
+
+
+def convert(options):
+    """Writes options.out; -> lines of a summary."""
+    _check_output(options)
+    folder, weights, modules = _find(options)
+    options.stage(f"reading {weights}")
+    state = StateDict(weights)
+    settings = recommender.read_settings(options.config or folder)
+    with_text, with_gru = encoder.find_prefix(state) is not None, recommender.has_gru(state)
+    _check_kind(options, folder, state, with_text, with_gru, settings)
+
+    model = Model(options.dtype)
+    model.key("general.architecture", "bert" if with_text else "ranklet", "string")
+    model.key("general.name", options.name or (settings and settings.name) or _default_name(options), "string")
+    model.key("general.file_type", FILE_TYPES[options.dtype], "u32")
+    model.key("general.alignment", 32, "u32")
+    model.key("ranklet.version", 1, "u32")
+    tokenizer = None
+    if with_text:
+        lines, tokenizer = _add_text_model(options, model, state, folder, modules, settings, with_gru)
+    else:
+        lines = _add_item_model(options, model, state, folder, settings)
+    _check_leftovers(options, state, with_gru)
+
+    options.stage("running the reference for the self-test")
+    tested, tolerance = add_selftest(model, tokenizer)
+    total = model.tensor_bytes()
+    model.write(options.out, lambda done, name: options.stage(f"writing {min(100, 100 * done // max(1, total))} %  {name}"))
+    size = os.path.getsize(options.out)
+    return [f"wrote {options.out} ({size / 1e6:.1f} MB)", *lines,
+            f"  parameters    {model.parameters():,}, stored as {options.dtype}",
+            f"  self-test     {tested}, tolerance {tolerance:.2g}"]
+
+
+def _check_output(options):
+    """What would fail at the end fails at the start."""
+    out = options.out
+    folder = os.path.dirname(out) or "."
+    if not os.path.isdir(folder):
+        raise ConversionError(f"{out}: the folder {folder} does not exist")
+    if os.path.isdir(out):
+        raise ConversionError(f"{out}: is a folder, expected a file name")
+    if not os.access(folder, os.W_OK):
+        raise ConversionError(f"{out}: the folder {folder} cannot be written to")
+
+
+def _find(options):
+    """(folder of config.json and tokenizer, weights file, sentence-transformers' modules or None)."""
+    path = options.checkpoint
+    if not os.path.exists(path):
+        raise ConversionError(f"{path}: no such file or folder")
+    if options.config and not os.path.isdir(options.config):
+        raise ConversionError(f"{options.config}: --config expects a folder")
+    if os.path.isfile(path):
+        folder = options.config or os.path.dirname(path) or "."
+        return folder, path, sentence.read_sentence_modules(folder)
+    root = options.config or path
+    modules = sentence.read_sentence_modules(root)
+    if modules is None:
+        return root, find_weights(path), None
+    return modules.folder, find_weights(modules.folder if path == root else path), modules
+
+
+def _default_name(options):
+    path = os.path.abspath(options.checkpoint)
+    return os.path.basename(path if os.path.isdir(path) else os.path.dirname(path))
+
+
+def _check_kind(options, folder, state, with_text, with_gru, settings):
+    config = optional_json(folder, "config.json")
+    if not with_text and not with_gru:
+        if config is not None:
+            encoder.check_family(config, os.path.join(folder, "config.json"))
+        some = ", ".join(state.names()[:4])
+        raise ConversionError(f"{state.path}: neither an encoder ({encoder.WORDS}) nor a GRU (weight_ih_l0) is in it; "
+                              f"it has {some}{' ...' if len(state.names()) > 4 else ''}")
+    scoring = options.scoring or (settings and settings.scoring)
+    if scoring and not with_gru:
+        raise ConversionError(f"{state.path}: scoring {scoring} needs a GRU, there is no weight_ih_l0")
+    if not with_text:
+        if scoring not in (None, "dot_product"):
+            raise ConversionError(f"{state.path}: scoring {scoring} needs a text encoder; learned items have dot_product")
+        if any(value is not None for value in (options.pooling, options.max_length, options.lowercase)) or options.normalize:
+            raise ConversionError(f"{state.path}: has no text encoder, so --pooling, --normalize, --max-length and "
+                                  "--lowercase mean nothing")
+    elif options.items:
+        raise ConversionError(f"{state.path}: has a text encoder; --items is for learned item embeddings")
+
+
+def _scoring(options, state, settings):
+    stated = settings.scoring if settings else None
+    if options.scoring and stated and options.scoring != stated:
+        raise ConversionError(f"{settings.path}: scoring is {stated}, the command line says {options.scoring}")
+    scoring = options.scoring or stated
+    if scoring is None and recommender.find(state, ["out.weight"]) and not recommender.find(state, ["user_proj.weight"]):
+        return "text_gru"  # the founding model, which states nothing
+    if scoring is None:
+        raise ConversionError(f"{state.path}: how items are scored is not stated; give --scoring "
+                              f"{'|'.join(recommender.SCORINGS)} or a ranklet.json")
+    return scoring
+
+
+def _resolve_modules(options, modules, settings, scoring, where):
+    """What follows the transformer, from modules.json, ranklet.json or the command line; never guessed."""
+    stated = [("the command line", options.pooling, options.normalize, options.max_length)]
+    if settings:
+        stated.append((settings.path, settings.pooling, settings.normalize, settings.max_length))
+    if modules:
+        stated.append((f"{where}/modules.json", modules.pooling, "normalize" in modules.modules, modules.max_length))
+
+    def resolve(index, what):
+        found = [(source[0], source[index]) for source in stated if source[index] is not None]
+        for source, value in found[1:]:
+            if value != found[0][1]:
+                raise ConversionError(f"{what}: {found[0][0]} says {_words(found[0][1])}, {source} says {_words(value)}")
+        return found[0][1] if found else None
+
+    pooling, normalize = resolve(1, "pooling"), resolve(2, "normalize")
+    if options.max_length is not None:
+        max_length = options.max_length  # may shorten (or lengthen) what the files say
+    else:
+        max_length = resolve(3, "max_length")
+    result = modules or sentence.SentenceModules(where, pooling, ["pooling"] + ["normalize"] * bool(normalize))
+    if result.pooling is None:
+        if scoring != "text_gru":
+            raise ConversionError(f"{where}: how token states become a text's vector is not stated (no modules.json); give "
+                                  "--pooling cls|mean|max|mean_sqrt_len|weighted_mean|last and, if it belongs to the "
+                                  "model, --normalize")
+        result.pooling = ["mean"]
+        options.note("text_gru scores token states; a text's vector, which no score depends on, will be their mean "
+                     "(--pooling says otherwise)")
+    if settings and settings.prompts:
+        if result.prompts and result.prompts != settings.prompts:
+            raise ConversionError(f"{settings.path}: other prompts than config_sentence_transformers.json")
+        result.prompts, result.default_prompt = settings.prompts, settings.default_prompt
+    return result, max_length
+
+
+def _words(value):
+    return " + ".join(value) if isinstance(value, list) else str(value).lower() if isinstance(value, bool) else value
+
+
+def _max_length(stated, tokenizer, info):
+    """Tokens a text may have, as sentence-transformers resolves it: stated, else the least of the limits."""
+    if stated is None:
+        return min(info.positions, tokenizer.max_length or info.positions)
+    if not 2 < stated <= info.positions:
+        raise ConversionError(f"max_length {stated} is not between 3 and the model's {info.positions} positions")
+    return stated
+
+
+def _add_text_model(options, model, state, folder, modules, settings, with_gru):
+    config_path = os.path.join(folder, "config.json")
+    if not os.path.isfile(config_path):
+        raise ConversionError(f"{folder}: no config.json{'' if options.config else ' (--config says where it is)'}")
+    config = read_json(config_path)
+    family = encoder.check_family(config, config_path, custom_model=with_gru)
+    scoring = _scoring(options, state, settings) if with_gru else None
+    tokenizer = tokenizers.read_tokenizer(folder, options.lowercase, options.note)
+    options.stage("checking the encoder's weights")
+    info = encoder.add_encoder(model, state, config, config_path, custom_model=with_gru)
+    modules, stated_length = _resolve_modules(options, modules, settings, scoring, folder)
+    if modules.do_lower_case and not tokenizer.lowercase:
+        tokenizer.lowercase = True  # sentence-transformers lower-cases before the tokenizer; accents stay
+        options.note("do_lower_case of sentence-transformers: text is lower-cased, accents are kept")
+    max_length = _max_length(stated_length, tokenizer, info)
+    model.key("ranklet.encoder.max_length", max_length, "u32")
+    tokenizers.fit_to_rows(tokenizer, info.rows, f"{state.path}: {info.prefix}{encoder.WORDS}")
+    tokenizers.add_keys(model, tokenizer)
+    size = sentence.add_sentence(model, modules, info.dim, folder)
+    lines = [
+        f"  architecture  {'DistilBERT' if family == 'distilbert' else 'BERT'}, {info.layers} layer{'s' * (info.layers > 1)}, {info.dim} wide, "
+        f"{info.heads} heads, feed-forward {info.ff}, {info.activation}",
+        f"  text          {len(tokenizer.tokens)} tokens{', lower-cased' if tokenizer.lowercase else ''}, up to {max_length} "
+        f"a text ({info.positions} positions)",
+        f"  vector        {size}: {' + '.join(modules.pooling)} pooling"
+        + "".join(f", {name}" for name in modules.modules[1:])
+        + (f"; prompts {', '.join(modules.prompts)}" if modules.prompts else "")]
+    if with_gru:
+        rating = settings.rating if settings else recommender.Rating()
+        gru = recommender.add_text_recommender(model, state, scoring, rating, settings.path if settings else None,
+                                               info.dim, size)
+        lines.append(f"  decoder       {gru}, scoring {scoring}, ratings {rating.mode}")
+    return lines, tokenizer
+
+
+def _add_item_model(options, model, state, folder, settings):
+    items = options.items
+    if items is None and os.path.isfile(os.path.join(folder, "items.tsv")):
+        items = os.path.join(folder, "items.tsv")
+        options.note(f"item ids and titles from {items}")
+    rating = settings.rating if settings else recommender.Rating()
+    count, gru = recommender.add_item_recommender(model, state, rating, settings.path if settings else None, items,
+                                                  options.note)
+    return [f"  architecture  {count} learned items",
+            f"  decoder       {gru}, scoring dot_product, ratings {rating.mode}"]
+
+
+def _check_leftovers(options, state, with_gru):
+    """Heads of an encoder are named and left out; in a recommender nothing may be left that could change a score."""
+    rest = state.unused()
+    if not rest:
+        return
+    heads = [name for name in rest if not with_gru or "pooler." in name or name.startswith("cls.") or ".cls." in name]
+    other = [name for name in rest if name not in heads]
+    if other:
+        raise ConversionError(f"{state.path}: what {', '.join(other[:5])}{' ...' if len(other) > 5 else ''} is for is not "
+                              "known, and a recommender without it would score differently")
+    some = ", ".join(heads[:4]) + (f" and {len(heads) - 4} more" if len(heads) > 4 else "")
+    options.note(f"left out (poolers and heads are no part of the encoder): {some}")

@@ -1,0 +1,335 @@
+"""Reads a checkpoint's WordPiece tokenizer and writes it as model-file keys.
+
+In: a folder with tokenizer.json, or vocab.txt and tokenizer_config.json. Out: a Tokenizer; the keys of ARCHITECTURE.md.
+Formats: tokenizer.json of Hugging Face's `tokenizers`; the other files of `transformers`' BertTokenizer.
+"""
+import os
+from dataclasses import dataclass, field
+from typing import Optional
+
+from .checkpoint import optional_json, read_json, read_text
+from .errors import ConversionError
+from .wordpiece import normalize, words
+
+SPACE_MARK = "\u2581"
+DEFAULT_SPECIAL = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]",
+                   "mask_token": "[MASK]"}
+KNOWN_CLASSES = ("BertTokenizer", "BertTokenizerFast", "DistilBertTokenizer", "DistilBertTokenizerFast",
+                 "PreTrainedTokenizerFast")
+
+
+@dataclass(frozen=True)
+class AddedToken:
+    """A token that is matched in raw text before anything else (normalized: after BertNormalizer)."""
+    id: int
+    content: str
+    special: bool = True
+    lstrip: bool = False
+    rstrip: bool = False
+    single_word: bool = False
+    normalized: bool = False
+
+    def flags(self):
+        return (self.special | self.lstrip << 1 | self.rstrip << 2 | self.single_word << 3 | self.normalized << 4)
+
+
+@dataclass
+class Tokenizer:
+    tokens: list  # by id
+    unk_id: int
+    cls_id: int
+    sep_id: int
+    pad_id: Optional[int]
+    mask_id: Optional[int]
+    added: list  # of AddedToken, by id
+    lowercase: bool
+    strip_accents: bool
+    clean_text: bool = True
+    handle_chinese_chars: bool = True
+    max_input_chars_per_word: int = 100
+    max_length: Optional[int] = None  # transformers' model_max_length, if it is one
+    outside_vocabulary: set = field(default_factory=set)  # ids that WordPiece itself never gives
+
+
+def read_tokenizer(folder, lowercase, note):
+    """lowercase: True or False overrides the files (None: they must say). note(text) is called for what deserves one."""
+    fast, vocabulary = os.path.join(folder, "tokenizer.json"), os.path.join(folder, "vocab.txt")
+    config = optional_json(folder, "tokenizer_config.json")
+    if os.path.exists(fast):
+        tokenizer = _from_json(fast, config or {}, lowercase, note)
+        if os.path.exists(vocabulary) and _read_vocabulary(vocabulary) != {
+                t: i for i, t in enumerate(tokenizer.tokens) if i not in tokenizer.outside_vocabulary}:
+            note(f"{vocabulary} differs from tokenizer.json, which is followed")
+    elif os.path.exists(vocabulary):
+        tokenizer = _from_vocabulary(folder, vocabulary, config, lowercase)
+    else:
+        raise ConversionError(f"{folder}: no tokenizer; looked for tokenizer.json and vocab.txt")
+    config = config or {}
+    if config.get("truncation_side", "right") != "right":
+        raise ConversionError(f"{folder}/tokenizer_config.json: truncation_side {config['truncation_side']!r}, only "
+                              "'right' is supported")
+    limit = config.get("model_max_length")
+    # transformers writes 10^30 for "no limit"
+    tokenizer.max_length = int(limit) if isinstance(limit, (int, float)) and 2 < limit < 10**9 else None
+    for token in tokenizer.added:
+        if token.id in tokenizer.outside_vocabulary and list(words(normalize(token.content, tokenizer))) == [token.content]:
+            note(f"added token {token.content!r} is not in WordPiece's vocabulary, but in the model file it is also "
+                 "found as an ordinary word")
+    return tokenizer
+
+
+def _content(token):
+    """A special token is written as its text or as an object with it."""
+    return token.get("content") if isinstance(token, dict) else token
+
+
+def _by_id(vocabulary, added, path):
+    """(tokens by id, ids outside WordPiece's vocabulary), gaps filled with tokens that cannot match."""
+    content_of = {}
+    for token, i in vocabulary.items():
+        if not isinstance(i, int) or isinstance(i, bool) or i < 0 or i > 10**7:
+            raise ConversionError(f"{path}: token {token!r} has the id {i!r}, expected a small natural number")
+        if i in content_of:
+            raise ConversionError(f"{path}: tokens {content_of[i]!r} and {token!r} share the id {i}")
+        content_of[i] = token
+    outside = set()
+    for token in added:
+        if not isinstance(token.id, int) or isinstance(token.id, bool) or not 0 <= token.id <= 10**7:
+            raise ConversionError(f"{path}: added token {token.content!r} has the id {token.id!r}")
+        if vocabulary.get(token.content, token.id) != token.id or content_of.get(token.id, token.content) != token.content:
+            raise ConversionError(f"{path}: added token {token.content!r} with id {token.id} contradicts the vocabulary")
+        if token.id not in content_of:
+            content_of[token.id] = token.content
+            outside.add(token.id)
+    count = max(content_of, default=-1) + 1
+    outside |= set(range(count)) - set(content_of)
+    return [content_of.get(i, placeholder(i)) for i in range(count)], outside
+
+
+def placeholder(i):
+    """Stands for a row without a token. Brackets are split off as punctuation, so no text gives it."""
+    return f"[unused_row_{i}]"
+
+
+def _resolve_lowercase(path, stated, config, lowercase):
+    """tokenizer.json's `lowercase` against tokenizer_config.json's do_lower_case and the command line."""
+    other = config.get("do_lower_case")
+    if lowercase is not None:
+        return lowercase
+    if isinstance(other, bool) and other != stated:
+        raise ConversionError(
+            f"{path}: lowercase is {str(stated).lower()}, but do_lower_case in tokenizer_config.json is "
+            f"{str(other).lower()}; say which with --lowercase yes or --lowercase no (transformers follows "
+            "tokenizer_config.json, the tokenizers library tokenizer.json)")
+    return stated
+
+
+def _check_piece(path, where, value, kind):
+    found = value.get("type") if isinstance(value, dict) else None
+    if found != kind:
+        raise ConversionError(f"{path}: {where} is {found or value!r}, only {kind} is supported")
+
+
+def _model_type(model):
+    """Old files do not name the kind of model."""
+    if "type" in model:
+        return model["type"]
+    if "merges" in model:
+        return "BPE"
+    if isinstance(model.get("vocab"), list):
+        return "Unigram"
+    return "WordPiece" if "max_input_chars_per_word" in model else "of an unknown kind"
+
+
+def _template_ids(path, post):
+    """(cls id, sep id) of BERT's template: [CLS] A [SEP] and [CLS] A [SEP] B [SEP], types 0 and 1."""
+    expected = "expected BERT's [CLS] A [SEP] and [CLS] A [SEP] B [SEP]"
+    try:
+        if post["type"] == "BertProcessing":
+            return post["cls"][1], post["sep"][1]
+        if post["type"] != "TemplateProcessing":
+            raise ConversionError(f"{path}: post_processor is {post['type']}, {expected}")
+
+        def flat(parts):
+            return [(kind, part["id"], part["type_id"]) for each in parts for kind, part in each.items()]
+
+        single = flat(post["single"])
+        cls, sep = single[0][1], single[-1][1]
+        first = [("SpecialToken", cls, 0), ("Sequence", "A", 0), ("SpecialToken", sep, 0)]
+        if single != first or flat(post["pair"]) != first + [("Sequence", "B", 1), ("SpecialToken", sep, 1)]:
+            raise ConversionError(f"{path}: post_processor has another template, {expected}")
+        ids = [post["special_tokens"][name]["ids"] for name in (cls, sep)]
+        if any(len(each) != 1 for each in ids):
+            raise ConversionError(f"{path}: post_processor: a special token of several ids, {expected}")
+        return ids[0][0], ids[1][0]
+    except (KeyError, TypeError, IndexError, AttributeError):
+        raise ConversionError(f"{path}: post_processor is {post!r:.80}, {expected}") from None
+
+
+def _from_json(path, config, lowercase, note):
+    data = read_json(path)
+    model = data.get("model")
+    if not isinstance(model, dict):
+        raise ConversionError(f"{path}: has no model")
+    kind = _model_type(model)
+    if kind != "WordPiece":
+        raise ConversionError(f"{path}: the tokenizer is {kind}, only WordPiece is supported")
+    _check_piece(path, "normalizer", data.get("normalizer"), "BertNormalizer")
+    _check_piece(path, "pre_tokenizer", data.get("pre_tokenizer"), "BertPreTokenizer")
+    if model.get("continuing_subword_prefix", "##") != "##":
+        raise ConversionError(f"{path}: continuing_subword_prefix {model['continuing_subword_prefix']!r}, only '##' is "
+                              "supported")
+    vocabulary = model.get("vocab")
+    if not isinstance(vocabulary, dict) or not vocabulary:
+        raise ConversionError(f"{path}: model.vocab is not an object of tokens and ids")
+    added = [_added(path, each) for each in data.get("added_tokens") or []]
+    tokens, outside = _by_id(vocabulary, added, path)
+    ids = {token: i for i, token in enumerate(tokens)}
+    unk = model.get("unk_token", "[UNK]")
+    if unk not in vocabulary:
+        raise ConversionError(f"{path}: unk_token {unk!r} is not in the vocabulary")
+    cls_id, sep_id = _template_ids(path, data.get("post_processor"))
+    for i in (cls_id, sep_id):
+        if not isinstance(i, int) or not 0 <= i < len(tokens):
+            raise ConversionError(f"{path}: post_processor names the id {i!r}, the vocabulary has {len(tokens)}")
+    for name, i in (("cls_token", cls_id), ("sep_token", sep_id), ("unk_token", vocabulary[unk])):
+        other = _content(config.get(name))
+        if other is not None and other != tokens[i]:
+            note(f"tokenizer_config.json has {name} {other!r}, tokenizer.json {tokens[i]!r}, which is followed")
+    normalizer = data["normalizer"]
+    settings = {}
+    for name in ("clean_text", "handle_chinese_chars", "lowercase"):
+        settings[name] = normalizer.get(name, True)
+        if not isinstance(settings[name], bool):
+            raise ConversionError(f"{path}: normalizer.{name} is {settings[name]!r}, expected true or false")
+    settings["lowercase"] = _resolve_lowercase(path, settings["lowercase"], config, lowercase)
+    strip = normalizer.get("strip_accents")
+    settings["strip_accents"] = settings["lowercase"] if strip is None else strip
+    for name, other in (("strip_accents", config.get("strip_accents")),
+                        ("handle_chinese_chars", config.get("tokenize_chinese_chars"))):
+        if other is not None and other != settings[name]:
+            raise ConversionError(f"{path}: {name} is {settings[name]}, tokenizer_config.json says {other}; make them agree")
+    limit = model.get("max_input_chars_per_word", 100)
+    if not isinstance(limit, int) or limit < 1:
+        raise ConversionError(f"{path}: max_input_chars_per_word is {limit!r}, expected a positive number")
+    truncation = data.get("truncation")
+    if isinstance(truncation, dict) and truncation.get("direction", "Right") != "Right":
+        raise ConversionError(f"{path}: truncation from the {truncation['direction']}, only Right is supported")
+    return Tokenizer(
+        tokens=tokens, unk_id=vocabulary[unk], cls_id=cls_id, sep_id=sep_id,
+        pad_id=ids.get(_content(config.get("pad_token")) or "[PAD]"),
+        mask_id=ids.get(_content(config.get("mask_token")) or "[MASK]"),
+        added=added, outside_vocabulary=outside, max_input_chars_per_word=limit, **settings)
+
+
+def _added(path, entry):
+    names = ("special", "lstrip", "rstrip", "single_word", "normalized")
+    try:
+        return AddedToken(entry["id"], entry["content"], *[bool(entry[name]) for name in names])
+    except (KeyError, TypeError):
+        raise ConversionError(f"{path}: added token {entry!r:.80}: expected id, content, {', '.join(names)}") from None
+
+
+def _read_vocabulary(path):
+    """Token -> id by line, as transformers reads it: of a token that stands twice the later line counts."""
+    lines = read_text(path).split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    return {token: i for i, token in enumerate(lines)}
+
+
+def _from_vocabulary(folder, path, config, lowercase):
+    if lowercase is None and not isinstance((config or {}).get("do_lower_case"), bool):
+        raise ConversionError(f"{folder}: tokenizer_config.json with do_lower_case is missing, so whether text is "
+                              "lower-cased is unknown; give --lowercase yes or --lowercase no")
+    config = config or {}
+    where = os.path.join(folder, "tokenizer_config.json")
+    kind = config.get("tokenizer_class") or "BertTokenizer"
+    if kind not in KNOWN_CLASSES:
+        raise ConversionError(f"{where}: tokenizer_class {kind} is not supported; known are {', '.join(KNOWN_CLASSES)}")
+    if config.get("do_basic_tokenize") is False or config.get("never_split"):
+        raise ConversionError(f"{where}: do_basic_tokenize false and never_split are not supported")
+    vocabulary = _read_vocabulary(path)
+    if not vocabulary:
+        raise ConversionError(f"{path}: holds no tokens")
+    special_map = optional_json(folder, "special_tokens_map.json") or {}
+    special = {name: config.get(name, special_map.get(name, default)) for name, default in DEFAULT_SPECIAL.items()}
+    added = {}
+    for content, i in (optional_json(folder, "added_tokens.json") or {}).items():
+        added[content] = AddedToken(i, content, special=False, normalized=True)
+    extra = config.get("additional_special_tokens", special_map.get("additional_special_tokens")) or []
+    for token in [*special.values(), *extra]:
+        content = _content(token)
+        i = added[content].id if content in added else vocabulary.get(content)
+        if i is not None:
+            flags = token if isinstance(token, dict) else {}
+            added[content] = AddedToken(i, content, True, *[bool(flags.get(name, False)) for name in (
+                "lstrip", "rstrip", "single_word", "normalized")])
+        elif content is not None and token in extra:
+            raise ConversionError(f"{folder}: additional special token {content!r} has no id in vocab.txt or "
+                                  "added_tokens.json")
+    for i, entry in (config.get("added_tokens_decoder") or {}).items():
+        if not i.isdigit() or not isinstance(entry, dict):
+            raise ConversionError(f"{where}: added_tokens_decoder: {i!r} is not an id with an object")
+        token = _added(where, {"id": int(i), **entry})
+        added[token.content] = token
+    ordered = sorted(added.values(), key=lambda token: token.id)
+    tokens, outside = _by_id(vocabulary, ordered, path)
+    ids = {token: i for i, token in enumerate(tokens)}
+    for name in ("unk_token", "cls_token", "sep_token"):
+        if _content(special[name]) not in ids:
+            raise ConversionError(f"{path}: {name} {_content(special[name])!r} is not in the vocabulary")
+    lower = config["do_lower_case"] if lowercase is None else lowercase
+    strip = config.get("strip_accents")
+    chinese = config.get("tokenize_chinese_chars")
+    return Tokenizer(
+        tokens=tokens, added=ordered, outside_vocabulary=outside,
+        lowercase=lower, strip_accents=lower if strip is None else bool(strip),
+        handle_chinese_chars=True if chinese is None else bool(chinese),
+        **{name.replace("token", "id"): ids.get(_content(special[name])) for name in DEFAULT_SPECIAL})
+
+
+def fit_to_rows(tokenizer, rows, where):
+    """Embeddings may have more rows than there are tokens; the rest gets tokens that no text gives."""
+    count = len(tokenizer.tokens)
+    if rows < count:
+        raise ConversionError(f"{where}: {rows} rows, but the tokenizer has {count} tokens")
+    tokenizer.tokens += [placeholder(i) for i in range(count, rows)]
+    tokenizer.outside_vocabulary |= set(range(count, rows))
+
+
+def to_gguf_token(token):
+    if token.startswith("[") and token.endswith("]") and len(token) > 1:
+        return token
+    return token[2:] if token.startswith("##") else SPACE_MARK + token
+
+
+def from_gguf_token(stored):
+    if stored.startswith("[") and stored.endswith("]") and len(stored) > 1:
+        return stored
+    return stored[1:] if stored.startswith(SPACE_MARK) else "##" + stored
+
+
+def add_keys(model, tokenizer):
+    """The tokenizer's keys, as ARCHITECTURE.md lists them."""
+    model.key("tokenizer.ggml.model", "bert", "string")
+    model.key("tokenizer.ggml.pre", "default", "string")
+    stored = [to_gguf_token(token) for token in tokenizer.tokens]
+    model.key("tokenizer.ggml.tokens", stored, "[string]")
+    special = {token.id for token in tokenizer.added if token.special}
+    kinds = [2 if i == tokenizer.unk_id else 3 if i in special else 1 for i in range(len(stored))]
+    model.key("tokenizer.ggml.token_type", kinds, "[i32]")
+    for name, i in (("bos", tokenizer.cls_id), ("eos", tokenizer.sep_id), ("unknown", tokenizer.unk_id),
+                    ("seperator", tokenizer.sep_id), ("padding", tokenizer.pad_id), ("cls", tokenizer.cls_id),
+                    ("mask", tokenizer.mask_id)):
+        if i is not None:
+            model.key(f"tokenizer.ggml.{name}_token_id", i, "u32")
+    for name in ("lowercase", "strip_accents", "clean_text", "handle_chinese_chars"):
+        model.key(f"ranklet.tokenizer.{name}", getattr(tokenizer, name), "bool")
+    model.key("ranklet.tokenizer.max_input_chars_per_word", tokenizer.max_input_chars_per_word, "u32")
+    model.key("ranklet.tokenizer.added_ids", [token.id for token in tokenizer.added], "[u32]")
+    model.key("ranklet.tokenizer.added_flags", [token.flags() for token in tokenizer.added], "[u32]")
+    exact = [i for i, token in enumerate(tokenizer.tokens) if from_gguf_token(stored[i]) != token]
+    if exact:
+        model.key("ranklet.tokenizer.exact_ids", exact, "[u32]")
+        model.key("ranklet.tokenizer.exact_tokens", [tokenizer.tokens[i] for i in exact], "[string]")
