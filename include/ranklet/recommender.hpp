@@ -62,8 +62,8 @@ public:
         std::vector<Scratch> scratch_;
     };
 
-    /// Maps the file and builds the model. Error when it is not a recommender of this kind, is damaged, or its self-test
-    /// gives other numbers than the file states.
+    /// Maps the file and builds the model. Error when it is not a recommender of this kind, is damaged, or its
+    /// self-test gives other numbers than the file states.
     [[nodiscard]] static Result<BasicRecommender> load(const std::string& path, const LoadOptions& options = {}) {
         RANKLET_ASSIGN(const GgufFile file, GgufFile::open(path));
         return from_file(file, options);
@@ -71,8 +71,9 @@ public:
     [[nodiscard]] static Result<BasicRecommender> from_file(const GgufFile& file, const LoadOptions& options = {}) {
         if (options.verify_checksum) RANKLET_TRY(file.verify_checksum());
         if (!file.has("ranklet.recommender.scoring"))
-            return Error{ErrorCode::missing, file.name() + ": no key ranklet.recommender.scoring: an encoder alone, or "
-                                                           "not a model of this library"};
+            return make_error(ErrorCode::missing, {file.name(),
+                                                   ": no key ranklet.recommender.scoring: an encoder alone, or "
+                                                   "not a model of this library"});
         auto model = std::make_shared<Model>();
         RANKLET_ASSIGN(model->encoder, load_encoder(file, options.bert));
         RANKLET_ASSIGN(model->decoder, load_decoder(file, model->encoder));
@@ -144,11 +145,10 @@ public:
         return load_user(std::move(state));
     }
     [[nodiscard]] Result<User> load_user(UserState state) const {
-        if (state.model != fingerprint())
-            return Error{ErrorCode::mismatch, "the user state was made by another model"};
+        if (state.model != fingerprint()) return Error{ErrorCode::mismatch, "the user state was made by another model"};
         if (state.hidden.size() != state_size(*model_))
-            return Error{ErrorCode::format, "the user state has " + std::to_string(state.hidden.size()) +
-                                                " values, the model's have " + std::to_string(state_size(*model_))};
+            return make_error(ErrorCode::format, {"the user state has ", state.hidden.size(),
+                                                  " values, the model's have ", state_size(*model_)});
         User user(model_);
         user.state_ = std::move(state);
         return user;
@@ -245,8 +245,8 @@ private:
                 RANKLET_ASSIGN(auto encoder, ItemTable::load(file));
                 return Encoder(std::move(encoder));
             }
-        return Error{ErrorCode::unsupported,
-                     file.name() + ": ranklet.encoder.type \"" + std::string(type) + "\" is not one this program reads"};
+        return make_error(ErrorCode::unsupported,
+                          {file.name(), ": ranklet.encoder.type \"", type, "\" is not one this program reads"});
     }
     static Result<Decoder> load_decoder(const GgufFile& file, const Encoder& encoder) {
         RANKLET_ASSIGN(const auto scoring, file.string("ranklet.recommender.scoring"));
@@ -266,8 +266,8 @@ private:
                 RANKLET_ASSIGN(auto decoder, TextGru::load(file));
                 return Decoder(std::move(decoder));
             }
-        return Error{ErrorCode::unsupported, file.name() + ": ranklet.recommender.scoring \"" + std::string(scoring) +
-                                                 "\" is not one this program reads"};
+        return make_error(ErrorCode::unsupported, {file.name(), ": ranklet.recommender.scoring \"", scoring,
+                                                   "\" is not one this program reads"});
     }
     static std::size_t output_dim(const Bert& encoder) noexcept { return encoder.dim(); }
     static std::size_t output_dim(const ItemTable& table) noexcept {
@@ -277,11 +277,11 @@ private:
     Result<void> check_sizes(const GgufFile& file) const {
         const std::size_t in = gru_decoder(*model_).gru().in();
         if (model_->text_gru && bert() == nullptr)
-            return Error{ErrorCode::format, file.name() + ": text_gru needs a text encoder"};
+            return make_error(ErrorCode::format, {file.name(), ": text_gru needs a text encoder"});
         const std::size_t fed = model_->text_gru ? bert()->hidden() : bert() ? bert()->dim() : item_table()->dim();
         if (in != fed)
-            return Error{ErrorCode::format, file.name() + ": ranklet.gru.input_size is " + std::to_string(in) +
-                                                ", the encoder gives " + std::to_string(fed)};
+            return make_error(ErrorCode::format,
+                              {file.name(), ": ranklet.gru.input_size is ", in, ", the encoder gives ", fed});
         return {};
     }
 
@@ -291,8 +291,7 @@ private:
         return {};
     }
     Result<void> check(const CatalogData& catalog) const {
-        if (catalog.model != fingerprint())
-            return Error{ErrorCode::mismatch, "the catalog was made by another model"};
+        if (catalog.model != fingerprint()) return Error{ErrorCode::mismatch, "the catalog was made by another model"};
         return {};
     }
 
@@ -392,7 +391,8 @@ private:
     // The file's own texts, events and expected numbers against what this build computes.
     Result<void> self_test(const GgufFile& file) const {
         if (!file.has("ranklet.selftest.tolerance"))
-            return Error{ErrorCode::missing, file.name() + ": no self-test (LoadOptions::self_test = false loads it)"};
+            return make_error(ErrorCode::missing,
+                              {file.name(), ": no self-test (LoadOptions::self_test = false loads it)"});
         Catalog catalog;
         if (const Bert* encoder = bert()) {
             RANKLET_TRY(encoder->self_test(file));
@@ -413,12 +413,13 @@ private:
             RANKLET_ASSIGN(ratings, file.floats("ranklet.selftest.ratings"));
         }
         if (ratings.size() != history.size())
-            return Error{ErrorCode::format, file.name() + ": ranklet.selftest.ratings and .history differ in length"};
+            return make_error(ErrorCode::format,
+                              {file.name(), ": ranklet.selftest.ratings and .history differ in length"});
         User user = new_user();
         for (std::size_t e = 0; e < history.size(); ++e) {
             if (history[e] < 0 || static_cast<std::size_t>(history[e]) >= catalog.size())
-                return Error{ErrorCode::format, file.name() + ": ranklet.selftest.history names item " +
-                                                    std::to_string(history[e]) + " of " + std::to_string(catalog.size())};
+                return make_error(ErrorCode::format, {file.name(), ": ranklet.selftest.history names item ", history[e],
+                                                      " of ", catalog.size()});
             RANKLET_TRY(user.observe(catalog[static_cast<std::size_t>(history[e])], ratings[e]));
         }
         RANKLET_ASSIGN(const auto expected, file.floats("ranklet.selftest.scores"));
@@ -455,16 +456,17 @@ public:
     }
 
     /// The user met an item: one GRU step (text_gru: one a token), whatever the history's length. A model without
-    /// ratings remembers the rating and computes without it. Error mismatch when the item is of another model's catalog,
-    /// invalid_argument when the rating is infinite (no_rating, the default, is fine).
+    /// ratings remembers the rating and computes without it. Error mismatch when the item is of another model's
+    /// catalog, invalid_argument when the rating is infinite (no_rating, the default, is fine).
     [[nodiscard]] Result<void> observe(const ItemRef& item, float rating = no_rating) {
         if (item.data().model != model_->fingerprint)
-            return Error{ErrorCode::mismatch, "item \"" + std::string(item.id()) + "\" is of another model's catalog"};
+            return make_error(ErrorCode::mismatch, {"item \"", item.id(), "\" is of another model's catalog"});
         RANKLET_TRY(check_rating(rating));
         const std::size_t i = item.index();
         if (const TextGru* scorer = as<TextGru>(model_->decoder)) {
             const auto& offsets = item.data().token_offsets;
-            RANKLET_TRY(run(*scorer, item.data().projected.view().middle_rows(offsets[i], offsets[i + 1] - offsets[i])));
+            RANKLET_TRY(
+                run(*scorer, item.data().projected.view().middle_rows(offsets[i], offsets[i + 1] - offsets[i])));
         } else {
             RANKLET_TRY(advance(item.vector(), rating));
         }

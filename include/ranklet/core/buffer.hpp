@@ -41,11 +41,10 @@ public:
         AlignedBuffer buffer;
         if (count == 0) return buffer;
         if (count > static_cast<std::size_t>(-1) / 2 / sizeof(T))
-            return Error{ErrorCode::out_of_memory, "a buffer of " + std::to_string(count) + " elements is too large"};
-        void* memory = ::operator new(count * sizeof(T), std::align_val_t{alignment}, std::nothrow);
+            return make_error(ErrorCode::out_of_memory, {"a buffer of ", count, " elements is too large"});
+        void* memory = ::operator new (count * sizeof(T), std::align_val_t{alignment}, std::nothrow);
         if (memory == nullptr)
-            return Error{ErrorCode::out_of_memory,
-                         "could not allocate " + std::to_string(count * sizeof(T)) + " bytes"};
+            return make_error(ErrorCode::out_of_memory, {"could not allocate ", count * sizeof(T), " bytes"});
         buffer.data_ = static_cast<T*>(memory);
         buffer.size_ = count;
         for (std::size_t i = 0; i < count; ++i) buffer.data_[i] = T{};
@@ -67,7 +66,7 @@ public:
 
 private:
     void release() noexcept {
-        if (data_ != nullptr) ::operator delete(data_, std::align_val_t{alignment});
+        if (data_ != nullptr) ::operator delete (data_, std::align_val_t{alignment});
     }
     T* data_ = nullptr;
     std::size_t size_ = 0;

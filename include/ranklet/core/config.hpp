@@ -27,8 +27,7 @@
 #endif
 
 // The instruction set this translation unit was compiled for, as far as it changes the code.
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512CD__) && \
-    defined(__FMA__)
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512CD__) && defined(__FMA__)
 #if defined(__AVX512VNNI__) && defined(__AVX512BF16__)
 #define RANKLET_ABI_ISA _avx512vnnibf16
 #elif defined(__AVX512VNNI__)

@@ -18,8 +18,7 @@ public:
     /// All zero. Error when the memory cannot be had.
     [[nodiscard]] static Result<Matrix> zeroed(std::size_t rows, std::size_t cols) {
         if (cols != 0 && rows > static_cast<std::size_t>(-1) / cols)
-            return Error{ErrorCode::out_of_memory, "a matrix of " + std::to_string(rows) + " x " +
-                                                       std::to_string(cols) + " is too large"};
+            return make_error(ErrorCode::out_of_memory, {"a matrix of ", rows, " x ", cols, " is too large"});
         Matrix matrix;
         RANKLET_ASSIGN(matrix.buffer_, AlignedBuffer<float>::zeroed(rows * cols));
         matrix.rows_ = rows;

@@ -34,7 +34,7 @@ void parallel_for(std::size_t pieces, std::size_t threads, const Function& funct
     const std::size_t team = std::min(threads, pieces);
     if (team > 1) {
         const auto count = static_cast<std::ptrdiff_t>(pieces);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(static_cast<int>(team))
+#pragma omp parallel for schedule(dynamic, 1) num_threads(static_cast <int>(team))
         for (std::ptrdiff_t piece = 0; piece < count; ++piece)
             function(static_cast<std::size_t>(piece), static_cast<std::size_t>(omp_get_thread_num()));
         return;
@@ -51,7 +51,7 @@ struct IndexRange {
     std::size_t last = 0;
 };
 [[nodiscard]] constexpr IndexRange partition(std::size_t count, std::size_t parts, std::size_t part,
-                                        std::size_t grain = 1) noexcept {
+                                             std::size_t grain = 1) noexcept {
     const std::size_t blocks = (count + grain - 1) / grain;
     const std::size_t first = blocks * part / parts * grain;
     const std::size_t last = blocks * (part + 1) / parts * grain;

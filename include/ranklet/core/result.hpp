@@ -3,7 +3,9 @@
 // `value()` on an error throws ranklet::Exception where exceptions exist, and traps where they do not.
 #pragma once
 
+#include <initializer_list>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -32,15 +34,24 @@ enum class ErrorCode {
 /// The code's name, as in the enumeration.
 [[nodiscard]] constexpr const char* to_string(ErrorCode code) noexcept {
     switch (code) {
-        case ErrorCode::invalid_argument: return "invalid_argument";
-        case ErrorCode::invalid_text: return "invalid_text";
-        case ErrorCode::io: return "io";
-        case ErrorCode::format: return "format";
-        case ErrorCode::unsupported: return "unsupported";
-        case ErrorCode::missing: return "missing";
-        case ErrorCode::mismatch: return "mismatch";
-        case ErrorCode::self_test: return "self_test";
-        case ErrorCode::out_of_memory: return "out_of_memory";
+        case ErrorCode::invalid_argument:
+            return "invalid_argument";
+        case ErrorCode::invalid_text:
+            return "invalid_text";
+        case ErrorCode::io:
+            return "io";
+        case ErrorCode::format:
+            return "format";
+        case ErrorCode::unsupported:
+            return "unsupported";
+        case ErrorCode::missing:
+            return "missing";
+        case ErrorCode::mismatch:
+            return "mismatch";
+        case ErrorCode::self_test:
+            return "self_test";
+        case ErrorCode::out_of_memory:
+            return "out_of_memory";
     }
     return "unknown";
 }
@@ -50,6 +61,32 @@ struct Error {
     ErrorCode code = ErrorCode::invalid_argument;
     std::string message;
 };
+
+/// A piece of an error message: text or a number.
+class ErrorPart {
+public:
+    ErrorPart(const char* text) : text_(text) {}
+    ErrorPart(std::string_view text) : text_(text) {}
+    ErrorPart(const std::string& text) : text_(text) {}
+    template <class Number>
+    requires(std::is_arithmetic_v<Number>) ErrorPart(Number number) : number_(std::to_string(number)), text_(number_) {}
+    ErrorPart(const ErrorPart&) = delete;
+    ErrorPart& operator=(const ErrorPart&) = delete;
+    [[nodiscard]] std::string_view text() const noexcept { return text_; }
+
+private:
+    std::string number_;
+    std::string_view text_;
+};
+
+/// An Error whose message is the parts joined. Out of line on purpose: errors are rare, and spelling messages out with
+/// operator+ at every check costs compile time and code size.
+[[nodiscard]] __attribute__((noinline, cold)) inline Error make_error(ErrorCode code,
+                                                                      std::initializer_list<ErrorPart> parts) {
+    Error error{code, {}};
+    for (const ErrorPart& part : parts) error.message.append(part.text());
+    return error;
+}
 
 #if RANKLET_HAS_EXCEPTIONS
 /// Thrown by `Result::value()` only.
@@ -136,16 +173,16 @@ RANKLET_NAMESPACE_END
 #define RANKLET_UNIQUE_NAME(a, b) RANKLET_UNIQUE_NAME_IMPL(a, b)
 
 /// `RANKLET_TRY(f());` returns f's error from the enclosing function.
-#define RANKLET_TRY(expression)                                          \
-    do {                                                                 \
-        if (auto&& ranklet_status = (expression); !ranklet_status.ok())  \
-            return ::ranklet::Error{ranklet_status.error()};             \
+#define RANKLET_TRY(expression)                                         \
+    do {                                                                \
+        if (auto&& ranklet_status = (expression); !ranklet_status.ok()) \
+            return ::ranklet::Error{ranklet_status.error()};            \
     } while (false)
 
 /// `RANKLET_ASSIGN(auto x, f());` binds f's value to x, or returns f's error from the enclosing function.
 #define RANKLET_ASSIGN(declaration, expression) \
     RANKLET_ASSIGN_IMPL(RANKLET_UNIQUE_NAME(ranklet_result_, __LINE__), declaration, expression)
-#define RANKLET_ASSIGN_IMPL(result, declaration, expression)    \
-    auto result = (expression);                                 \
-    if (!result.ok()) return ::ranklet::Error{result.error()};  \
+#define RANKLET_ASSIGN_IMPL(result, declaration, expression)   \
+    auto result = (expression);                                \
+    if (!result.ok()) return ::ranklet::Error{result.error()}; \
     declaration = std::move(*result)

@@ -16,15 +16,13 @@ struct MatrixView {
     std::size_t stride = 0;  ///< elements from one row's start to the next; >= cols
 
     MatrixView() = default;
-    MatrixView(T* data_, std::size_t rows_, std::size_t cols_) noexcept
-        : MatrixView(data_, rows_, cols_, cols_) {}
+    MatrixView(T* data_, std::size_t rows_, std::size_t cols_) noexcept : MatrixView(data_, rows_, cols_, cols_) {}
     MatrixView(T* data_, std::size_t rows_, std::size_t cols_, std::size_t stride_) noexcept
         : data(data_), rows(rows_), cols(cols_), stride(stride_) {}
     /// A view of mutable numbers converts to a view of constant ones.
     template <class U>
-        requires(std::is_same_v<T, const U>)
-    MatrixView(const MatrixView<U>& other) noexcept
-        : MatrixView(other.data, other.rows, other.cols, other.stride) {}
+    requires(std::is_same_v<T, const U>) MatrixView(const MatrixView<U>& other)
+    noexcept : MatrixView(other.data, other.rows, other.cols, other.stride) {}
 
     [[nodiscard]] std::span<T> row(std::size_t r) const noexcept { return {data + r * stride, cols}; }
     [[nodiscard]] MatrixView middle_rows(std::size_t first, std::size_t count) const noexcept {

@@ -73,9 +73,9 @@ public:
         if (file.has_tensor("ranklet.user_proj.weight")) {
             RANKLET_ASSIGN(scorer.projection_, load_linear(file, "ranklet.user_proj", hidden, dim));
         } else if (hidden != dim) {
-            return Error{ErrorCode::format, file.name() + ": item vectors have " + std::to_string(dim) +
-                                                " elements, the user state " + std::to_string(hidden) +
-                                                ", and there is no ranklet.user_proj.weight"};
+            return make_error(ErrorCode::format,
+                              {file.name(), ": item vectors have ", dim, " elements, the user state ", hidden,
+                               ", and there is no ranklet.user_proj.weight"});
         }
         scorer.dim_ = dim;
         return scorer;
@@ -98,8 +98,8 @@ public:
             std::copy(top.begin(), top.end(), shared);
     }
     /// scores[i - range.first] for the candidates of `range`.
-    void score(std::span<const float>, const float* shared, const CandidateView& candidates, IndexRange range, float* scores,
-               Scratch&) const noexcept {
+    void score(std::span<const float>, const float* shared, const CandidateView& candidates, IndexRange range,
+               float* scores, Scratch&) const noexcept {
         const std::size_t count = range.last - range.first;
         kernels::Ops<float>::dot_rows(candidates.outputs.row(range.first).data(), count, candidates.outputs.stride,
                                       shared, dim_, scores);
@@ -173,7 +173,8 @@ public:
         TextGru scorer;
         RANKLET_ASSIGN(scorer.decoder_, GruDecoder::load(file));
         if (scorer.decoder_.rating().used())
-            return Error{ErrorCode::unsupported, file.name() + ": ranklet.rating.mode has no meaning with text_gru"};
+            return make_error(ErrorCode::unsupported,
+                              {file.name(), ": ranklet.rating.mode has no meaning with text_gru"});
         RANKLET_ASSIGN(scorer.out_, load_linear(file, "ranklet.out", scorer.decoder_.gru().hidden(), 1));
         return scorer;
     }
@@ -189,8 +190,8 @@ public:
     void begin(std::span<const float>, float*, Scratch&) const noexcept {}
 
     /// The items of a piece step together, the longest first, so that those still running are always the first rows.
-    void score(std::span<const float> state, const float*, const CandidateView& candidates, IndexRange range, float* scores,
-               Scratch& scratch) const noexcept {
+    void score(std::span<const float> state, const float*, const CandidateView& candidates, IndexRange range,
+               float* scores, Scratch& scratch) const noexcept {
         const ScratchFrame frame(scratch);
         const GruStack<>& gru = decoder_.gru();
         const std::size_t rows = range.last - range.first;
@@ -225,7 +226,8 @@ public:
     [[nodiscard]] std::size_t run_scratch_size() const noexcept { return decoder_.gru().step_scratch_size(1); }
     /// `state` goes on over one text's tokens, projected [length, 3 * hidden]; scores [length], if wanted, become `out`
     /// at each position.
-    void run(std::span<float> state, MatrixView<const float> projected, float* scores, Scratch& scratch) const noexcept {
+    void run(std::span<float> state, MatrixView<const float> projected, float* scores,
+             Scratch& scratch) const noexcept {
         const GruStack<>& gru = decoder_.gru();
         for (std::size_t t = 0; t < projected.rows; ++t) {
             const float* input = projected.row(t).data();

@@ -27,14 +27,14 @@ public:
             return input;
         }
         if (mode != "embedding")
-            return Error{ErrorCode::unsupported,
-                         file.name() + ": unknown ranklet.rating.mode \"" + std::string(mode) + "\""};
+            return make_error(ErrorCode::unsupported, {file.name(), ": unknown ranklet.rating.mode \"", mode, "\""});
         input.mode_ = Mode::embedding;
         RANKLET_ASSIGN(input.values_, file.floats("ranklet.rating.values"));
         for (std::size_t i = 1; i < input.values_.size(); ++i)
             if (!(input.values_[i - 1] < input.values_[i]))
-                return Error{ErrorCode::format, file.name() + ": ranklet.rating.values must ascend"};
-        if (input.values_.empty()) return Error{ErrorCode::format, file.name() + ": ranklet.rating.values is empty"};
+                return make_error(ErrorCode::format, {file.name(), ": ranklet.rating.values must ascend"});
+        if (input.values_.empty())
+            return make_error(ErrorCode::format, {file.name(), ": ranklet.rating.values is empty"});
         RANKLET_ASSIGN(input.embedding_, load_matrix(file, "ranklet.rating.weight", input.values_.size(), dim));
         return input;
     }

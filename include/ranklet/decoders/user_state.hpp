@@ -21,14 +21,14 @@ inline constexpr float no_rating = std::numeric_limits<float>::quiet_NaN();
 
 /// An item that a user met.
 struct Event {
-    std::string id;             ///< the item's id; empty for a text or a vector from outside the catalog
+    std::string id;  ///< the item's id; empty for a text or a vector from outside the catalog
     float rating = no_rating;
 };
 
 struct UserState {
-    std::vector<float> hidden;   ///< [layers * hidden], the bottom layer first; zero for a new user
-    std::vector<Event> events;   ///< oldest first
-    std::uint64_t model = 0;     ///< fingerprint of the model file
+    std::vector<float> hidden;  ///< [layers * hidden], the bottom layer first; zero for a new user
+    std::vector<Event> events;  ///< oldest first
+    std::uint64_t model = 0;    ///< fingerprint of the model file
 
     /// Little-endian bytes: "RKUS", version u32, model u64, hidden count u32, event count u32, the hidden f32s, each
     /// event (id length u32, id, rating f32), FNV-1a 64 of all that.
@@ -68,8 +68,7 @@ struct UserState {
             return true;
         };
         const auto broken = [&](const char* what) {
-            return Error{ErrorCode::format,
-                         "user state: " + std::string(what) + " at byte " + std::to_string(position)};
+            return make_error(ErrorCode::format, {"user state: ", what, " at byte ", position});
         };
         char found[sizeof magic];
         std::uint32_t version = 0, hidden_count = 0, event_count = 0;
@@ -77,7 +76,7 @@ struct UserState {
             return broken("no \"RKUS\" mark");
         if (!get(&version, sizeof version)) return broken("truncated");
         if (version != format_version)
-            return Error{ErrorCode::unsupported, "user state: version " + std::to_string(version) + ", not 1"};
+            return make_error(ErrorCode::unsupported, {"user state: version ", version, ", not 1"});
         std::uint64_t sum = 0;
         if (bytes.size() < position + sizeof sum) return broken("truncated");
         std::memcpy(&sum, bytes.data() + bytes.size() - sizeof sum, sizeof sum);

@@ -43,7 +43,8 @@ struct BatchOptions {
     std::size_t threads = 1;
     /// Called with (texts done, texts in all), now and then and at the end, from the calling thread. Must not throw.
     std::function<void(std::size_t, std::size_t)> progress = {};
-    /// Name of a prompt of the model file that is put before each text; "": none; not given: the model's default, if any.
+    /// Name of a prompt of the model file that is put before each text; "": none; not given: the model's default, if
+    /// any.
     std::optional<std::string_view> prompt = {};
 };
 
@@ -77,9 +78,9 @@ public:
         RANKLET_ASSIGN(bert.model_, BertModel::load(file, activation, position_offset));
         RANKLET_ASSIGN(bert.head_, load_head(file, bert.model_.hidden(), defaults));
         if (bert.tokenizer_->vocabulary_size() > bert.model_.vocabulary_size())
-            return Error{ErrorCode::format, file.name() + ": " + std::to_string(bert.tokenizer_->vocabulary_size()) +
-                                                " tokens, but token_embd.weight has " +
-                                                std::to_string(bert.model_.vocabulary_size()) + " rows"};
+            return make_error(ErrorCode::format,
+                              {file.name(), ": ", bert.tokenizer_->vocabulary_size(),
+                               " tokens, but token_embd.weight has ", bert.model_.vocabulary_size(), " rows"});
         if (file.has("ranklet.encoder.max_length")) {
             RANKLET_ASSIGN(bert.max_length_, file.u32("ranklet.encoder.max_length"));
         } else if (defaults.max_length) {
@@ -88,9 +89,8 @@ public:
             return missing(file, "ranklet.encoder.max_length", "max_length");
         }
         if (bert.max_length_ < 2 || bert.max_length_ > bert.model_.max_tokens())
-            return Error{ErrorCode::format, file.name() + ": ranklet.encoder.max_length " +
-                                                std::to_string(bert.max_length_) + " is not 2 to " +
-                                                std::to_string(bert.model_.max_tokens())};
+            return make_error(ErrorCode::format, {file.name(), ": ranklet.encoder.max_length ", bert.max_length_,
+                                                  " is not 2 to ", bert.model_.max_tokens()});
         RANKLET_TRY(bert.load_prompts(file));
         return bert;
     }
@@ -112,13 +112,15 @@ public:
         return std::vector<float>(row.begin(), row.end());
     }
     /// The vectors [texts, dim]. Error invalid_text naming the first text that is not UTF-8.
-    [[nodiscard]] Result<Matrix> encode(std::span<const std::string_view> texts, const BatchOptions& options = {}) const {
+    [[nodiscard]] Result<Matrix> encode(std::span<const std::string_view> texts,
+                                        const BatchOptions& options = {}) const {
         RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(texts.size(), dim()));
-        RANKLET_TRY(for_each_text(texts, options,
-                                  [&](std::size_t text, MatrixView<const float> states, Scratch& scratch) noexcept {
-                                      head_.forward(states, vectors.row(text).data(), scratch);
-                                  },
-                                  head_.scratch_size()));
+        RANKLET_TRY(for_each_text(
+            texts, options,
+            [&](std::size_t text, MatrixView<const float> states, Scratch& scratch) noexcept {
+                head_.forward(states, vectors.row(text).data(), scratch);
+            },
+            head_.scratch_size()));
         return vectors;
     }
     /// One text's token states [length, hidden], special tokens included.
@@ -147,8 +149,8 @@ public:
         RANKLET_ASSIGN(const auto expected, file.floats("ranklet.selftest.vectors"));
         if (offsets.size() != texts.size() + 1 || offsets.front() != 0 ||
             static_cast<std::size_t>(offsets.back()) != ids.size() || !std::is_sorted(offsets.begin(), offsets.end()))
-            return Error{ErrorCode::format,
-                         file.name() + ": ranklet.selftest.token_offsets do not fit the texts and token ids"};
+            return make_error(ErrorCode::format,
+                              {file.name(), ": ranklet.selftest.token_offsets do not fit the texts and token ids"});
         EncodeOptions options;
         options.max_length = max_length_;
         Encoding encoding;
@@ -156,8 +158,8 @@ public:
             RANKLET_TRY(tokenizer_->encode(texts[t], options, encoding));
             if (!std::equal(encoding.ids.begin(), encoding.ids.end(), ids.begin() + offsets[t],
                             ids.begin() + offsets[t + 1]))
-                return Error{ErrorCode::self_test,
-                             file.name() + ": self-test failed: text " + std::to_string(t) + " has other token ids"};
+                return make_error(ErrorCode::self_test,
+                                  {file.name(), ": self-test failed: text ", t, " has other token ids"});
         }
         BatchOptions batch;
         batch.prompt = "";
@@ -192,8 +194,8 @@ public:
     }
 
 private:
-    // Texts handed to a thread at a time, and tokens that go through the layers together: enough rows to keep the matrix
-    // product busy, few enough that activations stay in cache.
+    // Texts handed to a thread at a time, and tokens that go through the layers together: enough rows to keep the
+    // matrix product busy, few enough that activations stay in cache.
     static constexpr std::size_t group_texts = 32;
     static constexpr std::size_t pack_tokens = 256;
 
@@ -222,8 +224,7 @@ private:
                 content = worker.prompted;
             }
             const auto status = tokenizer_->encode(content, options, worker.encoding);
-            if (!status.ok())
-                return Error{status.error().code, "text " + std::to_string(text) + ": " + status.error().message};
+            if (!status.ok()) return make_error(status.error().code, {"text ", text, ": ", status.error().message});
             const auto& ids = worker.encoding.ids;
             if (worker.offsets.size() > 1 && worker.ids.size() + ids.size() > pack_tokens) {
                 RANKLET_TRY(run_pack(pack_first, worker, sink, sink_scratch));
@@ -242,8 +243,7 @@ private:
         const std::size_t tokens = batch.tokens();
         RANKLET_TRY(worker.scratch.reserve(std::max(model_.scratch_size(tokens, batch.longest()), sink_scratch)));
         if (worker.states.size() < tokens * hidden()) {
-            RANKLET_ASSIGN(worker.states,
-                           AlignedBuffer<float>::zeroed(std::max(tokens, pack_tokens) * hidden()));
+            RANKLET_ASSIGN(worker.states, AlignedBuffer<float>::zeroed(std::max(tokens, pack_tokens) * hidden()));
         }
         const MatrixView<float> states(worker.states.data(), tokens, hidden());
         model_.forward(batch, states, worker.scratch);
@@ -257,8 +257,8 @@ private:
     }
 
     static Error missing(const GgufFile& file, const char* key, const char* option) {
-        return Error{ErrorCode::missing, file.name() + ": no key " + key + "; a file of another engine needs BertDefaults::" +
-                                             option};
+        return make_error(ErrorCode::missing,
+                          {file.name(), ": no key ", key, "; a file of another engine needs BertDefaults::", option});
     }
 
     static Result<bool> load_flag(const GgufFile& file, const char* key, std::optional<bool> fallback,
@@ -282,8 +282,8 @@ private:
         if (!defaults.normalize) return missing(file, "ranklet.encoder.pooling", "normalize");
         RANKLET_ASSIGN(const std::uint32_t type, file.u32("bert.pooling_type"));
         if (type < 1 || type > 3)
-            return Error{ErrorCode::unsupported, file.name() + ": bert.pooling_type " + std::to_string(type) +
-                                                     " is not 1 (mean), 2 (cls) or 3 (last)"};
+            return make_error(ErrorCode::unsupported,
+                              {file.name(), ": bert.pooling_type ", type, " is not 1 (mean), 2 (cls) or 3 (last)"});
         constexpr std::array poolings{Pooling::mean, Pooling::cls, Pooling::last};
         return SentenceHead::simple(hidden, poolings[type - 1], *defaults.normalize);
     }
@@ -292,8 +292,8 @@ private:
     static Result<std::shared_ptr<const WordPiece>> load_tokenizer(const GgufFile& file, const BertDefaults& defaults) {
         RANKLET_ASSIGN(const auto model, file.string("tokenizer.ggml.model"));
         if (model != "bert")
-            return Error{ErrorCode::unsupported,
-                         file.name() + ": tokenizer.ggml.model is \"" + std::string(model) + "\", not \"bert\""};
+            return make_error(ErrorCode::unsupported,
+                              {file.name(), ": tokenizer.ggml.model is \"", model, "\", not \"bert\""});
         RANKLET_ASSIGN(const auto stored, file.strings("tokenizer.ggml.tokens"));
         std::vector<std::string> tokens;
         tokens.reserve(stored.size());
@@ -310,20 +310,22 @@ private:
             RANKLET_ASSIGN(const auto ids, file.u32s("ranklet.tokenizer.exact_ids"));
             RANKLET_ASSIGN(const auto exact, file.strings("ranklet.tokenizer.exact_tokens"));
             if (ids.size() != exact.size())
-                return Error{ErrorCode::format, file.name() + ": ranklet.tokenizer.exact_ids and .exact_tokens differ in length"};
+                return make_error(ErrorCode::format,
+                                  {file.name(), ": ranklet.tokenizer.exact_ids and .exact_tokens differ in length"});
             for (std::size_t i = 0; i < ids.size(); ++i) {
                 if (ids[i] >= tokens.size())
-                    return Error{ErrorCode::format, file.name() + ": ranklet.tokenizer.exact_ids names token " +
-                                                        std::to_string(ids[i]) + " of " + std::to_string(tokens.size())};
+                    return make_error(ErrorCode::format, {file.name(), ": ranklet.tokenizer.exact_ids names token ",
+                                                          ids[i], " of ", tokens.size()});
                 tokens[ids[i]] = exact[i];
             }
         }
         WordPieceConfig config;
         RANKLET_ASSIGN(config.lowercase,
                        load_flag(file, "ranklet.tokenizer.lowercase", defaults.lowercase, "lowercase"));
-        RANKLET_ASSIGN(config.strip_accents,
-                       load_flag(file, "ranklet.tokenizer.strip_accents",
-                                 defaults.strip_accents ? defaults.strip_accents : defaults.lowercase, "strip_accents"));
+        RANKLET_ASSIGN(
+            config.strip_accents,
+            load_flag(file, "ranklet.tokenizer.strip_accents",
+                      defaults.strip_accents ? defaults.strip_accents : defaults.lowercase, "strip_accents"));
         // BERT's normaliser always cleans and splits unless a file says otherwise.
         RANKLET_ASSIGN(config.clean_text, load_flag(file, "ranklet.tokenizer.clean_text", true, "clean_text"));
         RANKLET_ASSIGN(config.handle_chinese_chars,
@@ -335,8 +337,8 @@ private:
             const char* found = file.has(key) || other == nullptr ? key : other;
             RANKLET_ASSIGN(const std::uint32_t value, file.u32(found));
             if (value >= tokens.size())
-                return Error{ErrorCode::format, file.name() + ": " + found + " is " + std::to_string(value) + " of " +
-                                                    std::to_string(tokens.size()) + " tokens"};
+                return make_error(ErrorCode::format,
+                                  {file.name(), ": ", found, " is ", value, " of ", tokens.size(), " tokens"});
             id = static_cast<std::int32_t>(value);
             return {};
         };
@@ -353,11 +355,12 @@ private:
             RANKLET_ASSIGN(const auto ids, file.u32s("ranklet.tokenizer.added_ids"));
             RANKLET_ASSIGN(const auto flags, file.u32s("ranklet.tokenizer.added_flags"));
             if (ids.size() != flags.size())
-                return Error{ErrorCode::format, file.name() + ": ranklet.tokenizer.added_ids and .added_flags differ in length"};
+                return make_error(ErrorCode::format,
+                                  {file.name(), ": ranklet.tokenizer.added_ids and .added_flags differ in length"});
             for (std::size_t i = 0; i < ids.size(); ++i) {
                 if (ids[i] >= tokens.size())
-                    return Error{ErrorCode::format, file.name() + ": ranklet.tokenizer.added_ids names token " +
-                                                        std::to_string(ids[i]) + " of " + std::to_string(tokens.size())};
+                    return make_error(ErrorCode::format, {file.name(), ": ranklet.tokenizer.added_ids names token ",
+                                                          ids[i], " of ", tokens.size()});
                 config.added_tokens.push_back({static_cast<std::int32_t>(ids[i]), tokens[ids[i]], (flags[i] & 1u) != 0,
                                                (flags[i] & 2u) != 0, (flags[i] & 4u) != 0, (flags[i] & 8u) != 0,
                                                (flags[i] & 16u) != 0});
@@ -370,7 +373,7 @@ private:
         }
         const std::vector<std::string_view> views(tokens.begin(), tokens.end());
         auto tokenizer = WordPiece::create(views, std::move(config));
-        if (!tokenizer.ok()) return Error{tokenizer.error().code, file.name() + ": " + tokenizer.error().message};
+        if (!tokenizer.ok()) return make_error(tokenizer.error().code, {file.name(), ": ", tokenizer.error().message});
         return std::shared_ptr<const WordPiece>(std::make_shared<WordPiece>(std::move(*tokenizer)));
     }
 
@@ -379,12 +382,15 @@ private:
         RANKLET_ASSIGN(const auto names, file.strings("ranklet.prompts.names"));
         RANKLET_ASSIGN(const auto texts, file.strings("ranklet.prompts.texts"));
         if (names.size() != texts.size())
-            return Error{ErrorCode::format, file.name() + ": ranklet.prompts.names and .texts differ in length"};
-        for (std::size_t i = 0; i < names.size(); ++i) prompts_.push_back({std::string(names[i]), std::string(texts[i])});
+            return make_error(ErrorCode::format, {file.name(), ": ranklet.prompts.names and .texts differ in length"});
+        for (std::size_t i = 0; i < names.size(); ++i)
+            prompts_.push_back({std::string(names[i]), std::string(texts[i])});
         if (file.has("ranklet.prompts.default")) {
             RANKLET_ASSIGN(default_prompt_, file.string("ranklet.prompts.default"));
             const auto found = find_prompt(default_prompt_);
-            if (!found.ok()) return Error{ErrorCode::format, file.name() + ": ranklet.prompts.default: " + found.error().message};
+            if (!found.ok())
+                return make_error(ErrorCode::format,
+                                  {file.name(), ": ranklet.prompts.default: ", found.error().message});
         }
         return {};
     }
@@ -394,7 +400,7 @@ private:
         if (wanted.empty()) return std::string_view{};
         for (const Prompt& prompt : prompts_)
             if (prompt.name == wanted) return std::string_view(prompt.text);
-        return Error{ErrorCode::missing, "the model has no prompt named \"" + std::string(wanted) + "\""};
+        return make_error(ErrorCode::missing, {"the model has no prompt named \"", wanted, "\""});
     }
 
     struct Prompt {

@@ -48,9 +48,8 @@ public:
         RANKLET_ASSIGN(const std::size_t positions, file.u32("bert.context_length"));
         RANKLET_ASSIGN(const float epsilon, file.f32("bert.attention.layer_norm_epsilon"));
         if (dim == 0 || heads == 0 || dim % heads != 0)
-            return Error{ErrorCode::format, file.name() + ": bert.embedding_length " + std::to_string(dim) +
-                                                " does not split into bert.attention.head_count " +
-                                                std::to_string(heads)};
+            return make_error(ErrorCode::format, {file.name(), ": bert.embedding_length ", dim,
+                                                  " does not split into bert.attention.head_count ", heads});
         RANKLET_ASSIGN(const TensorView words, file.tensor("token_embd.weight"));
         RANKLET_ASSIGN(const TensorView words_checked, file.tensor("token_embd.weight", words.rows, dim));
         model.words_ = Embedding(words_checked);
@@ -58,8 +57,8 @@ public:
         model.positions_ = Embedding(places);
         model.position_offset_ = position_offset;
         if (position_offset >= positions)
-            return Error{ErrorCode::format, file.name() + ": ranklet.encoder.position_offset " +
-                                                std::to_string(position_offset) + " leaves no position"};
+            return make_error(ErrorCode::format, {file.name(), ": ranklet.encoder.position_offset ", position_offset,
+                                                  " leaves no position"});
         if (file.has_tensor("token_types.weight")) {
             RANKLET_ASSIGN(const TensorView types, file.tensor("token_types.weight"));
             RANKLET_ASSIGN(const TensorView types_checked, file.tensor("token_types.weight", types.rows, dim));
@@ -67,8 +66,8 @@ public:
         }
         RANKLET_ASSIGN(model.norm_, load_layer_norm(file, "token_embd_norm", dim, epsilon));
         for (std::size_t b = 0; b < blocks; ++b) {
-            RANKLET_ASSIGN(auto layer, load_layer(file, "blk." + std::to_string(b) + ".", dim, inner, heads, epsilon,
-                                                  activation));
+            RANKLET_ASSIGN(auto layer,
+                           load_layer(file, "blk." + std::to_string(b) + ".", dim, inner, heads, epsilon, activation));
             model.layers_.push_back(std::move(layer));
         }
         return model;
@@ -88,19 +87,17 @@ public:
             return Error{ErrorCode::invalid_argument, "a packed batch's offsets must run from 0 to its token count"};
         for (std::size_t t = 0; t + 1 < batch.offsets.size(); ++t)
             if (batch.offsets[t + 1] <= batch.offsets[t] || batch.offsets[t + 1] - batch.offsets[t] > max_tokens())
-                return Error{ErrorCode::invalid_argument, "text " + std::to_string(t) + " must have 1 to " +
-                                                              std::to_string(max_tokens()) + " tokens"};
+                return make_error(ErrorCode::invalid_argument,
+                                  {"text ", t, " must have 1 to ", max_tokens(), " tokens"});
         if (!batch.type_ids.empty() && batch.type_ids.size() != batch.ids.size())
             return Error{ErrorCode::invalid_argument, "a packed batch needs a type for each token, or none"};
         for (std::size_t i = 0; i < batch.ids.size(); ++i) {
             if (batch.ids[i] < 0 || static_cast<std::size_t>(batch.ids[i]) >= vocabulary_size())
-                return Error{ErrorCode::invalid_argument, "token " + std::to_string(i) + " has the id " +
-                                                              std::to_string(batch.ids[i]) + ", not 0 to " +
-                                                              std::to_string(vocabulary_size() - 1)};
+                return make_error(ErrorCode::invalid_argument,
+                                  {"token ", i, " has the id ", batch.ids[i], ", not 0 to ", vocabulary_size() - 1});
             if (!batch.type_ids.empty() && types_.count() > 0 &&
                 (batch.type_ids[i] < 0 || static_cast<std::size_t>(batch.type_ids[i]) >= types_.count()))
-                return Error{ErrorCode::invalid_argument,
-                             "token " + std::to_string(i) + " has the type " + std::to_string(batch.type_ids[i])};
+                return make_error(ErrorCode::invalid_argument, {"token ", i, " has the type ", batch.type_ids[i]});
         }
         return {};
     }

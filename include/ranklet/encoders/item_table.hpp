@@ -47,8 +47,8 @@ private:
         if (!file.has(key)) return {};
         RANKLET_ASSIGN(const auto values, file.strings(key));
         if (values.size() != n)
-            return Error{ErrorCode::format, file.name() + ": " + key + " has " + std::to_string(values.size()) +
-                                                " entries for " + std::to_string(n) + " items"};
+            return make_error(ErrorCode::format,
+                              {file.name(), ": ", key, " has ", values.size(), " entries for ", n, " items"});
         out.assign(values.begin(), values.end());
         return {};
     }

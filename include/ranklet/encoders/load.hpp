@@ -67,8 +67,7 @@ RANKLET_NAMESPACE_BEGIN
     std::vector<Gru<>> layers;
     for (std::size_t l = 0; l < count; ++l) {
         const std::string prefix = "ranklet.gru." + std::to_string(l);
-        RANKLET_ASSIGN(const Matrix ih,
-                       load_matrix(file, prefix + ".weight_ih", 3 * hidden, l == 0 ? input : hidden));
+        RANKLET_ASSIGN(const Matrix ih, load_matrix(file, prefix + ".weight_ih", 3 * hidden, l == 0 ? input : hidden));
         RANKLET_ASSIGN(const Matrix hh, load_matrix(file, prefix + ".weight_hh", 3 * hidden, hidden));
         std::vector<float> bias_ih, bias_hh;
         if (file.has_tensor(prefix + ".bias_ih")) {
@@ -89,13 +88,16 @@ RANKLET_NAMESPACE_BEGIN
 /// The activation of this name, as model files write it.
 [[nodiscard]] inline Result<Activation> parse_activation(std::string_view name) {
     using Pair = std::pair<std::string_view, Activation>;
-    constexpr std::array<Pair, 7> known{Pair{"identity", Activation::identity},   Pair{"gelu", Activation::gelu},
-                                        Pair{"gelu_tanh", Activation::gelu_tanh}, Pair{"relu", Activation::relu},
-                                        Pair{"silu", Activation::silu},           Pair{"sigmoid", Activation::sigmoid},
+    constexpr std::array<Pair, 7> known{Pair{"identity", Activation::identity},
+                                        Pair{"gelu", Activation::gelu},
+                                        Pair{"gelu_tanh", Activation::gelu_tanh},
+                                        Pair{"relu", Activation::relu},
+                                        Pair{"silu", Activation::silu},
+                                        Pair{"sigmoid", Activation::sigmoid},
                                         Pair{"tanh", Activation::tanh}};
     for (const auto& [text, activation] : known)
         if (text == name) return activation;
-    return Error{ErrorCode::unsupported, "unknown activation \"" + std::string(name) + "\""};
+    return make_error(ErrorCode::unsupported, {"unknown activation \"", name, "\""});
 }
 
 RANKLET_NAMESPACE_END

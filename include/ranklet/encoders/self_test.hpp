@@ -18,15 +18,14 @@ RANKLET_NAMESPACE_BEGIN
                                                     std::span<const float> expected, std::span<const float> found) {
     RANKLET_ASSIGN(const float tolerance, file.f32("ranklet.selftest.tolerance"));
     if (expected.size() != found.size())
-        return Error{ErrorCode::self_test, file.name() + ": " + what + " has " + std::to_string(expected.size()) +
-                                               " values, the model gives " + std::to_string(found.size())};
+        return make_error(ErrorCode::self_test, {file.name(), ": ", what, " has ", expected.size(),
+                                                 " values, the model gives ", found.size()});
     float largest = 1.0f;
     for (const float e : expected) largest = std::max(largest, std::abs(e));
     for (std::size_t i = 0; i < expected.size(); ++i)
         if (!(std::abs(expected[i] - found[i]) <= tolerance * largest))
-            return Error{ErrorCode::self_test, file.name() + ": self-test failed: " + what + "[" + std::to_string(i) +
-                                                   "] should be " + std::to_string(expected[i]) + ", is " +
-                                                   std::to_string(found[i])};
+            return make_error(ErrorCode::self_test, {file.name(), ": self-test failed: ", what, "[", i, "] should be ",
+                                                     expected[i], ", is ", found[i]});
     return {};
 }
 

@@ -37,7 +37,7 @@ enum class Pooling {
                                                                          {"last", Pooling::last}}};
     for (const auto& [text, pooling] : known)
         if (text == name) return pooling;
-    return Error{ErrorCode::unsupported, "unknown pooling \"" + std::string(name) + "\""};
+    return make_error(ErrorCode::unsupported, {"unknown pooling \"", name, "\""});
 }
 
 /// out [hidden] from states [length, hidden], length >= 1.
@@ -48,16 +48,17 @@ inline void pool(Pooling pooling, MatrixView<const float> states, float* out) no
     std::copy(first.begin(), first.end(), out);
     switch (pooling) {
         case Pooling::cls:
-        case Pooling::last: return;
+        case Pooling::last:
+            return;
         case Pooling::max:
             for (std::size_t i = 1; i < length; ++i) Ops::maximum(out, states.row(i).data(), out, n);
             return;
         case Pooling::mean:
         case Pooling::mean_sqrt_len:
             for (std::size_t i = 1; i < length; ++i) Ops::add(out, states.row(i).data(), out, n);
-            Ops::scale(1.0f / (pooling == Pooling::mean ? static_cast<float>(length)
-                                                        : std::sqrt(static_cast<float>(length))),
-                       out, n);
+            Ops::scale(
+                1.0f / (pooling == Pooling::mean ? static_cast<float>(length) : std::sqrt(static_cast<float>(length))),
+                out, n);
             return;
         case Pooling::weighted_mean:
             for (std::size_t i = 1; i < length; ++i)
@@ -74,7 +75,8 @@ public:
         RANKLET_ASSIGN(const auto poolings, file.strings("ranklet.encoder.pooling"));
         RANKLET_ASSIGN(const auto modules, file.strings("ranklet.encoder.modules"));
         if (poolings.empty() || modules.empty() || modules.front() != "pooling")
-            return Error{ErrorCode::format, file.name() + ": ranklet.encoder.modules must start with \"pooling\""};
+            return make_error(ErrorCode::format,
+                              {file.name(), ": ranklet.encoder.modules must start with \"pooling\""});
         SentenceHead head;
         head.hidden_ = hidden;
         for (const std::string_view name : poolings) {
@@ -89,7 +91,7 @@ public:
                 continue;
             }
             if (name.rfind("dense.", 0) != 0)
-                return Error{ErrorCode::unsupported, file.name() + ": unknown module \"" + name + "\""};
+                return make_error(ErrorCode::unsupported, {file.name(), ": unknown module \"", name, "\""});
             Step step;
             RANKLET_ASSIGN(const auto activation, file.string("ranklet.encoder." + name + ".activation"));
             RANKLET_ASSIGN(step.activation, parse_activation(activation));

@@ -50,14 +50,18 @@ RANKLET_INLINE F32<Arch> fma(const F32<Arch>& a, const F32<Arch>& b, const F32<A
 // xsimd 8 names the target vector type in bitwise_cast, later releases its element type.
 template <class Arch>
 RANKLET_INLINE I32<Arch> bits_of(const F32<Arch>& x) noexcept {
-    if constexpr (requires { { xsimd::bitwise_cast<I32<Arch>>(x) } -> std::same_as<I32<Arch>>; })
+    if constexpr (requires {
+                      { xsimd::bitwise_cast<I32<Arch>>(x) } -> std::same_as<I32<Arch>>;
+                  })
         return xsimd::bitwise_cast<I32<Arch>>(x);
     else
         return xsimd::bitwise_cast<std::int32_t>(x);
 }
 template <class Arch>
 RANKLET_INLINE F32<Arch> from_bits(const I32<Arch>& x) noexcept {
-    if constexpr (requires { { xsimd::bitwise_cast<F32<Arch>>(x) } -> std::same_as<F32<Arch>>; })
+    if constexpr (requires {
+                      { xsimd::bitwise_cast<F32<Arch>>(x) } -> std::same_as<F32<Arch>>;
+                  })
         return xsimd::bitwise_cast<F32<Arch>>(x);
     else
         return xsimd::bitwise_cast<float>(x);
@@ -93,7 +97,8 @@ struct Lanes {
     /// 16 values from memory.
     static RANKLET_INLINE Lanes load(const float* x) noexcept {
         Lanes lanes;
-        unroll<count>([&](auto i) __attribute__((always_inline)) { lanes.v[i] = Vector::load_unaligned(x + i * width); });
+        unroll<count>([&](auto i)
+                          __attribute__((always_inline)) { lanes.v[i] = Vector::load_unaligned(x + i * width); });
         return lanes;
     }
     /// The first `n` < 16 values from memory, the rest `fill`.

@@ -22,7 +22,7 @@ inline constexpr std::size_t attention_block = 4 * GemmTile<Arch>::rows;
 template <class Arch>
 [[nodiscard]] constexpr std::size_t attention_scratch_size(std::size_t length, std::size_t d) noexcept {
     return scratch_bytes<float>(packed_size<Arch>(length, d)) + scratch_bytes<float>(packed_size<Arch>(d, length)) +
-           scratch_bytes<float>(std::min(length, attention_block<Arch>)*length);
+           scratch_bytes<float>(std::min(length, attention_block<Arch>) * length);
 }
 
 template <class Arch>
@@ -31,7 +31,7 @@ inline void attention_head(std::size_t length, std::size_t d, const float* q, co
     const ScratchFrame frame(scratch);
     float* keys = scratch.take<float>(packed_size<Arch>(length, d));
     float* values = scratch.take<float>(packed_size<Arch>(d, length));
-    float* scores = scratch.take<float>(std::min(length, attention_block<Arch>)*length);
+    float* scores = scratch.take<float>(std::min(length, attention_block<Arch>) * length);
     pack_rows<Arch>(k, length, d, stride, keys);
     pack_columns<Arch>(v, d, length, stride, values);
     const float scale = 1.0f / std::sqrt(static_cast<float>(d));

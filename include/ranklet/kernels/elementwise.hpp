@@ -16,32 +16,41 @@ namespace kernels {
 /// y[i] = f(x[i]); x may be y.
 template <class Arch, class Function>
 RANKLET_INLINE void transform(const float* x, float* y, std::size_t n, const Function& f) noexcept {
-    for_each_lane_block(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-        store_block<Arch>(Lanes<Arch>::map(load_block<Arch>(x + i, count, 0.0f), f), y + i, count);
-    });
+    for_each_lane_block(
+        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+            store_block<Arch>(Lanes<Arch>::map(load_block<Arch>(x + i, count, 0.0f), f), y + i, count);
+        });
 }
 
 /// z[i] = f(x[i], y[i]); z may be x or y.
 template <class Arch, class Function>
 RANKLET_INLINE void transform(const float* x, const float* y, float* z, std::size_t n, const Function& f) noexcept {
-    for_each_lane_block(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-        store_block<Arch>(
-            Lanes<Arch>::map(load_block<Arch>(x + i, count, 0.0f), load_block<Arch>(y + i, count, 0.0f), f), z + i,
-            count);
-    });
+    for_each_lane_block(
+        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+            store_block<Arch>(
+                Lanes<Arch>::map(load_block<Arch>(x + i, count, 0.0f), load_block<Arch>(y + i, count, 0.0f), f), z + i,
+                count);
+        });
 }
 
 /// x[i] = activation(x[i])
 template <class Arch>
 inline void activate(Activation activation, float* x, std::size_t n) noexcept {
     switch (activation) {
-        case Activation::identity: return;
-        case Activation::gelu: return transform<Arch>(x, x, n, [](auto v) { return gelu<Arch>(v); });
-        case Activation::gelu_tanh: return transform<Arch>(x, x, n, [](auto v) { return gelu_tanh<Arch>(v); });
-        case Activation::relu: return transform<Arch>(x, x, n, [](auto v) { return relu<Arch>(v); });
-        case Activation::silu: return transform<Arch>(x, x, n, [](auto v) { return silu<Arch>(v); });
-        case Activation::sigmoid: return transform<Arch>(x, x, n, [](auto v) { return sigmoid<Arch>(v); });
-        case Activation::tanh: return transform<Arch>(x, x, n, [](auto v) { return tanh<Arch>(v); });
+        case Activation::identity:
+            return;
+        case Activation::gelu:
+            return transform<Arch>(x, x, n, [](auto v) { return gelu<Arch>(v); });
+        case Activation::gelu_tanh:
+            return transform<Arch>(x, x, n, [](auto v) { return gelu_tanh<Arch>(v); });
+        case Activation::relu:
+            return transform<Arch>(x, x, n, [](auto v) { return relu<Arch>(v); });
+        case Activation::silu:
+            return transform<Arch>(x, x, n, [](auto v) { return silu<Arch>(v); });
+        case Activation::sigmoid:
+            return transform<Arch>(x, x, n, [](auto v) { return sigmoid<Arch>(v); });
+        case Activation::tanh:
+            return transform<Arch>(x, x, n, [](auto v) { return tanh<Arch>(v); });
     }
 }
 

@@ -126,9 +126,9 @@ inline void gemm_tile(std::size_t k, const float* a, std::size_t a_stride, const
         });
     } else {  // the last panel sticks out of C
         alignas(64) float edge[Rows * vectors * width];
-        unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) { sum[i].store_unaligned(edge + i * width); });
-        for (std::size_t r = 0; r < Rows; ++r)
-            std::copy_n(edge + r * vectors * width, columns, c + r * c_stride);
+        unroll<Rows * vectors>([&](auto i)
+                                   __attribute__((always_inline)) { sum[i].store_unaligned(edge + i * width); });
+        for (std::size_t r = 0; r < Rows; ++r) std::copy_n(edge + r * vectors * width, columns, c + r * c_stride);
     }
 }
 

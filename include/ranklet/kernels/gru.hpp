@@ -1,6 +1,7 @@
 // The element-wise part of a gated recurrent unit's step (Cho et al. 2014, in PyTorch's form):
 //   r = sigmoid(x_r + h_r), z = sigmoid(x_z + h_z), n = tanh(x_n + r * h_n), h' = n + z * (h - n)
-// In: the input's and the state's projections [3 * hidden] (gates r, z, n; biases added), the state. Out: the new state.
+// In: the input's and the state's projections [3 * hidden] (gates r, z, n; biases added), the state. Out: the new
+// state.
 #pragma once
 
 #include "ranklet/core/config.hpp"
@@ -16,16 +17,19 @@ inline void gru_gates(const float* from_input, const float* from_state, const fl
                       std::size_t hidden) noexcept {
     using L = Lanes<Arch>;
     const auto gate = [](auto x, auto h) __attribute__((always_inline)) { return sigmoid<Arch>(x + h); };
-    for_each_lane_block(hidden, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-        const auto load = [&](const float* x) __attribute__((always_inline)) { return load_block<Arch>(x + i, count, 0.0f); };
-        const L reset = L::map(load(from_input), load(from_state), gate);
-        const L update = L::map(load(from_input + hidden), load(from_state + hidden), gate);
-        const L candidate = L::map(load(from_input + 2 * hidden), load(from_state + 2 * hidden), reset,
-                                   [](auto x, auto h, auto r) { return tanh<Arch>(fma<Arch>(r, h, x)); });
-        const L result = L::map(candidate, update, load(state),
-                                [](auto n, auto z, auto h) { return fma<Arch>(z, h - n, n); });
-        store_block<Arch>(result, next + i, count);
-    });
+    for_each_lane_block(
+        hidden, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+            const auto load = [&](const float* x) __attribute__((always_inline)) {
+                return load_block<Arch>(x + i, count, 0.0f);
+            };
+            const L reset = L::map(load(from_input), load(from_state), gate);
+            const L update = L::map(load(from_input + hidden), load(from_state + hidden), gate);
+            const L candidate = L::map(load(from_input + 2 * hidden), load(from_state + 2 * hidden), reset,
+                                       [](auto x, auto h, auto r) { return tanh<Arch>(fma<Arch>(r, h, x)); });
+            const L result =
+                L::map(candidate, update, load(state), [](auto n, auto z, auto h) { return fma<Arch>(z, h - n, n); });
+            store_block<Arch>(result, next + i, count);
+        });
 }
 
 }  // namespace kernels

@@ -19,21 +19,23 @@ inline void layer_norm(const float* x, const float* weight, const float* bias, f
     const float mean = sum<Arch>(x, n) / static_cast<float>(n);
     const F32<Arch> center(mean);
     auto squares = L::broadcast(0.0f);
-    for_each_lane_block(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-        // The end of a row is filled up with the mean: deviations of zero.
-        squares = L::map(load_block<Arch>(x + i, count, mean), squares, [&](auto v, auto s) {
-            const auto d = v - center;
-            return fma<Arch>(d, d, s);
+    for_each_lane_block(
+        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+            // The end of a row is filled up with the mean: deviations of zero.
+            squares = L::map(load_block<Arch>(x + i, count, mean), squares, [&](auto v, auto s) {
+                const auto d = v - center;
+                return fma<Arch>(d, d, s);
+            });
         });
-    });
     const float variance = squares.reduce(add_scalars) / static_cast<float>(n);
     const F32<Arch> inverse(1.0f / std::sqrt(variance + epsilon));
-    for_each_lane_block(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-        const auto result = L::map(load_block<Arch>(x + i, count, 0.0f), load_block<Arch>(weight + i, count, 0.0f),
-                                   load_block<Arch>(bias + i, count, 0.0f),
-                                   [&](auto v, auto w, auto b) { return fma<Arch>((v - center) * inverse, w, b); });
-        store_block<Arch>(result, y + i, count);
-    });
+    for_each_lane_block(
+        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+            const auto result = L::map(load_block<Arch>(x + i, count, 0.0f), load_block<Arch>(weight + i, count, 0.0f),
+                                       load_block<Arch>(bias + i, count, 0.0f),
+                                       [&](auto v, auto w, auto b) { return fma<Arch>((v - center) * inverse, w, b); });
+            store_block<Arch>(result, y + i, count);
+        });
 }
 
 /// x = x / max(||x||, 1e-12), as torch.nn.functional.normalize; a zero vector stays zero.

@@ -109,13 +109,20 @@ private:
     static T sigmoid(T x) noexcept { return T(1) / (T(1) + std::exp(-x)); }
     static T activate_scalar(Activation activation, T x) noexcept {
         switch (activation) {
-            case Activation::identity: return x;
-            case Activation::gelu: return x * T(0.5) * std::erfc(-x * T(0.70710678118654752440));
-            case Activation::gelu_tanh: return x * sigmoid(T(1.5957691216057308) * (x + T(0.044715) * x * x * x));
-            case Activation::relu: return x < T(0) ? T(0) : x;
-            case Activation::silu: return x * sigmoid(x);
-            case Activation::sigmoid: return sigmoid(x);
-            case Activation::tanh: return std::tanh(x);
+            case Activation::identity:
+                return x;
+            case Activation::gelu:
+                return x * T(0.5) * std::erfc(-x * T(0.70710678118654752440));
+            case Activation::gelu_tanh:
+                return x * sigmoid(T(1.5957691216057308) * (x + T(0.044715) * x * x * x));
+            case Activation::relu:
+                return x < T(0) ? T(0) : x;
+            case Activation::silu:
+                return x * sigmoid(x);
+            case Activation::sigmoid:
+                return sigmoid(x);
+            case Activation::tanh:
+                return std::tanh(x);
         }
         return x;
     }
@@ -134,14 +141,16 @@ struct Ops<float> {
     }
     static void linear(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t a_stride,
                        const float* packed, float* c, std::size_t c_stride, const Epilogue<float>& epilogue) noexcept {
-        gemm_f32<Arch>(m, n, k, a, a_stride, packed, c, c_stride,
-                       BiasActivation<Arch>{epilogue.bias, epilogue.activation, epilogue.residual,
-                                            epilogue.residual_stride});
+        gemm_f32<Arch>(
+            m, n, k, a, a_stride, packed, c, c_stride,
+            BiasActivation<Arch>{epilogue.bias, epilogue.activation, epilogue.residual, epilogue.residual_stride});
     }
     static void activate(Activation activation, float* x, std::size_t n) noexcept {
         kernels::activate<Arch>(activation, x, n);
     }
-    static void add(const float* x, const float* y, float* z, std::size_t n) noexcept { kernels::add<Arch>(x, y, z, n); }
+    static void add(const float* x, const float* y, float* z, std::size_t n) noexcept {
+        kernels::add<Arch>(x, y, z, n);
+    }
     static void maximum(const float* x, const float* y, float* z, std::size_t n) noexcept {
         kernels::maximum<Arch>(x, y, z, n);
     }

@@ -15,9 +15,10 @@ inline constexpr auto max_scalars = [](float a, float b) noexcept { return b > a
 template <class Arch>
 inline float sum(const float* x, std::size_t n) noexcept {
     auto total = Lanes<Arch>::broadcast(0.0f);
-    for_each_lane_block(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-        total = Lanes<Arch>::map(total, load_block<Arch>(x + i, count, 0.0f), [](auto a, auto b) { return a + b; });
-    });
+    for_each_lane_block(
+        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+            total = Lanes<Arch>::map(total, load_block<Arch>(x + i, count, 0.0f), [](auto a, auto b) { return a + b; });
+        });
     return total.reduce(add_scalars);
 }
 
@@ -26,10 +27,11 @@ template <class Arch>
 inline float max(const float* x, std::size_t n) noexcept {
     constexpr float lowest = -std::numeric_limits<float>::infinity();
     auto largest = Lanes<Arch>::broadcast(lowest);
-    for_each_lane_block(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-        largest = Lanes<Arch>::map(largest, load_block<Arch>(x + i, count, lowest),
-                                   [](auto a, auto b) { return xsimd::select(b > a, b, a); });
-    });
+    for_each_lane_block(
+        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+            largest = Lanes<Arch>::map(largest, load_block<Arch>(x + i, count, lowest),
+                                       [](auto a, auto b) { return xsimd::select(b > a, b, a); });
+        });
     return largest.reduce(max_scalars);
 }
 
@@ -37,10 +39,11 @@ inline float max(const float* x, std::size_t n) noexcept {
 template <class Arch>
 inline float dot(const float* x, const float* y, std::size_t n) noexcept {
     auto total = Lanes<Arch>::broadcast(0.0f);
-    for_each_lane_block(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-        total = Lanes<Arch>::map(load_block<Arch>(x + i, count, 0.0f), load_block<Arch>(y + i, count, 0.0f), total,
-                                 [](auto a, auto b, auto c) { return fma<Arch>(a, b, c); });
-    });
+    for_each_lane_block(
+        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+            total = Lanes<Arch>::map(load_block<Arch>(x + i, count, 0.0f), load_block<Arch>(y + i, count, 0.0f), total,
+                                     [](auto a, auto b, auto c) { return fma<Arch>(a, b, c); });
+        });
     return total.reduce(add_scalars);
 }
 
@@ -54,13 +57,14 @@ inline void dot_rows(const float* rows, std::size_t count, std::size_t stride, c
     for (; r + group <= count; r += group) {
         Lanes<Arch> total[group];
         for (auto& t : total) t = Lanes<Arch>::broadcast(0.0f);
-        for_each_lane_block(n, [&](std::size_t i, std::size_t width) __attribute__((always_inline)) {
-            const auto y = load_block<Arch>(x + i, width, 0.0f);
-            unroll<group>([&](auto g) __attribute__((always_inline)) {
-                total[g] = Lanes<Arch>::map(load_block<Arch>(rows + (r + g) * stride + i, width, 0.0f), y, total[g],
-                                            multiply_add);
+        for_each_lane_block(
+            n, [&](std::size_t i, std::size_t width) __attribute__((always_inline)) {
+                const auto y = load_block<Arch>(x + i, width, 0.0f);
+                unroll<group>([&](auto g) __attribute__((always_inline)) {
+                    total[g] = Lanes<Arch>::map(load_block<Arch>(rows + (r + g) * stride + i, width, 0.0f), y, total[g],
+                                                multiply_add);
+                });
             });
-        });
         for (std::size_t g = 0; g < group; ++g) out[r + g] = total[g].reduce(add_scalars);
     }
     for (; r < count; ++r) out[r] = dot<Arch>(rows + r * stride, x, n);

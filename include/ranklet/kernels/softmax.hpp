@@ -25,12 +25,13 @@ inline void softmax(float* x, std::size_t n, float scale = 1.0f) noexcept {
         });
     const F32<Arch> top(largest == infinity ? 0.0f : largest), factor(scale);
     auto total = L::broadcast(0.0f);
-    for_each_lane_block(n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-        const auto e = L::map(load_block<Arch>(x + i, count, -infinity),
-                              [&](auto v) { return exp<Arch>((v - top) * factor); });
-        total = L::map(total, e, [](auto a, auto b) { return a + b; });
-        store_block<Arch>(e, x + i, count);
-    });
+    for_each_lane_block(
+        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+            const auto e = L::map(load_block<Arch>(x + i, count, -infinity),
+                                  [&](auto v) { return exp<Arch>((v - top) * factor); });
+            total = L::map(total, e, [](auto a, auto b) { return a + b; });
+            store_block<Arch>(e, x + i, count);
+        });
     kernels::scale<Arch>(1.0f / total.reduce(add_scalars), x, n);
 }
 

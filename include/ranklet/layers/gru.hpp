@@ -1,5 +1,6 @@
 // Gru: one layer of a gated recurrent unit, torch.nn.GRU's form (the hidden bias inside the reset gate's product):
-//   r = s(W_ir x + b_ir + W_hr h + b_hr), z likewise, n = tanh(W_in x + b_in + r * (W_hn h + b_hn)), h' = (1 - z) n + z h
+//   r = s(W_ir x + b_ir + W_hr h + b_hr), z likewise, n = tanh(W_in x + b_in + r * (W_hn h + b_hn)), h' = (1 - z) n + z
+//   h
 // In: x [steps, in], a state [hidden]. Out: states [steps, hidden]. Gates are stacked in the order r, z, n.
 #pragma once
 
@@ -26,10 +27,9 @@ public:
     [[nodiscard]] Result<void> assign(MatrixView<const T> weight_ih, MatrixView<const T> weight_hh,
                                       std::span<const T> bias_ih = {}, std::span<const T> bias_hh = {}) {
         if (weight_hh.rows != 3 * weight_hh.cols || weight_ih.rows != weight_hh.rows)
-            return Error{ErrorCode::invalid_argument,
-                         "a GRU needs weights [3 * hidden, in] and [3 * hidden, hidden], got [" +
-                             std::to_string(weight_ih.rows) + ", " + std::to_string(weight_ih.cols) + "] and [" +
-                             std::to_string(weight_hh.rows) + ", " + std::to_string(weight_hh.cols) + "]"};
+            return make_error(ErrorCode::invalid_argument,
+                              {"a GRU needs weights [3 * hidden, in] and [3 * hidden, hidden], got [", weight_ih.rows,
+                               ", ", weight_ih.cols, "] and [", weight_hh.rows, ", ", weight_hh.cols, "]"});
         RANKLET_TRY(from_input_.assign(weight_ih, bias_ih));
         return from_state_.assign(weight_hh, bias_hh);
     }
@@ -82,8 +82,7 @@ public:
         if (layers.empty()) return Error{ErrorCode::invalid_argument, "a GRU needs at least one layer"};
         for (std::size_t l = 1; l < layers.size(); ++l)
             if (layers[l].in() != layers[0].hidden() || layers[l].hidden() != layers[0].hidden())
-                return Error{ErrorCode::invalid_argument,
-                             "GRU layer " + std::to_string(l) + " does not fit on the layer below"};
+                return make_error(ErrorCode::invalid_argument, {"GRU layer ", l, " does not fit on the layer below"});
         layers_ = std::move(layers);
         return {};
     }

@@ -20,8 +20,8 @@ public:
     /// Takes copies of `weight` and `bias` [size]. Error when their sizes differ or epsilon is negative or NaN.
     [[nodiscard]] Result<void> assign(std::span<const T> weight, std::span<const T> bias, T epsilon) {
         if (weight.empty() || weight.size() != bias.size())
-            return Error{ErrorCode::invalid_argument, "layer norm got " + std::to_string(weight.size()) +
-                                                          " weights and " + std::to_string(bias.size()) + " biases"};
+            return make_error(ErrorCode::invalid_argument,
+                              {"layer norm got ", weight.size(), " weights and ", bias.size(), " biases"});
         if (!(epsilon >= T(0)))
             return Error{ErrorCode::invalid_argument, "layer norm needs an epsilon that is not negative"};
         RANKLET_TRY(size_.set(weight.size(), "a layer norm's size"));

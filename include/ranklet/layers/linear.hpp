@@ -24,8 +24,8 @@ public:
         if (weight.rows == 0 || weight.cols == 0)
             return Error{ErrorCode::invalid_argument, "a linear layer needs at least one input and one output"};
         if (!bias.empty() && bias.size() != weight.rows)
-            return Error{ErrorCode::invalid_argument, "a linear layer with " + std::to_string(weight.rows) +
-                                                          " outputs got a bias of " + std::to_string(bias.size())};
+            return make_error(ErrorCode::invalid_argument,
+                              {"a linear layer with ", weight.rows, " outputs got a bias of ", bias.size()});
         RANKLET_TRY(in_.set(weight.cols, "a linear layer's input"));
         RANKLET_TRY(out_.set(weight.rows, "a linear layer's output"));
         RANKLET_TRY(packed_.resize(Ops::packed_size(weight.rows, weight.cols)));
@@ -51,9 +51,9 @@ public:
 
 private:
     static constexpr std::ptrdiff_t packed_extent =
-        In == dynamic || Out == dynamic
-            ? dynamic
-            : static_cast<std::ptrdiff_t>(Ops::packed_size(static_cast<std::size_t>(Out), static_cast<std::size_t>(In)));
+        In == dynamic || Out == dynamic ? dynamic
+                                        : static_cast<std::ptrdiff_t>(Ops::packed_size(static_cast<std::size_t>(Out),
+                                                                                       static_cast<std::size_t>(In)));
 
     [[nodiscard]] const T* bias() const noexcept { return has_bias_ ? bias_.data() : nullptr; }
     void run(MatrixView<const T> x, MatrixView<T> y, const kernels::Epilogue<T>& epilogue) const noexcept {

@@ -22,9 +22,8 @@ public:
     /// `qkv` [3 * dim, dim]: query, key and value projections one above the other. Error when the sizes do not fit.
     [[nodiscard]] Result<void> assign(Linear<T> qkv, Linear<T> output, std::size_t heads) {
         if (heads == 0 || qkv.in() % heads != 0)
-            return Error{ErrorCode::invalid_argument,
-                         "a width of " + std::to_string(qkv.in()) + " does not split into " + std::to_string(heads) +
-                             " heads"};
+            return make_error(ErrorCode::invalid_argument,
+                              {"a width of ", qkv.in(), " does not split into ", heads, " heads"});
         if (qkv.out() != 3 * qkv.in() || output.in() != qkv.in() || output.out() != qkv.in())
             return Error{ErrorCode::invalid_argument, "the attention's projections do not fit together"};
         qkv_ = std::move(qkv);

@@ -19,8 +19,7 @@ class Storage {
 public:
     [[nodiscard]] Result<void> resize(std::size_t size) {
         if (size != static_cast<std::size_t>(Size))
-            return Error{ErrorCode::invalid_argument, "storage holds " + std::to_string(Size) + " elements, not " +
-                                                          std::to_string(size)};
+            return make_error(ErrorCode::invalid_argument, {"storage holds ", Size, " elements, not ", size});
         return {};
     }
     [[nodiscard]] T* data() noexcept { return data_; }
@@ -52,8 +51,7 @@ public:
     [[nodiscard]] static constexpr std::size_t get() noexcept { return static_cast<std::size_t>(Size); }
     [[nodiscard]] Result<void> set(std::size_t size, const char* what) noexcept(false) {
         if (size != get())
-            return Error{ErrorCode::invalid_argument,
-                         std::string(what) + " is fixed at " + std::to_string(get()) + ", not " + std::to_string(size)};
+            return make_error(ErrorCode::invalid_argument, {what, " is fixed at ", get(), ", not ", size});
         return {};
     }
 };

@@ -18,14 +18,14 @@ RANKLET_NAMESPACE_BEGIN
 
 /// What a catalog holds of its n items. Which parts are filled depends on the model's scoring.
 struct CatalogData {
-    std::vector<std::string> ids;              ///< [n], distinct, not empty
-    Matrix vectors;                            ///< [n, dim] item vectors: what an event feeds to the decoder
-    Matrix outputs;                            ///< [n, out_dim] what a user's vector is multiplied with; empty: `vectors`
-    std::vector<float> bias;                   ///< [n] added to each score; empty: none
-    Matrix projected;                          ///< [n or tokens, 3 * hidden] the GRU's input part, once per item or token
-    std::vector<std::size_t> token_offsets;    ///< [n + 1] item i's rows of `projected`, when they are per token
-    std::vector<float> initial_scores;         ///< [n] each item's score from the zero state, when that has a meaning
-    std::uint64_t model = 0;                   ///< fingerprint of the model that made it
+    std::vector<std::string> ids;            ///< [n], distinct, not empty
+    Matrix vectors;                          ///< [n, dim] item vectors: what an event feeds to the decoder
+    Matrix outputs;                          ///< [n, out_dim] what a user's vector is multiplied with; empty: `vectors`
+    std::vector<float> bias;                 ///< [n] added to each score; empty: none
+    Matrix projected;                        ///< [n or tokens, 3 * hidden] the GRU's input part, once per item or token
+    std::vector<std::size_t> token_offsets;  ///< [n + 1] item i's rows of `projected`, when they are per token
+    std::vector<float> initial_scores;       ///< [n] each item's score from the zero state, when that has a meaning
+    std::uint64_t model = 0;                 ///< fingerprint of the model that made it
 };
 
 class Catalog;
@@ -59,8 +59,8 @@ public:
         if (n >= static_cast<std::size_t>(static_cast<std::uint32_t>(-1)))
             return Error{ErrorCode::invalid_argument, "a catalog holds fewer than 2^32 - 1 items"};
         const bool per_token = !data.token_offsets.empty();
-        if ((!data.vectors.empty() && data.vectors.rows() != n) || (!data.outputs.empty() && data.outputs.rows() != n) ||
-            (!data.bias.empty() && data.bias.size() != n) ||
+        if ((!data.vectors.empty() && data.vectors.rows() != n) ||
+            (!data.outputs.empty() && data.outputs.rows() != n) || (!data.bias.empty() && data.bias.size() != n) ||
             (!data.initial_scores.empty() && data.initial_scores.size() != n) ||
             (per_token && (data.token_offsets.size() != n + 1 || data.token_offsets.back() != data.projected.rows())) ||
             (!per_token && !data.projected.empty() && data.projected.rows() != n))
@@ -72,11 +72,11 @@ public:
         state->slots.assign(slots, free_slot);
         for (std::size_t i = 0; i < n; ++i) {
             const std::string& id = state->data.ids[i];
-            if (id.empty()) return Error{ErrorCode::invalid_argument, "item " + std::to_string(i) + " has no id"};
+            if (id.empty()) return make_error(ErrorCode::invalid_argument, {"item ", i, " has no id"});
             std::uint32_t& slot = state->slots[state->find_slot(id)];
             if (slot != free_slot)
-                return Error{ErrorCode::invalid_argument, "items " + std::to_string(slot) + " and " +
-                                                              std::to_string(i) + " have the same id \"" + id + "\""};
+                return make_error(ErrorCode::invalid_argument,
+                                  {"items ", slot, " and ", i, " have the same id \"", id, "\""});
             slot = static_cast<std::uint32_t>(i);
         }
         Catalog catalog;
@@ -99,7 +99,7 @@ public:
     [[nodiscard]] Result<ItemRef> at(std::string_view id) const {
         const std::size_t index = find(id);
         if (index >= size())
-            return Error{ErrorCode::missing, "the catalog has no item with the id \"" + std::string(id) + "\""};
+            return make_error(ErrorCode::missing, {"the catalog has no item with the id \"", id, "\""});
         return ItemRef(&state_->data, index);
     }
     /// The item at an index. Precondition: index < size().

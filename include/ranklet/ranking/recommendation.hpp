@@ -19,9 +19,9 @@ RANKLET_NAMESPACE_BEGIN
 /// One ranked item. `id` lives as long as any copy of the catalog.
 struct Recommendation {
     std::string_view id;
-    std::size_t index = 0;      ///< in the catalog
-    float score = 0.0f;         ///< the model's logit
-    float probability = 0.0f;   ///< softmax of the logits over all candidates that the filters left
+    std::size_t index = 0;     ///< in the catalog
+    float score = 0.0f;        ///< the model's logit
+    float probability = 0.0f;  ///< softmax of the logits over all candidates that the filters left
 };
 
 /// A ranked list that keeps its catalog alive: iterate it, best first.

@@ -1,6 +1,6 @@
 // top_k: the k best of a row of scores.
-// In: n scores. Out: indices, best first. A total order: score descending, then index ascending. NaN and -infinity never
-// enter, so a caller removes a candidate by giving it -infinity.
+// In: n scores. Out: indices, best first. A total order: score descending, then index ascending. NaN and -infinity
+// never enter, so a caller removes a candidate by giving it -infinity.
 #pragma once
 
 #include <algorithm>
