@@ -1,0 +1,10 @@
+# What ranklet's own tests, examples and benchmarks share. Nothing here reaches a program that uses the library.
+
+# ranklet_program(TARGET): links the library, with the project's warnings, RANKLET_WERROR and RANKLET_NATIVE.
+function(ranklet_program target)
+    target_link_libraries(${target} PRIVATE ranklet::ranklet)
+    target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Wshadow
+        $<$<BOOL:${RANKLET_WERROR}>:-Werror>
+        $<$<BOOL:${RANKLET_NATIVE}>:-march=native>)
+    set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+endfunction()
