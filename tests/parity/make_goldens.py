@@ -29,6 +29,8 @@ sys.path[:0] = [str(REPOSITORY), str(HERE)]
 import make_checkpoints  # noqa: E402
 import reference_models  # noqa: E402
 from weights_converter.gguf import GGUFWriter, read_gguf  # noqa: E402
+from weights_converter.tokenizer import read_tokenizer  # noqa: E402
+from weights_converter.wordpiece import WordPiece  # noqa: E402
 
 TOLERANCE = 1e-5
 
@@ -277,11 +279,10 @@ MODELS = {
 }
 
 
-def tokenize(model_metadata, texts):
+def tokenize(folder, max_length, texts):
     """Token ids of each text, truncated as the model file says."""
-    from weights_converter.wordpiece import WordPiece
-    tokenizer = WordPiece.from_metadata(model_metadata)
-    return [tokenizer.encode(text, model_metadata["ranklet.encoder.max_length"]) for text in texts]
+    tokenizer = WordPiece(read_tokenizer(str(folder), None, print), max_length)
+    return [tokenizer.encode(text) for text in texts]
 
 
 def both_precisions(name, load, function):
@@ -345,7 +346,7 @@ def make_model(checkpoints, out, name):
     writer = golden_writer(out / f"{name}.golden.gguf")
     if (folder / "config.json").exists():
         metadata, _ = read_gguf(model_file)
-        ids = tokenize(metadata, TEXTS)
+        ids = tokenize(folder, metadata["ranklet.encoder.max_length"], TEXTS)
         writer.add("golden.texts", TEXTS, "[string]")
         writer.add("golden.token_ids", [token for row in ids for token in row], "[i32]")
         writer.add("golden.token_offsets", np.cumsum([0] + [len(row) for row in ids]), "[i32]")
