@@ -64,11 +64,13 @@ public:
 
     /// Maps the file and builds the model. Error when it is not a recommender of this kind, is damaged, or its
     /// self-test gives other numbers than the file states.
-    [[nodiscard]] static Result<BasicRecommender> load(const std::string& path, const LoadOptions& options = {}) {
+    [[nodiscard]] RANKLET_COLD static Result<BasicRecommender> load(const std::string& path,
+                                                                    const LoadOptions& options = {}) {
         RANKLET_ASSIGN(const GgufFile file, GgufFile::open(path));
         return from_file(file, options);
     }
-    [[nodiscard]] static Result<BasicRecommender> from_file(const GgufFile& file, const LoadOptions& options = {}) {
+    [[nodiscard]] RANKLET_COLD static Result<BasicRecommender> from_file(const GgufFile& file,
+                                                                         const LoadOptions& options = {}) {
         if (options.verify_checksum) RANKLET_TRY(file.verify_checksum());
         if (!file.has("ranklet.recommender.scoring"))
             return make_error(ErrorCode::missing, {file.name(),
@@ -227,13 +229,13 @@ private:
     static Error no_text() {
         return Error{ErrorCode::unsupported, "this model has no text encoder: its items are its own (items())"};
     }
-    static Result<Matrix> copy(const Matrix& source) {
+    RANKLET_COLD static Result<Matrix> copy(const Matrix& source) {
         RANKLET_ASSIGN(Matrix result, Matrix::zeroed(source.rows(), source.cols()));
         std::copy_n(source.view().data, source.rows() * source.cols(), result.view().data);
         return result;
     }
 
-    static Result<Encoder> load_encoder(const GgufFile& file, const BertDefaults& defaults) {
+    RANKLET_COLD static Result<Encoder> load_encoder(const GgufFile& file, const BertDefaults& defaults) {
         RANKLET_ASSIGN(const auto type, file.string("ranklet.encoder.type"));
         if constexpr (std::is_constructible_v<Encoder, Bert>)
             if (type == "bert") {
@@ -248,7 +250,7 @@ private:
         return make_error(ErrorCode::unsupported,
                           {file.name(), ": ranklet.encoder.type \"", type, "\" is not one this program reads"});
     }
-    static Result<Decoder> load_decoder(const GgufFile& file, const Encoder& encoder) {
+    RANKLET_COLD static Result<Decoder> load_decoder(const GgufFile& file, const Encoder& encoder) {
         RANKLET_ASSIGN(const auto scoring, file.string("ranklet.recommender.scoring"));
         const std::size_t dim = visit(encoder, [](const auto& e) { return output_dim(e); });
         if constexpr (std::is_constructible_v<Decoder, DotProduct>)
@@ -389,7 +391,7 @@ private:
     }
 
     // The file's own texts, events and expected numbers against what this build computes.
-    Result<void> self_test(const GgufFile& file) const {
+    RANKLET_COLD Result<void> self_test(const GgufFile& file) const {
         if (!file.has("ranklet.selftest.tolerance"))
             return make_error(ErrorCode::missing,
                               {file.name(), ": no self-test (LoadOptions::self_test = false loads it)"});
@@ -499,7 +501,7 @@ private:
     friend class BasicRecommender;
     explicit User(ModelPointer model) : model_(std::move(model)) {}
 
-    static Result<void> check_rating(float rating) {
+    RANKLET_COLD static Result<void> check_rating(float rating) {
         if (std::isinf(rating)) return Error{ErrorCode::invalid_argument, "a rating must not be infinite"};
         return {};
     }

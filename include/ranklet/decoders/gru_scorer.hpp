@@ -36,7 +36,7 @@ struct CandidateView {
 /// What all three share: the GRU and the way ratings enter it.
 class GruDecoder {
 public:
-    [[nodiscard]] static Result<GruDecoder> load(const GgufFile& file) {
+    [[nodiscard]] RANKLET_COLD static Result<GruDecoder> load(const GgufFile& file) {
         GruDecoder decoder;
         RANKLET_ASSIGN(decoder.gru_, load_gru(file));
         RANKLET_ASSIGN(decoder.rating_, RatingInput::load(file, decoder.gru_.in()));
@@ -66,7 +66,7 @@ private:
 class DotProduct {
 public:
     /// `dim`: elements of an item's output vector.
-    [[nodiscard]] static Result<DotProduct> load(const GgufFile& file, std::size_t dim) {
+    [[nodiscard]] RANKLET_COLD static Result<DotProduct> load(const GgufFile& file, std::size_t dim) {
         DotProduct scorer;
         RANKLET_ASSIGN(scorer.decoder_, GruDecoder::load(file));
         const std::size_t hidden = scorer.decoder_.gru().hidden();
@@ -115,7 +115,7 @@ private:
 
 class NextEvent {
 public:
-    [[nodiscard]] static Result<NextEvent> load(const GgufFile& file) {
+    [[nodiscard]] RANKLET_COLD static Result<NextEvent> load(const GgufFile& file) {
         NextEvent scorer;
         RANKLET_ASSIGN(scorer.decoder_, GruDecoder::load(file));
         RANKLET_ASSIGN(scorer.out_, load_linear(file, "ranklet.out", scorer.decoder_.gru().hidden(), 1));
@@ -169,7 +169,7 @@ private:
 
 class TextGru {
 public:
-    [[nodiscard]] static Result<TextGru> load(const GgufFile& file) {
+    [[nodiscard]] RANKLET_COLD static Result<TextGru> load(const GgufFile& file) {
         TextGru scorer;
         RANKLET_ASSIGN(scorer.decoder_, GruDecoder::load(file));
         if (scorer.decoder_.rating().used())

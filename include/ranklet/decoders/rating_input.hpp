@@ -16,7 +16,7 @@ RANKLET_NAMESPACE_BEGIN
 
 class RatingInput {
 public:
-    [[nodiscard]] static Result<RatingInput> load(const GgufFile& file, std::size_t dim) {
+    [[nodiscard]] RANKLET_COLD static Result<RatingInput> load(const GgufFile& file, std::size_t dim) {
         RatingInput input;
         if (!file.has("ranklet.rating.mode")) return input;
         RANKLET_ASSIGN(const auto mode, file.string("ranklet.rating.mode"));

@@ -59,7 +59,7 @@ struct UserState {
     }
 
     /// Error format when the bytes are not what save() made: truncated, changed, or something else.
-    [[nodiscard]] static Result<UserState> load(std::span<const std::byte> bytes) {
+    [[nodiscard]] RANKLET_COLD static Result<UserState> load(std::span<const std::byte> bytes) {
         std::size_t position = 0;
         const auto get = [&](void* data, std::size_t size) {
             if (bytes.size() - position < size) return false;

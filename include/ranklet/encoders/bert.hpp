@@ -59,7 +59,7 @@ class Bert {
 public:
     /// Maps the file and builds the encoder. Error when it is not of the BERT family, is damaged, or its self-test (a
     /// file of another engine has none) gives other numbers than the file states.
-    [[nodiscard]] static Result<Bert> load(const std::string& path, const LoadOptions& options = {}) {
+    [[nodiscard]] RANKLET_COLD static Result<Bert> load(const std::string& path, const LoadOptions& options = {}) {
         RANKLET_ASSIGN(const GgufFile file, GgufFile::open(path));
         if (options.verify_checksum) RANKLET_TRY(file.verify_checksum());
         RANKLET_ASSIGN(Bert bert, from_file(file, options.bert));
@@ -67,7 +67,7 @@ public:
         return bert;
     }
     /// Builds the encoder from an open file, without the self-test.
-    [[nodiscard]] static Result<Bert> from_file(const GgufFile& file, const BertDefaults& defaults = {}) {
+    [[nodiscard]] RANKLET_COLD static Result<Bert> from_file(const GgufFile& file, const BertDefaults& defaults = {}) {
         Bert bert;
         RANKLET_ASSIGN(bert.tokenizer_, load_tokenizer(file, defaults));
         RANKLET_ASSIGN(const Activation activation, load_activation(file, defaults));
@@ -142,7 +142,7 @@ public:
     }
 
     /// The file's texts against its token ids and vectors. Error self_test saying what differs.
-    [[nodiscard]] Result<void> self_test(const GgufFile& file) const {
+    [[nodiscard]] RANKLET_COLD Result<void> self_test(const GgufFile& file) const {
         RANKLET_ASSIGN(const auto texts, file.strings("ranklet.selftest.texts"));
         RANKLET_ASSIGN(const auto ids, file.i32s("ranklet.selftest.token_ids"));
         RANKLET_ASSIGN(const auto offsets, file.i32s("ranklet.selftest.token_offsets"));
@@ -261,14 +261,14 @@ private:
                           {file.name(), ": no key ", key, "; a file of another engine needs BertDefaults::", option});
     }
 
-    static Result<bool> load_flag(const GgufFile& file, const char* key, std::optional<bool> fallback,
-                                  const char* option) {
+    RANKLET_COLD static Result<bool> load_flag(const GgufFile& file, const char* key, std::optional<bool> fallback,
+                                               const char* option) {
         if (file.has(key)) return file.boolean(key);
         if (fallback) return *fallback;
         return missing(file, key, option);
     }
 
-    static Result<Activation> load_activation(const GgufFile& file, const BertDefaults& defaults) {
+    RANKLET_COLD static Result<Activation> load_activation(const GgufFile& file, const BertDefaults& defaults) {
         if (file.has("ranklet.encoder.activation")) {
             RANKLET_ASSIGN(const auto name, file.string("ranklet.encoder.activation"));
             return parse_activation(name);
@@ -277,7 +277,8 @@ private:
         return missing(file, "ranklet.encoder.activation", "activation");
     }
 
-    static Result<SentenceHead> load_head(const GgufFile& file, std::size_t hidden, const BertDefaults& defaults) {
+    RANKLET_COLD static Result<SentenceHead> load_head(const GgufFile& file, std::size_t hidden,
+                                                       const BertDefaults& defaults) {
         if (file.has("ranklet.encoder.pooling")) return SentenceHead::load(file, hidden);
         if (!defaults.normalize) return missing(file, "ranklet.encoder.pooling", "normalize");
         RANKLET_ASSIGN(const std::uint32_t type, file.u32("bert.pooling_type"));
@@ -289,7 +290,8 @@ private:
     }
 
     // The vocabulary as GGUF's bert files write it, back to WordPiece's own form (see ARCHITECTURE.md).
-    static Result<std::shared_ptr<const WordPiece>> load_tokenizer(const GgufFile& file, const BertDefaults& defaults) {
+    RANKLET_COLD static Result<std::shared_ptr<const WordPiece>> load_tokenizer(const GgufFile& file,
+                                                                                const BertDefaults& defaults) {
         RANKLET_ASSIGN(const auto model, file.string("tokenizer.ggml.model"));
         if (model != "bert")
             return make_error(ErrorCode::unsupported,
@@ -377,7 +379,7 @@ private:
         return std::shared_ptr<const WordPiece>(std::make_shared<WordPiece>(std::move(*tokenizer)));
     }
 
-    Result<void> load_prompts(const GgufFile& file) {
+    RANKLET_COLD Result<void> load_prompts(const GgufFile& file) {
         if (!file.has("ranklet.prompts.names")) return {};
         RANKLET_ASSIGN(const auto names, file.strings("ranklet.prompts.names"));
         RANKLET_ASSIGN(const auto texts, file.strings("ranklet.prompts.texts"));

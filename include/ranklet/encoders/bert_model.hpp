@@ -37,8 +37,8 @@ struct PackedBatch {
 class BertModel {
 public:
     /// From a file's `bert.*` keys and tensors. The embedding tables are used in place: the file is kept open.
-    [[nodiscard]] static Result<BertModel> load(const GgufFile& file, Activation activation,
-                                                std::size_t position_offset) {
+    [[nodiscard]] RANKLET_COLD static Result<BertModel> load(const GgufFile& file, Activation activation,
+                                                             std::size_t position_offset) {
         BertModel model;
         model.file_ = file;
         RANKLET_ASSIGN(const std::size_t dim, file.u32("bert.embedding_length"));
@@ -116,9 +116,10 @@ public:
     }
 
 private:
-    [[nodiscard]] static Result<TransformerLayer<>> load_layer(const GgufFile& file, const std::string& prefix,
-                                                               std::size_t dim, std::size_t inner, std::size_t heads,
-                                                               float epsilon, Activation activation) {
+    [[nodiscard]] RANKLET_COLD static Result<TransformerLayer<>> load_layer(const GgufFile& file,
+                                                                            const std::string& prefix, std::size_t dim,
+                                                                            std::size_t inner, std::size_t heads,
+                                                                            float epsilon, Activation activation) {
         // One product for query, key and value.
         RANKLET_ASSIGN(Matrix weight, Matrix::zeroed(3 * dim, dim));
         std::vector<float> bias;

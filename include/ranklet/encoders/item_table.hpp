@@ -19,7 +19,7 @@ struct ItemTable {
     Matrix outputs;                  ///< [n, out_dim], or empty: `vectors`
     std::vector<float> bias;         ///< [n], or empty
 
-    [[nodiscard]] static Result<ItemTable> load(const GgufFile& file) {
+    [[nodiscard]] RANKLET_COLD static Result<ItemTable> load(const GgufFile& file) {
         ItemTable table;
         RANKLET_ASSIGN(const TensorView embedding, file.tensor("ranklet.item_embd.weight"));
         const std::size_t n = embedding.rows;
@@ -42,8 +42,8 @@ struct ItemTable {
     [[nodiscard]] std::size_t dim() const noexcept { return vectors.cols(); }
 
 private:
-    static Result<void> load_strings(const GgufFile& file, const char* key, std::size_t n,
-                                     std::vector<std::string>& out) {
+    RANKLET_COLD static Result<void> load_strings(const GgufFile& file, const char* key, std::size_t n,
+                                                  std::vector<std::string>& out) {
         if (!file.has(key)) return {};
         RANKLET_ASSIGN(const auto values, file.strings(key));
         if (values.size() != n)

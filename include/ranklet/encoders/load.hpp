@@ -19,8 +19,8 @@
 RANKLET_NAMESPACE_BEGIN
 
 /// A tensor [rows, cols] as f32. Error when it is missing, of another shape, or of a type that is not read.
-[[nodiscard]] inline Result<Matrix> load_matrix(const GgufFile& file, const std::string& name, std::size_t rows,
-                                                std::size_t cols) {
+[[nodiscard]] RANKLET_COLD inline Result<Matrix> load_matrix(const GgufFile& file, const std::string& name,
+                                                             std::size_t rows, std::size_t cols) {
     RANKLET_ASSIGN(const TensorView tensor, file.tensor(name, rows, cols));
     RANKLET_ASSIGN(Matrix matrix, Matrix::zeroed(rows, cols));
     for (std::size_t r = 0; r < rows; ++r) dequantize_row(tensor, r, matrix.row(r).data());
@@ -28,8 +28,8 @@ RANKLET_NAMESPACE_BEGIN
 }
 
 /// A vector of `size` values as f32.
-[[nodiscard]] inline Result<std::vector<float>> load_vector(const GgufFile& file, const std::string& name,
-                                                            std::size_t size) {
+[[nodiscard]] RANKLET_COLD inline Result<std::vector<float>> load_vector(const GgufFile& file, const std::string& name,
+                                                                         std::size_t size) {
     RANKLET_ASSIGN(const TensorView tensor, file.tensor(name, 1, size));
     std::vector<float> values(size);
     dequantize_row(tensor, 0, values.data());
@@ -37,8 +37,8 @@ RANKLET_NAMESPACE_BEGIN
 }
 
 /// `prefix`.weight [out, in] and, if it is there, `prefix`.bias [out].
-[[nodiscard]] inline Result<Linear<>> load_linear(const GgufFile& file, const std::string& prefix, std::size_t in,
-                                                  std::size_t out) {
+[[nodiscard]] RANKLET_COLD inline Result<Linear<>> load_linear(const GgufFile& file, const std::string& prefix,
+                                                               std::size_t in, std::size_t out) {
     RANKLET_ASSIGN(const Matrix weight, load_matrix(file, prefix + ".weight", out, in));
     std::vector<float> bias;
     if (file.has_tensor(prefix + ".bias")) {
@@ -50,8 +50,8 @@ RANKLET_NAMESPACE_BEGIN
 }
 
 /// `prefix`.weight and `prefix`.bias [size].
-[[nodiscard]] inline Result<LayerNorm<>> load_layer_norm(const GgufFile& file, const std::string& prefix,
-                                                         std::size_t size, float epsilon) {
+[[nodiscard]] RANKLET_COLD inline Result<LayerNorm<>> load_layer_norm(const GgufFile& file, const std::string& prefix,
+                                                                      std::size_t size, float epsilon) {
     RANKLET_ASSIGN(const std::vector<float> weight, load_vector(file, prefix + ".weight", size));
     RANKLET_ASSIGN(const std::vector<float> bias, load_vector(file, prefix + ".bias", size));
     LayerNorm<> norm;
@@ -60,7 +60,7 @@ RANKLET_NAMESPACE_BEGIN
 }
 
 /// The file's GRU (`ranklet.gru.*`).
-[[nodiscard]] inline Result<GruStack<>> load_gru(const GgufFile& file) {
+[[nodiscard]] RANKLET_COLD inline Result<GruStack<>> load_gru(const GgufFile& file) {
     RANKLET_ASSIGN(const std::size_t input, file.u32("ranklet.gru.input_size"));
     RANKLET_ASSIGN(const std::size_t hidden, file.u32("ranklet.gru.hidden_size"));
     RANKLET_ASSIGN(const std::size_t count, file.u32("ranklet.gru.layer_count"));
@@ -86,7 +86,7 @@ RANKLET_NAMESPACE_BEGIN
 }
 
 /// The activation of this name, as model files write it.
-[[nodiscard]] inline Result<Activation> parse_activation(std::string_view name) {
+[[nodiscard]] RANKLET_COLD inline Result<Activation> parse_activation(std::string_view name) {
     using Pair = std::pair<std::string_view, Activation>;
     constexpr std::array<Pair, 7> known{Pair{"identity", Activation::identity},
                                         Pair{"gelu", Activation::gelu},

@@ -14,8 +14,9 @@
 RANKLET_NAMESPACE_BEGIN
 
 /// Error self_test when an element differs by more than tolerance * max(1, largest |expected|), or is NaN.
-[[nodiscard]] inline Result<void> compare_self_test(const GgufFile& file, const std::string& what,
-                                                    std::span<const float> expected, std::span<const float> found) {
+[[nodiscard]] RANKLET_COLD inline Result<void> compare_self_test(const GgufFile& file, const std::string& what,
+                                                                 std::span<const float> expected,
+                                                                 std::span<const float> found) {
     RANKLET_ASSIGN(const float tolerance, file.f32("ranklet.selftest.tolerance"));
     if (expected.size() != found.size())
         return make_error(ErrorCode::self_test, {file.name(), ": ", what, " has ", expected.size(),

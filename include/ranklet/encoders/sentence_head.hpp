@@ -28,7 +28,7 @@ enum class Pooling {
     last,           ///< the last token's state
 };
 
-[[nodiscard]] inline Result<Pooling> parse_pooling(std::string_view name) {
+[[nodiscard]] RANKLET_COLD inline Result<Pooling> parse_pooling(std::string_view name) {
     constexpr std::array<std::pair<std::string_view, Pooling>, 6> known{{{"cls", Pooling::cls},
                                                                          {"mean", Pooling::mean},
                                                                          {"max", Pooling::max},
@@ -71,7 +71,7 @@ inline void pool(Pooling pooling, MatrixView<const float> states, float* out) no
 class SentenceHead {
 public:
     /// From `ranklet.encoder.pooling`, `.modules` and `.dense.*`.
-    [[nodiscard]] static Result<SentenceHead> load(const GgufFile& file, std::size_t hidden) {
+    [[nodiscard]] RANKLET_COLD static Result<SentenceHead> load(const GgufFile& file, std::size_t hidden) {
         RANKLET_ASSIGN(const auto poolings, file.strings("ranklet.encoder.pooling"));
         RANKLET_ASSIGN(const auto modules, file.strings("ranklet.encoder.modules"));
         if (poolings.empty() || modules.empty() || modules.front() != "pooling")

@@ -54,7 +54,7 @@ public:
     Catalog() : state_(std::make_shared<State>()) {}
 
     /// Takes the data over. Error when an id is empty or stands twice, or the parts' sizes contradict each other.
-    [[nodiscard]] static Result<Catalog> create(CatalogData data) {
+    [[nodiscard]] RANKLET_COLD static Result<Catalog> create(CatalogData data) {
         const std::size_t n = data.ids.size();
         if (n >= static_cast<std::size_t>(static_cast<std::uint32_t>(-1)))
             return Error{ErrorCode::invalid_argument, "a catalog holds fewer than 2^32 - 1 items"};
