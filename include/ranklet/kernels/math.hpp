@@ -54,7 +54,7 @@ RANKLET_INLINE F32<Arch> clamp(const F32<Arch>& x, float low, float high) noexce
     return xsimd::select(raised > V(high), V(high), raised);
 }
 
-/// e^x: at most 1 ulp over the range where the result is normal; 0 below -87.3, infinity above 88.7.
+/// e^x: at most 1.1 ulp over the range where the result is normal; 0 below -87.3, infinity above 88.7.
 template <class Arch>
 RANKLET_INLINE F32<Arch> exp(const F32<Arch>& x) noexcept {
     using V = F32<Arch>;
@@ -80,7 +80,7 @@ RANKLET_INLINE F32<Arch> tanh(const F32<Arch>& x) noexcept {
     return xsimd::select(x < V(0.0f), -result, result);
 }
 
-/// 1 / (1 + e^-x), from e^-|x| so that nothing overflows; at most 3 ulp.
+/// 1 / (1 + e^-x), from e^-|x| so that nothing overflows; at most 3 ulp down to -87.3, a constant 1.2e-38 below.
 template <class Arch>
 RANKLET_INLINE F32<Arch> sigmoid(const F32<Arch>& x) noexcept {
     using V = F32<Arch>;
@@ -116,7 +116,7 @@ RANKLET_INLINE F32<Arch> gelu(const F32<Arch>& x) noexcept {
     return xsimd::select(x > V(0.0f), x - negative, negative);
 }
 
-/// x * sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)): the tanh form of GELU.
+/// x * sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)): the tanh form of GELU; absolute error at most 2e-7 * max(1, |x|).
 template <class Arch>
 RANKLET_INLINE F32<Arch> gelu_tanh(const F32<Arch>& x) noexcept {
     using V = F32<Arch>;
@@ -125,7 +125,7 @@ RANKLET_INLINE F32<Arch> gelu_tanh(const F32<Arch>& x) noexcept {
     return xsimd::select(x < V(-20.0f), V(0.0f), x * sigmoid<Arch>(u));
 }
 
-/// x * sigmoid(x).
+/// x * sigmoid(x); absolute error at most 2e-7 * max(1, |x|).
 template <class Arch>
 RANKLET_INLINE F32<Arch> silu(const F32<Arch>& x) noexcept {
     using V = F32<Arch>;
