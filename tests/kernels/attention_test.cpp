@@ -1,0 +1,109 @@
+// One head of attention against double precision, and against scalar code with the same bits.
+#include "ranklet/kernels/attention.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "kernels/reference.hpp"
+
+namespace {
+
+using namespace ranklet_test;
+namespace kernels = ranklet::kernels;
+
+struct Head {
+    std::size_t length, d, stride;
+    std::vector<float> q, k, v;
+    Head(Random& random, std::size_t length_, std::size_t d_, std::size_t extra)
+        : length(length_), d(d_), stride(d_ + extra), q(random.row(length * stride, -2.0f, 2.0f)),
+          k(random.row(length * stride, -2.0f, 2.0f)), v(random.row(length * stride)) {}
+
+    /// [length, d]; everything else of the output's rows must stay as it was.
+    [[nodiscard]] std::vector<float> run(std::size_t out_extra = 0) const {
+        ranklet::Scratch scratch;
+        REQUIRE(scratch.reserve(kernels::attention_scratch_size<Arch>(length, d)).ok());
+        const std::size_t out_stride = d + out_extra;
+        std::vector<float> wide(length * out_stride, 99.0f), out;
+        kernels::attention_head<Arch>(length, d, q.data(), k.data(), v.data(), stride, wide.data(), out_stride, scratch);
+        for (std::size_t i = 0; i < length; ++i)
+            for (std::size_t c = 0; c < out_stride; ++c) {
+                if (c < d)
+                    out.push_back(wide[i * out_stride + c]);
+                else
+                    REQUIRE(wide[i * out_stride + c] == 99.0f);
+            }
+        return out;
+    }
+};
+
+}  // namespace
+
+TEST_CASE("attention of one head agrees with double precision, shorter and longer than a block of queries") {
+    Random random(1);
+    for (const std::size_t length : {1, 2, 3, 7, 16, 23, 24, 47, 48, 55, 56, 57, 113, 130})
+        for (const std::size_t d : {1, 8, 12, 32, 33, 64}) {
+            const Head head(random, length, d, length % 3);
+            const std::vector<float> out = head.run(2);
+            double worst = 0.0;
+            for (std::size_t i = 0; i < length; ++i) {
+                std::vector<double> weights(length);
+                double total = 0.0;
+                for (std::size_t j = 0; j < length; ++j) {
+                    double score = 0.0;
+                    for (std::size_t c = 0; c < d; ++c)
+                        score += static_cast<double>(head.q[i * head.stride + c]) *
+                                 static_cast<double>(head.k[j * head.stride + c]);
+                    total += weights[j] = std::exp(score / std::sqrt(static_cast<double>(d)));
+                }
+                for (std::size_t c = 0; c < d; ++c) {
+                    double expected = 0.0;
+                    for (std::size_t j = 0; j < length; ++j)
+                        expected += weights[j] / total * static_cast<double>(head.v[j * head.stride + c]);
+                    worst = std::max(worst, std::abs(static_cast<double>(out[i * d + c]) - expected));
+                }
+            }
+            CAPTURE(length);
+            CAPTURE(d);
+            REQUIRE(worst <= 3e-6);
+        }
+}
+
+TEST_CASE("a query's result has the same bits in any block, and those of the product and softmax kernels") {
+    Random random(2);
+    constexpr std::size_t block = kernels::attention_block<Arch>;
+    for (const std::size_t length : {std::size_t{5}, block - 1, block, block + 1, 2 * block + 3}) {
+        const std::size_t d = 12;
+        Head head(random, length, d, 0);
+        const std::vector<float> out = head.run();
+        if (has_fma)
+            for (std::size_t i = 0; i < length; ++i) {
+                std::vector<float> scores(length);
+                for (std::size_t j = 0; j < length; ++j)
+                    scores[j] = fma_chain(head.q.data() + i * d, head.k.data() + j * d, d);
+                kernels::softmax<Arch>(scores.data(), length, 1.0f / std::sqrt(12.0f));
+                for (std::size_t c = 0; c < d; ++c)
+                    REQUIRE(bits(out[i * d + c]) == bits(fma_chain(scores.data(), head.v.data() + c, length, d)));
+            }
+        // The same queries in reverse order meet other blocks.
+        const std::vector<float> q = head.q;
+        for (std::size_t i = 0; i < length; ++i)
+            std::copy_n(q.begin() + static_cast<std::ptrdiff_t>((length - 1 - i) * d), d,
+                        head.q.begin() + static_cast<std::ptrdiff_t>(i * d));
+        const std::vector<float> reversed = head.run();
+        for (std::size_t i = 0; i < length; ++i)
+            REQUIRE(same_bits(std::span(out).subspan(i * d, d), std::span(reversed).subspan((length - 1 - i) * d, d)));
+    }
+}
+
+TEST_CASE("attention gives all of its scratch back") {
+    Random random(3);
+    const Head head(random, 60, 16, 0);
+    ranklet::Scratch scratch;
+    REQUIRE(scratch.reserve(kernels::attention_scratch_size<Arch>(60, 16)).ok());
+    std::vector<float> first(60 * 16), second(60 * 16);
+    for (std::vector<float>* out : {&first, &second})
+        kernels::attention_head<Arch>(60, 16, head.q.data(), head.k.data(), head.v.data(), 16, out->data(), 16, scratch);
+    CHECK(same_bits(first, second));
+}
