@@ -22,5 +22,6 @@ int main() {
     std::vector<std::uint32_t> best(2);
     ranklet::top_k(scores, best);
     ranklet::softmax(scores);
-    std::cout << " best " << best[0] << ' ' << best[1] << " sum " << scores[0] + scores[1] + scores[2] + scores[3] << '\n';
+    std::cout << " best " << best[0] << ' ' << best[1] << " sum " << scores[0] + scores[1] + scores[2] + scores[3]
+              << '\n';
 }
