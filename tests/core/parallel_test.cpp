@@ -1,0 +1,58 @@
+// parallel_for and partition: every piece once, threads within bounds.
+#include "ranklet/core/parallel.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <vector>
+
+TEST_CASE("every piece is done exactly once, by a thread of a number below the limit") {
+    for (const std::size_t threads : {1, 2, 3, 8, 100})
+        for (const std::size_t pieces : {0, 1, 2, 7, 100, 1000}) {
+            std::vector<std::atomic<int>> done(pieces);
+            std::atomic<std::size_t> outside{0};
+            ranklet::parallel_for(pieces, threads, [&](std::size_t piece, std::size_t thread) {
+                ++done[piece];
+                outside += thread >= threads;
+            });
+            for (const auto& count : done) CHECK(count == 1);
+            CHECK(outside == 0);
+        }
+}
+
+TEST_CASE("a parallel_for inside of another one works") {
+    std::vector<std::atomic<int>> done(64);
+    ranklet::parallel_for(8, 2, [&](std::size_t outer, std::size_t) {
+        ranklet::parallel_for(8, 2, [&](std::size_t inner, std::size_t thread) {
+            if (thread < 2) ++done[outer * 8 + inner];
+        });
+    });
+    for (const auto& count : done) CHECK(count == 1);
+}
+
+TEST_CASE("a request for threads is resolved to at least one, and zero to what the machine offers") {
+    CHECK(ranklet::resolve_threads(1) == 1);
+    CHECK(ranklet::resolve_threads(0) >= 1);
+#if RANKLET_HAS_OPENMP
+    CHECK(ranklet::resolve_threads(3) == 3);
+    CHECK(ranklet::resolve_threads(static_cast<std::size_t>(-1)) <= 1024);
+#else
+    CHECK(ranklet::resolve_threads(3) == 1);
+#endif
+}
+
+TEST_CASE("a partition covers all outputs once, in multiples of the grain but for the end") {
+    for (const std::size_t count : {0, 1, 5, 16, 17, 100, 1001})
+        for (const std::size_t parts : {1, 2, 3, 8, 200})
+            for (const std::size_t grain : {1, 4, 16}) {
+                std::size_t next = 0;
+                for (std::size_t part = 0; part < parts; ++part) {
+                    const ranklet::IndexRange range = ranklet::partition(count, parts, part, grain);
+                    REQUIRE(range.first == next);
+                    REQUIRE(range.last >= range.first);
+                    REQUIRE((range.last % grain == 0 || range.last == count));
+                    next = range.last;
+                }
+                REQUIRE(next == count);
+            }
+}

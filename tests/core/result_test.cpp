@@ -1,0 +1,96 @@
+// Result and Error: values, failures, and what the two macros pass on.
+#include "ranklet/core/result.hpp"
+
+#include <doctest/doctest.h>
+
+#include <memory>
+#include <string>
+
+namespace {
+
+using ranklet::Error;
+using ranklet::ErrorCode;
+using ranklet::Result;
+
+Result<int> half(int x) {
+    if (x % 2 != 0) return Error{ErrorCode::invalid_argument, std::to_string(x) + " is odd"};
+    return x / 2;
+}
+Result<std::string> quarter(int x) {
+    RANKLET_ASSIGN(const int once, half(x));
+    RANKLET_ASSIGN(int twice, half(once));
+    return std::to_string(twice);
+}
+Result<void> check_even(int x, bool& reached_end) {
+    RANKLET_TRY(half(x));
+    reached_end = true;
+    return {};
+}
+
+}  // namespace
+
+TEST_CASE("a result is its value or its error") {
+    const Result<int> good = half(6), bad = half(7);
+    REQUIRE(good.ok());
+    CHECK(static_cast<bool>(good));
+    CHECK(*good == 3);
+    CHECK(good.value() == 3);
+    REQUIRE_FALSE(bad.ok());
+    CHECK_FALSE(static_cast<bool>(bad));
+    CHECK(bad.error().code == ErrorCode::invalid_argument);
+    CHECK(bad.error().message == "7 is odd");
+}
+
+TEST_CASE("the macros hand the first error on and give the value otherwise") {
+    CHECK(*quarter(12) == "3");
+    CHECK(quarter(5).error().message == "5 is odd");
+    CHECK(quarter(6).error().message == "3 is odd");
+    bool reached_end = false;
+    CHECK(check_even(2, reached_end).ok());
+    CHECK(reached_end);
+    reached_end = false;
+    CHECK(check_even(3, reached_end).error().message == "3 is odd");
+    CHECK_FALSE(reached_end);
+}
+
+TEST_CASE("a result carries values that can only be moved") {
+    Result<std::unique_ptr<int>> result(std::make_unique<int>(5));
+    REQUIRE(result.ok());
+    const std::unique_ptr<int> taken = std::move(result).value();
+    CHECK(*taken == 5);
+}
+
+TEST_CASE("a temporary result's value outlives it in a loop over it") {
+    std::string seen;
+    for (const char c : Result<std::string>(std::string("a text too long for the small string buffer")).value())
+        seen += c;
+    CHECK(seen == "a text too long for the small string buffer");
+}
+
+TEST_CASE("make_error joins text and numbers, and every code has a name") {
+    const Error error = ranklet::make_error(ErrorCode::format, {"file ", std::string("a.gguf"), ": row ", 3, " of ",
+                                                                std::string_view("tensor")});
+    CHECK(error.code == ErrorCode::format);
+    CHECK(error.message == "file a.gguf: row 3 of tensor");
+    for (const ErrorCode code : {ErrorCode::invalid_argument, ErrorCode::invalid_text, ErrorCode::io, ErrorCode::format,
+                                 ErrorCode::unsupported, ErrorCode::missing, ErrorCode::mismatch, ErrorCode::self_test,
+                                 ErrorCode::out_of_memory})
+        CHECK(std::string(ranklet::to_string(code)) != "unknown");
+}
+
+#if RANKLET_HAS_EXCEPTIONS
+TEST_CASE("value() of an error throws it, where exceptions exist") {
+    const auto message_of = [](auto&& call) -> std::string {
+        try {
+            call();
+        } catch (const ranklet::Exception& exception) {
+            CHECK(std::string(exception.what()) == exception.error().message);
+            return exception.what();
+        }
+        return "nothing thrown";
+    };
+    CHECK(message_of([] { (void)half(3).value(); }) == "3 is odd");
+    CHECK(message_of([] { Result<void>(Error{ErrorCode::io, "no disk"}).value(); }) == "no disk");
+    CHECK(message_of([] { Result<void>().value(); }) == "nothing thrown");
+}
+#endif

@@ -1,0 +1,315 @@
+// Layers with fixed sizes, in double precision, and with shapes that do not fit.
+#if defined(__GNUC__) && !defined(__clang__)
+// g++ 12 warns falsely of its own AVX-512 header, which Eigen's sums of f64 use (GCC bug 105593).
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/reference.hpp"
+#include "ranklet/layers/gru.hpp"
+#include "ranklet/layers/layer_norm.hpp"
+#include "ranklet/layers/linear.hpp"
+#include "ranklet/layers/transformer_layer.hpp"
+
+namespace {
+
+using namespace ranklet_test;
+using ranklet::Activation;
+using ranklet::ErrorCode;
+using ranklet::Gru;
+using ranklet::GruStack;
+using ranklet::LayerNorm;
+using ranklet::Linear;
+using ranklet::MatrixView;
+using ranklet::Result;
+using ranklet::Scratch;
+using ranklet::SelfAttention;
+using ranklet::TransformerLayer;
+
+/// The same random numbers as f32 or as f64 (exactly the f32's values).
+template <class T>
+std::vector<T> row_of(Random& random, std::size_t n, float low = -1.0f, float high = 1.0f) {
+    const std::vector<float> values = random.row(n, low, high);
+    return {values.begin(), values.end()};
+}
+
+template <class T>
+MatrixView<const T> view(const std::vector<T>& values, std::size_t rows, std::size_t cols) {
+    return {values.data(), rows, cols};
+}
+
+Scratch scratch_of(std::size_t bytes) {
+    Scratch scratch;
+    REQUIRE(scratch.reserve(bytes).ok());
+    return scratch;
+}
+
+void check_refused(const Result<void>& result, const std::string& part_of_message) {
+    REQUIRE_FALSE(result.ok());
+    CHECK(result.error().code == ErrorCode::invalid_argument);
+    CHECK_MESSAGE(result.error().message.find(part_of_message) != std::string::npos, result.error().message);
+}
+
+template <class T, std::ptrdiff_t In, std::ptrdiff_t Out>
+std::vector<T> run_linear(Activation activation, bool with_bias, bool with_residual) {
+    Random random(11);
+    const std::size_t m = 5, in = 4, out = 8;
+    const auto weight = row_of<T>(random, out * in), bias = row_of<T>(random, out), x = row_of<T>(random, m * in),
+               residual = row_of<T>(random, m * out);
+    Linear<T, In, Out> layer;
+    REQUIRE(layer.assign(view(weight, out, in), with_bias ? std::span<const T>(bias) : std::span<const T>()).ok());
+    CHECK(layer.in() == in);
+    CHECK(layer.out() == out);
+    CHECK(layer.has_bias() == with_bias);
+    std::vector<T> y(m * out);
+    if (with_residual)
+        layer.forward_residual(view(x, m, in), view(residual, m, out), {y.data(), m, out});
+    else
+        layer.forward(view(x, m, in), {y.data(), m, out}, activation);
+    return y;
+}
+
+template <class T, std::ptrdiff_t In, std::ptrdiff_t Hidden>
+std::vector<T> run_gru(bool with_biases) {
+    Random random(12);
+    const std::size_t steps = 6, in = 4, hidden = 8;
+    const auto ih = row_of<T>(random, 3 * hidden * in), hh = row_of<T>(random, 3 * hidden * hidden),
+               b_ih = row_of<T>(random, 3 * hidden), b_hh = row_of<T>(random, 3 * hidden),
+               x = row_of<T>(random, steps * in), initial = row_of<T>(random, hidden);
+    Gru<T, In, Hidden> gru;
+    const std::span<const T> none;
+    REQUIRE(gru.assign(view(ih, 3 * hidden, in), view(hh, 3 * hidden, hidden), with_biases ? std::span<const T>(b_ih) : none,
+                       with_biases ? std::span<const T>(b_hh) : none)
+                .ok());
+    Scratch scratch = scratch_of(gru.scratch_size(steps));
+    std::vector<T> states(steps * hidden);
+    gru.forward(view(x, steps, in), initial.data(), {states.data(), steps, hidden}, scratch);
+    return states;
+}
+
+template <class T, std::ptrdiff_t Size>
+std::vector<T> run_layer_norm() {
+    Random random(13);
+    const auto weight = row_of<T>(random, 8), bias = row_of<T>(random, 8), x = row_of<T>(random, 3 * 8);
+    LayerNorm<T, Size> norm;
+    REQUIRE(norm.assign(weight, bias, T(1e-5)).ok());
+    std::vector<T> y(3 * 8);
+    norm.forward(view(x, 3, 8), {y.data(), 3, 8});
+    return y;
+}
+
+/// Two texts of 3 and 9 tokens through one transformer layer.
+template <class T>
+std::vector<T> run_transformer() {
+    Random random(14);
+    const std::size_t dim = 12, inner = 20, tokens = 12;
+    const auto linear = [&](std::size_t in, std::size_t out) {
+        const auto weight = row_of<T>(random, out * in, -0.5f, 0.5f), bias = row_of<T>(random, out);
+        Linear<T> layer;
+        REQUIRE(layer.assign(view(weight, out, in), bias).ok());
+        return layer;
+    };
+    const auto norm = [&] {
+        const auto weight = row_of<T>(random, dim, 0.5f, 1.5f), bias = row_of<T>(random, dim);
+        LayerNorm<T> layer;
+        REQUIRE(layer.assign(weight, bias, T(1e-5)).ok());
+        return layer;
+    };
+    SelfAttention<T> attention;
+    auto qkv = linear(dim, 3 * dim);
+    auto output = linear(dim, dim);
+    REQUIRE(attention.assign(std::move(qkv), std::move(output), 3).ok());
+    auto attention_norm = norm();
+    auto up = linear(dim, inner);
+    auto down = linear(inner, dim);
+    auto output_norm = norm();
+    TransformerLayer<T> layer;
+    REQUIRE(layer.assign(std::move(attention), std::move(attention_norm), std::move(up), std::move(down),
+                         std::move(output_norm), Activation::gelu)
+                .ok());
+    std::vector<T> x = row_of<T>(random, tokens * dim, -2.0f, 2.0f);
+    const std::vector<std::size_t> offsets{0, 3, 12};
+    Scratch scratch = scratch_of(layer.scratch_size(tokens, 9));
+    layer.forward({x.data(), tokens, dim}, offsets, scratch);
+    return x;
+}
+
+void check_close(const std::vector<float>& single, const std::vector<double>& exact) {
+    REQUIRE(single.size() == exact.size());
+    for (std::size_t i = 0; i < single.size(); ++i) CHECK(std::abs(static_cast<double>(single[i]) - exact[i]) <= 1e-5);
+}
+
+constexpr std::ptrdiff_t dynamic = ranklet::dynamic;
+
+}  // namespace
+
+TEST_CASE("layers of fixed sizes have the bits of those sized at run time") {
+    for (const bool bias : {false, true}) {
+        for (const bool residual : {false, true})
+            CHECK(same_bits(run_linear<float, 4, 8>(Activation::gelu, bias, residual),
+                            run_linear<float, dynamic, dynamic>(Activation::gelu, bias, residual)));
+        CHECK(same_bits(run_gru<float, 4, 8>(bias), run_gru<float, dynamic, dynamic>(bias)));
+    }
+    CHECK(same_bits(run_layer_norm<float, 8>(), run_layer_norm<float, dynamic>()));
+}
+
+TEST_CASE("layers in double precision agree with single precision to 1e-5") {
+    for (const bool bias : {false, true}) {
+        for (const Activation activation :
+             {Activation::identity, Activation::gelu, Activation::gelu_tanh, Activation::relu, Activation::silu,
+              Activation::sigmoid, Activation::tanh})
+            check_close(run_linear<float, dynamic, dynamic>(activation, bias, false),
+                        run_linear<double, dynamic, dynamic>(activation, bias, false));
+        check_close(run_linear<float, 4, 8>(Activation::identity, bias, true),
+                    run_linear<double, 4, 8>(Activation::identity, bias, true));
+        check_close(run_gru<float, dynamic, dynamic>(bias), run_gru<double, dynamic, dynamic>(bias));
+        check_close(run_gru<float, 4, 8>(bias), run_gru<double, 4, 8>(bias));
+    }
+    check_close(run_layer_norm<float, dynamic>(), run_layer_norm<double, dynamic>());
+    check_close(run_transformer<float>(), run_transformer<double>());
+}
+
+TEST_CASE("a layer of fixed size refuses other shapes, naming what does not fit") {
+    const std::vector<float> numbers(3 * 9 * 9, 0.5f);
+    Linear<float, 4, 8> linear;
+    check_refused(linear.assign(view(numbers, 8, 5)), "input is fixed at 4, not 5");
+    check_refused(linear.assign(view(numbers, 7, 4)), "output is fixed at 8, not 7");
+    Gru<float, 4, 8> gru;
+    check_refused(gru.assign(view(numbers, 24, 5), view(numbers, 24, 8)), "fixed at 4, not 5");
+    check_refused(gru.assign(view(numbers, 27, 4), view(numbers, 27, 9)), "fixed at 24, not 27");
+    LayerNorm<float, 8> norm;
+    const std::span<const float> nine(numbers.data(), 9);
+    check_refused(norm.assign(nine, nine, 1e-5f), "fixed at 8, not 9");
+}
+
+TEST_CASE("a layer refuses parts that contradict each other, naming the sizes") {
+    const std::vector<float> numbers(1000, 0.5f);
+    const auto some = [&](std::size_t n) { return std::span<const float>(numbers.data(), n); };
+    Linear<> linear;
+    check_refused(linear.assign(view(numbers, 0, 4)), "at least one");
+    check_refused(linear.assign(view(numbers, 4, 0)), "at least one");
+    check_refused(linear.assign(view(numbers, 8, 4), some(7)), "8 outputs got a bias of 7");
+
+    Gru<> gru;
+    check_refused(gru.assign(view(numbers, 24, 4), view(numbers, 24, 7)), "[24, 7]");
+    check_refused(gru.assign(view(numbers, 21, 4), view(numbers, 24, 8)), "[21, 4]");
+    check_refused(gru.assign(view(numbers, 24, 4), view(numbers, 24, 8), some(23)), "bias of 23");
+    check_refused(gru.assign(view(numbers, 24, 4), view(numbers, 24, 8), {}, some(25)), "bias of 25");
+    check_refused(gru.assign(view(numbers, 0, 0), view(numbers, 0, 0)), "at least one");
+
+    LayerNorm<> norm;
+    check_refused(norm.assign({}, {}, 1e-5f), "0 weights");
+    check_refused(norm.assign(some(4), some(5), 1e-5f), "4 weights and 5 biases");
+    check_refused(norm.assign(some(4), some(4), -1.0f), "epsilon");
+    check_refused(norm.assign(some(4), some(4), quiet_nan), "epsilon");
+}
+
+TEST_CASE("attention and transformer layers refuse projections that do not fit") {
+    const std::vector<float> numbers(1000, 0.5f);
+    const auto linear = [&](std::size_t in, std::size_t out) {
+        Linear<> layer;
+        REQUIRE(layer.assign(view(numbers, out, in)).ok());
+        return layer;
+    };
+    const auto norm = [&](std::size_t n) {
+        LayerNorm<> layer;
+        REQUIRE(layer.assign({numbers.data(), n}, {numbers.data(), n}, 1e-5f).ok());
+        return layer;
+    };
+    const auto attention = [&](std::size_t heads) {
+        SelfAttention<> layer;
+        return layer.assign(linear(8, 24), linear(8, 8), heads);
+    };
+    CHECK(attention(2).ok());
+    check_refused(attention(0), "0 heads");
+    check_refused(attention(3), "8 does not split into 3 heads");
+    SelfAttention<> wrong;
+    check_refused(wrong.assign(linear(8, 16), linear(8, 8), 2), "do not fit");
+    check_refused(wrong.assign(linear(8, 24), linear(8, 9), 2), "do not fit");
+    check_refused(wrong.assign(linear(8, 24), linear(7, 8), 2), "do not fit");
+
+    const auto transformer = [&](std::size_t norm1, std::size_t up_in, std::size_t up_out, std::size_t down_in,
+                                 std::size_t down_out, std::size_t norm2) {
+        SelfAttention<> part;
+        REQUIRE(part.assign(linear(8, 24), linear(8, 8), 2).ok());
+        TransformerLayer<> layer;
+        return layer.assign(std::move(part), norm(norm1), linear(up_in, up_out), linear(down_in, down_out), norm(norm2),
+                            Activation::gelu);
+    };
+    CHECK(transformer(8, 8, 10, 10, 8, 8).ok());
+    check_refused(transformer(7, 8, 10, 10, 8, 8), "do not fit");
+    check_refused(transformer(8, 9, 10, 10, 8, 8), "do not fit");
+    check_refused(transformer(8, 8, 10, 11, 8, 8), "do not fit");
+    check_refused(transformer(8, 8, 10, 10, 9, 8), "do not fit");
+    check_refused(transformer(8, 8, 10, 10, 8, 9), "do not fit");
+}
+
+TEST_CASE("a stack of GRUs refuses no layers and layers that do not chain") {
+    const std::vector<float> numbers(1000, 0.5f);
+    const auto gru = [&](std::size_t in, std::size_t hidden) {
+        Gru<> layer;
+        REQUIRE(layer.assign(view(numbers, 3 * hidden, in), view(numbers, 3 * hidden, hidden)).ok());
+        return layer;
+    };
+    const auto stack = [&](const std::vector<std::pair<std::size_t, std::size_t>>& sizes) {
+        std::vector<Gru<>> layers;
+        for (const auto& [in, hidden] : sizes) layers.push_back(gru(in, hidden));
+        GruStack<> result;
+        return result.assign(std::move(layers));
+    };
+    CHECK(stack({{5, 8}, {8, 8}, {8, 8}}).ok());
+    check_refused(stack({}), "at least one layer");
+    check_refused(stack({{5, 8}, {5, 8}}), "GRU layer 1");
+    check_refused(stack({{5, 8}, {8, 8}, {8, 4}}), "GRU layer 2");
+}
+
+TEST_CASE("a stack's steps one at a time, several sequences at once, and one run have the same bits") {
+    Random random(15);
+    for (const std::size_t layer_count : {1, 2, 3, 4}) {
+        const std::size_t in = 5, hidden = 19, steps = 7, rows = 6;
+        std::vector<Gru<>> layers;
+        for (std::size_t l = 0; l < layer_count; ++l) {
+            const std::size_t width = l == 0 ? in : hidden;
+            const auto ih = random.row(3 * hidden * width), hh = random.row(3 * hidden * hidden),
+                       b_ih = random.row(3 * hidden), b_hh = random.row(3 * hidden);
+            Gru<> layer;
+            REQUIRE(layer.assign(view(ih, 3 * hidden, width), view(hh, 3 * hidden, hidden), b_ih, b_hh).ok());
+            layers.push_back(std::move(layer));
+        }
+        GruStack<> stack;
+        REQUIRE(stack.assign(std::move(layers)).ok());
+        REQUIRE(stack.state_size() == layer_count * hidden);
+        Scratch scratch = scratch_of(std::max(stack.scratch_size(steps), stack.step_scratch_size(rows)));
+
+        const std::vector<float> x = random.row(rows * steps * in), start = random.row(stack.state_size());
+        std::vector<float> together(rows * stack.state_size());
+        for (std::size_t r = 0; r < rows; ++r)
+            std::copy(start.begin(), start.end(),
+                      together.begin() + static_cast<std::ptrdiff_t>(r * stack.state_size()));
+        std::vector<float> projected(rows * steps * 3 * hidden);
+        stack.layers().front().project_input({x.data(), rows * steps, in},
+                                             {projected.data(), rows * steps, 3 * hidden});
+        for (std::size_t t = 0; t < steps; ++t) {
+            std::vector<const float*> inputs;
+            for (std::size_t r = 0; r < rows; ++r) inputs.push_back(projected.data() + (r * steps + t) * 3 * hidden);
+            stack.step(inputs.data(), {together.data(), rows, stack.state_size()}, scratch);
+        }
+        for (std::size_t r = 0; r < rows; ++r) {
+            std::vector<float> run = start, outputs(steps * hidden);
+            stack.forward({x.data() + r * steps * in, steps, in}, run, {outputs.data(), steps, hidden}, scratch);
+            CHECK(same_bits(std::span(outputs).last(hidden), stack.top(run)));
+            CHECK(same_bits(run, std::span(together).subspan(r * stack.state_size(), stack.state_size())));
+            std::vector<float> in_parts = start;
+            for (const auto& [first, count] : {std::pair<std::size_t, std::size_t>{0, 3}, {3, 1}, {4, 3}})
+                stack.forward({x.data() + (r * steps + first) * in, count, in}, in_parts,
+                              {outputs.data(), count, hidden}, scratch);
+            CHECK(same_bits(in_parts, run));
+        }
+    }
+}
