@@ -51,6 +51,11 @@ def optional_json(folder, name, kind=dict):
     return read_json(path, kind) if os.path.exists(path) else None
 
 
+def is_count(value, least=1):
+    """Whether a JSON value is a whole number of at least this much."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
 def _read_torch(path):
     try:
         import torch

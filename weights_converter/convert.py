@@ -37,7 +37,8 @@ def convert(options):
     folder, weights, modules = _find(options)
     options.stage(f"reading {weights}")
     state = StateDict(weights)
-    settings = recommender.read_settings(options.config or folder)
+    root = options.checkpoint if os.path.isdir(options.checkpoint) else os.path.dirname(options.checkpoint) or "."
+    settings = recommender.read_settings([root, folder] + [options.config] * bool(options.config))
     with_text, with_gru = encoder.find_prefix(state) is not None, recommender.has_gru(state)
     _check_kind(options, folder, state, with_text, with_gru, settings)
 
@@ -51,7 +52,7 @@ def convert(options):
     if with_text:
         lines, tokenizer = _add_text_model(options, model, state, folder, modules, settings, with_gru)
     else:
-        lines = _add_item_model(options, model, state, folder, settings)
+        lines = _add_item_model(options, model, state, os.path.dirname(weights) or ".", settings)
     _check_leftovers(options, state, with_gru)
 
     options.stage("running the reference for the self-test")
@@ -239,4 +240,4 @@ def _check_leftovers(options, state, with_gru):
         raise ConversionError(f"{state.path}: what {', '.join(other[:5])}{' ...' if len(other) > 5 else ''} is for is not "
                               "known, and a recommender without it would score differently")
     some = ", ".join(heads[:4]) + (f" and {len(heads) - 4} more" if len(heads) > 4 else "")
-    options.note(f"left out (poolers and heads are no part of the encoder): {some}")
+    options.note(f"left out (a pooler and task heads are not converted): {some}")

@@ -6,6 +6,7 @@ Names: Hugging Face's BertModel and DistilBertModel, with any prefix, LayerNorm'
 import math
 from dataclasses import dataclass
 
+from .checkpoint import is_count
 from .errors import ConversionError
 
 WORDS = "embeddings.word_embeddings.weight"
@@ -52,6 +53,8 @@ def check_family(config, path, custom_model=False):
     """'bert' or 'distilbert'. custom_model: a recommender, whose class the configuration may name as it likes."""
     family = config.get("model_type")
     architectures = config.get("architectures") or []
+    if not isinstance(architectures, list):
+        raise ConversionError(f"{path}: architectures is {architectures!r}, expected a list")
     if family is None and any(str(name).startswith("DistilBert") for name in architectures):
         family = "distilbert"
     elif family is None and "hidden_size" in config:
@@ -67,7 +70,7 @@ def check_family(config, path, custom_model=False):
 
 def _number(config, path, name):
     value = config.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if not is_count(value):
         raise ConversionError(f"{path}: {name} is {value!r}, expected a positive number")
     return value
 
@@ -108,7 +111,7 @@ def add_encoder(model, state, config, path, custom_model=False):
     if dim % heads:
         raise ConversionError(f"{path}: {names['dim']} {dim} is not a multiple of {names['heads']} {heads}")
     activation = config.get(names["activation"])
-    if activation not in ACTIVATIONS:
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
         raise ConversionError(f"{path}: {names['activation']} {activation!r} is unknown; known are {', '.join(ACTIVATIONS)}")
     epsilon = config.get("layer_norm_eps", 1e-12)
     if not isinstance(epsilon, (int, float)) or isinstance(epsilon, bool) or not 0 < epsilon < 1 or not math.isfinite(epsilon):

@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Optional
 
-from .checkpoint import optional_json, read_text
+from .checkpoint import is_count, optional_json, read_text
 from .errors import ConversionError
-from .sentence import pooling_list
+from .sentence import check_prompts, pooling_list
 
 SCORINGS = ("text_gru", "next_event", "dot_product")
 RATING_MODES = ("none", "embedding", "weight")
@@ -71,18 +71,18 @@ def _read_rating(path, value):
     return rating
 
 
-def read_settings(folder):
-    """ranklet.json of the folder, checked; None without one."""
-    path = os.path.join(folder, "ranklet.json")
-    value = optional_json(folder, "ranklet.json")
-    if value is None:
+def read_settings(folders):
+    """ranklet.json of the first folder that has one, checked; None without one."""
+    folder = next((each for each in folders if os.path.exists(os.path.join(each, "ranklet.json"))), None)
+    if folder is None:
         return None
+    path, value = os.path.join(folder, "ranklet.json"), optional_json(folder, "ranklet.json")
     _check_keys(path, value, ("name", "scoring", "pooling", "normalize", "max_length", "rating", "prompts",
                               "default_prompt"), "")
     settings = RankletSettings(path, value.get("name"), value.get("scoring"))
     if settings.name is not None and not isinstance(settings.name, str):
         raise ConversionError(f"{path}: name is {settings.name!r}, expected a text")
-    if settings.scoring is not None and settings.scoring not in SCORINGS:
+    if settings.scoring not in (None, *SCORINGS):
         raise ConversionError(f"{path}: scoring is {settings.scoring!r}, expected one of {', '.join(SCORINGS)}")
     if value.get("pooling") is not None:
         settings.pooling = pooling_list(value["pooling"], path)
@@ -90,16 +90,11 @@ def read_settings(folder):
     if settings.normalize is not None and not isinstance(settings.normalize, bool):
         raise ConversionError(f"{path}: normalize is {settings.normalize!r}, expected true or false")
     settings.max_length = value.get("max_length")
-    if settings.max_length is not None and not (isinstance(settings.max_length, int) and settings.max_length > 2):
+    if settings.max_length is not None and not is_count(settings.max_length, 3):
         raise ConversionError(f"{path}: max_length is {settings.max_length!r}, expected a number over 2")
     if value.get("rating") is not None:
         settings.rating = _read_rating(path, value["rating"])
-    prompts, default = value.get("prompts") or {}, value.get("default_prompt")
-    if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
-        raise ConversionError(f"{path}: prompts is not an object of names and texts")
-    if default is not None and default not in prompts:
-        raise ConversionError(f"{path}: default_prompt {default!r} is not among the prompts")
-    settings.prompts, settings.default_prompt = prompts, default
+    settings.prompts, settings.default_prompt = check_prompts(value.get("prompts"), value.get("default_prompt"), path)
     return settings
 
 

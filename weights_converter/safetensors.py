@@ -42,7 +42,7 @@ class SafeTensors(collections.abc.Mapping):
             entries = json.loads(text.decode("utf-8"), object_pairs_hook=_no_duplicates)
         except OSError as error:
             self._fail(f"cannot be read ({error.strerror})")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if isinstance(error, ConversionError):
                 raise
             self._fail(f"the header is broken ({error})")

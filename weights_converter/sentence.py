@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Optional
 
-from .checkpoint import StateDict, optional_json, read_json
+from .checkpoint import StateDict, is_count, optional_json, read_json
 from .errors import ConversionError
 
 # In the order in which sentence-transformers concatenates them
@@ -66,10 +66,10 @@ def _read_dense(folder):
     config = read_json(path)
     into, out = config.get("in_features"), config.get("out_features")
     for name, value in (("in_features", into), ("out_features", out)):
-        if not isinstance(value, int) or value < 1:
+        if not is_count(value):
             raise ConversionError(f"{path}: {name} is {value!r}, expected a positive number")
     for name in ("module_input_name", "module_output_name"):
-        if config.get(name, "sentence_embedding") not in ("sentence_embedding", None):
+        if config.get(name) not in ("sentence_embedding", None):
             raise ConversionError(f"{path}: {name} {config[name]!r} is not supported, only 'sentence_embedding' is")
     activation = str(config.get("activation_function", "")).rsplit(".", 1)[-1]
     if activation not in DENSE_ACTIVATIONS:
@@ -87,15 +87,14 @@ def _read_dense(folder):
     return weight, state.take("linear.bias", [out]) if has_bias else None, DENSE_ACTIVATIONS[activation]
 
 
-def _read_prompts(result, folder):
-    path = os.path.join(folder, "config_sentence_transformers.json")
-    config = optional_json(folder, "config_sentence_transformers.json") or {}
-    prompts, default = config.get("prompts") or {}, config.get("default_prompt_name")
+def check_prompts(prompts, default, path):
+    """(prompts by name, the default's name or None), as the file states them."""
+    prompts = {} if prompts is None else prompts
     if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
         raise ConversionError(f"{path}: prompts is not an object of names and texts")
-    if default is not None and default not in prompts:
-        raise ConversionError(f"{path}: default_prompt_name {default!r} is not among the prompts")
-    result.prompts, result.default_prompt = prompts, default
+    if default is not None and default not in list(prompts):
+        raise ConversionError(f"{path}: the default prompt {default!r} is not among the prompts")
+    return prompts, default
 
 
 def read_sentence_modules(root):
@@ -107,7 +106,7 @@ def read_sentence_modules(root):
         if not isinstance(module, dict) or not isinstance(module.get("type"), str):
             raise ConversionError(f"{path}: module {position} has no type")
         kind = module["type"].rsplit(".", 1)[-1]
-        inside = module.get("path", "")
+        inside = module.get("path") or ""
         if not isinstance(inside, str) or os.path.isabs(inside) or ".." in inside.split("/"):
             raise ConversionError(f"{path}: module {position} has the path {inside!r}, expected a folder inside")
         folder = os.path.join(root, inside) if inside else root
@@ -135,11 +134,13 @@ def read_sentence_modules(root):
         if config is not None:
             result.max_length = config.get("max_seq_length")
             result.do_lower_case = bool(config.get("do_lower_case", False))
-            if result.max_length is not None and not (isinstance(result.max_length, int) and result.max_length > 2):
+            if result.max_length is not None and not is_count(result.max_length, 3):
                 raise ConversionError(f"{result.folder}/{name}: max_seq_length is {result.max_length!r}, expected a "
                                       "number over 2")
             break
-    _read_prompts(result, root)
+    config = optional_json(root, "config_sentence_transformers.json") or {}
+    result.prompts, result.default_prompt = check_prompts(
+        config.get("prompts"), config.get("default_prompt_name"), os.path.join(root, "config_sentence_transformers.json"))
     if not include_prompt and any(result.prompts.values()):
         raise ConversionError(f"{root}: pooling with include_prompt false (the prompt's tokens left out) is not supported")
     return result

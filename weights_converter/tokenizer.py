@@ -7,11 +7,12 @@ import os
 from dataclasses import dataclass, field
 from typing import Optional
 
-from .checkpoint import optional_json, read_json, read_text
+from .checkpoint import is_count, optional_json, read_json, read_text
 from .errors import ConversionError
 from .wordpiece import normalize, words
 
 SPACE_MARK = "\u2581"
+MAX_ID = 10**7
 DEFAULT_SPECIAL = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]",
                    "mask_token": "[MASK]"}
 KNOWN_CLASSES = ("BertTokenizer", "BertTokenizerFast", "DistilBertTokenizer", "DistilBertTokenizerFast",
@@ -79,23 +80,24 @@ def read_tokenizer(folder, lowercase, note):
 
 
 def _content(token):
-    """A special token is written as its text or as an object with it."""
-    return token.get("content") if isinstance(token, dict) else token
+    """A special token is written as its text or as an object with it; None: there is none."""
+    content = token.get("content") if isinstance(token, dict) else token
+    if content is not None and not isinstance(content, str):
+        raise ConversionError(f"special token {token!r:.80}: expected a text, in tokenizer_config.json or "
+                              "special_tokens_map.json")
+    return content
 
 
 def _by_id(vocabulary, added, path):
     """(tokens by id, ids outside WordPiece's vocabulary), gaps filled with tokens that cannot match."""
     content_of = {}
     for token, i in vocabulary.items():
-        if not isinstance(i, int) or isinstance(i, bool) or i < 0 or i > 10**7:
-            raise ConversionError(f"{path}: token {token!r} has the id {i!r}, expected a small natural number")
+        _check_id(i, token, path)
         if i in content_of:
             raise ConversionError(f"{path}: tokens {content_of[i]!r} and {token!r} share the id {i}")
         content_of[i] = token
     outside = set()
     for token in added:
-        if not isinstance(token.id, int) or isinstance(token.id, bool) or not 0 <= token.id <= 10**7:
-            raise ConversionError(f"{path}: added token {token.content!r} has the id {token.id!r}")
         if vocabulary.get(token.content, token.id) != token.id or content_of.get(token.id, token.content) != token.content:
             raise ConversionError(f"{path}: added token {token.content!r} with id {token.id} contradicts the vocabulary")
         if token.id not in content_of:
@@ -104,6 +106,11 @@ def _by_id(vocabulary, added, path):
     count = max(content_of, default=-1) + 1
     outside |= set(range(count)) - set(content_of)
     return [content_of.get(i, placeholder(i)) for i in range(count)], outside
+
+
+def _check_id(i, token, path):
+    if not is_count(i, 0) or i > MAX_ID:
+        raise ConversionError(f"{path}: token {token!r} has the id {i!r}, expected a number from 0 to {MAX_ID}")
 
 
 def placeholder(i):
@@ -182,11 +189,14 @@ def _from_json(path, config, lowercase, note):
     vocabulary = model.get("vocab")
     if not isinstance(vocabulary, dict) or not vocabulary:
         raise ConversionError(f"{path}: model.vocab is not an object of tokens and ids")
-    added = [_added(path, each) for each in data.get("added_tokens") or []]
+    entries = data.get("added_tokens") or []
+    if not isinstance(entries, list):
+        raise ConversionError(f"{path}: added_tokens is not a list")
+    added = [_added(path, each) for each in entries]
     tokens, outside = _by_id(vocabulary, added, path)
     ids = {token: i for i, token in enumerate(tokens)}
     unk = model.get("unk_token", "[UNK]")
-    if unk not in vocabulary:
+    if not isinstance(unk, str) or unk not in vocabulary:
         raise ConversionError(f"{path}: unk_token {unk!r} is not in the vocabulary")
     cls_id, sep_id = _template_ids(path, data.get("post_processor"))
     for i in (cls_id, sep_id):
@@ -210,7 +220,7 @@ def _from_json(path, config, lowercase, note):
         if other is not None and other != settings[name]:
             raise ConversionError(f"{path}: {name} is {settings[name]}, tokenizer_config.json says {other}; make them agree")
     limit = model.get("max_input_chars_per_word", 100)
-    if not isinstance(limit, int) or limit < 1:
+    if not is_count(limit):
         raise ConversionError(f"{path}: max_input_chars_per_word is {limit!r}, expected a positive number")
     truncation = data.get("truncation")
     if isinstance(truncation, dict) and truncation.get("direction", "Right") != "Right":
@@ -225,9 +235,13 @@ def _from_json(path, config, lowercase, note):
 def _added(path, entry):
     names = ("special", "lstrip", "rstrip", "single_word", "normalized")
     try:
-        return AddedToken(entry["id"], entry["content"], *[bool(entry[name]) for name in names])
+        token = AddedToken(entry["id"], entry["content"], *[bool(entry[name]) for name in names])
     except (KeyError, TypeError):
-        raise ConversionError(f"{path}: added token {entry!r:.80}: expected id, content, {', '.join(names)}") from None
+        token = None
+    if token is None or not isinstance(token.content, str) or not token.content:
+        raise ConversionError(f"{path}: added token {entry!r:.80}: expected id, content, {', '.join(names)}")
+    _check_id(token.id, token.content, path)
+    return token
 
 
 def _read_vocabulary(path):
@@ -256,6 +270,7 @@ def _from_vocabulary(folder, path, config, lowercase):
     special = {name: config.get(name, special_map.get(name, default)) for name, default in DEFAULT_SPECIAL.items()}
     added = {}
     for content, i in (optional_json(folder, "added_tokens.json") or {}).items():
+        _check_id(i, content, os.path.join(folder, "added_tokens.json"))
         added[content] = AddedToken(i, content, special=False, normalized=True)
     extra = config.get("additional_special_tokens", special_map.get("additional_special_tokens")) or []
     for token in [*special.values(), *extra]:
