@@ -1,0 +1,50 @@
+// A recommender without text: learned item embeddings, GRU, a score for every item (GRU4Rec's form), on movies.
+// Convert a checkpoint first: python3 -m weights_converter FOLDER/model.safetensors movies.gguf --items items.tsv
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <ranklet/ranklet.hpp>
+#include <string>
+#include <vector>
+
+int main(int argc, char** argv) {
+    std::string path = "build/gru-movielens.gguf", test;
+    std::vector<std::string> history;
+    CLI::App app("Movies for a history of movies, by a GRU over learned item embeddings.");
+    app.add_option("--model", path, "the converted model file")->capture_default_str();
+    app.add_option("--test", test, "a file of {\"history\": [ids], \"next\": id} lines: prints HR@10");
+    app.add_option("ids", history, "the movies that the user saw, oldest first");
+    CLI11_PARSE(app, argc, argv);
+    if (!std::ifstream(path)) {
+        std::cout << "skipped: there is no " << path << " (see --help)\n";
+        return 77;
+    }
+    const auto model = ranklet::Recommender::load(path).value();
+    const auto catalog = model.items().value();
+    const auto& titles = model.item_table()->texts;
+    const auto title = [&](std::size_t i) { return titles.empty() ? std::string(catalog[i].id()) : titles[i]; };
+
+    if (history.empty()) history = {"0", "120", "203", "180", "171"};
+    auto user = model.new_user();
+    for (const auto& id : history) {
+        user.observe(catalog.at(id)).value();
+        std::cout << "saw        " << title(catalog.find(id)) << '\n';
+    }
+    for (const auto& r : model.recommend(user, catalog, {.k = 10, .exclude_seen = true}).value())
+        std::cout << "next " << std::to_string(100.0f * r.probability).substr(0, 4) << "% " << title(r.index) << '\n';
+
+    if (test.empty()) return 0;
+    std::ifstream file(test);
+    std::size_t cases = 0, hits = 0;
+    for (std::string line; std::getline(file, line); ++cases) {
+        const auto json = nlohmann::json::parse(line);
+        auto viewer = model.new_user();
+        for (const std::size_t item : json.at("history")) viewer.observe(catalog[item]).value();
+        const auto ranking = model.recommend(viewer, catalog, {.k = 10}).value();
+        hits += std::any_of(ranking.begin(), ranking.end(),
+                            [&](const auto& r) { return r.index == json.at("next").get<std::size_t>(); });
+    }
+    std::cout << "HR@10: " << hits << " of " << cases << '\n';
+}
