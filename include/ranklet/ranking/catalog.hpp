@@ -2,6 +2,7 @@
 // In: ids and what the model made of each item. Out: look-up by id, rows by index. Copies share the data.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -62,7 +63,9 @@ public:
         if ((!data.vectors.empty() && data.vectors.rows() != n) ||
             (!data.outputs.empty() && data.outputs.rows() != n) || (!data.bias.empty() && data.bias.size() != n) ||
             (!data.initial_scores.empty() && data.initial_scores.size() != n) ||
-            (per_token && (data.token_offsets.size() != n + 1 || data.token_offsets.back() != data.projected.rows())) ||
+            (per_token && (data.token_offsets.size() != n + 1 || data.token_offsets.front() != 0 ||
+                           data.token_offsets.back() != data.projected.rows() ||
+                           !std::is_sorted(data.token_offsets.begin(), data.token_offsets.end()))) ||
             (!per_token && !data.projected.empty() && data.projected.rows() != n))
             return Error{ErrorCode::invalid_argument, "the catalog's parts do not all have one row for each item"};
         auto state = std::make_shared<State>();

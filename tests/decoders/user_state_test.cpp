@@ -1,0 +1,107 @@
+// User states as bytes: the way there and back, and bytes that are not what save() made.
+#include "ranklet/decoders/user_state.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "recommender/models.hpp"
+
+namespace {
+
+using namespace ranklet_test;
+using ranklet::ErrorCode;
+using ranklet::UserState;
+using Bytes = std::vector<std::byte>;
+
+UserState example() {
+    UserState state;
+    state.hidden = {0.5f, -0.25f, 1e-30f, 0.0f, -0.0f};
+    state.events = {{"phone", 5.0f}, {"", ranklet::no_rating}, {"手机壳", -1.5f}};
+    state.model = 0x123456789ABCDEF0u;
+    return state;
+}
+
+/// FNV-1a over all but the last eight bytes, put there: for bytes that are wrong in another way.
+Bytes with_checksum(Bytes bytes) {
+    std::uint64_t hash = 14695981039346656037ull;
+    for (const std::byte b : bytes) hash = (hash ^ std::to_integer<std::uint64_t>(b)) * 1099511628211ull;
+    for (int i = 0; i < 8; ++i) bytes.push_back(static_cast<std::byte>(hash >> (8 * i)));
+    return bytes;
+}
+Bytes without_checksum(Bytes bytes) {
+    bytes.resize(bytes.size() - 8);
+    return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("a state that is saved and loaded is the same state") {
+    const UserState state = example();
+    const Bytes bytes = state.save();
+    const UserState loaded = take(UserState::load(bytes));
+    CHECK(same_bits(loaded.hidden, state.hidden));
+    CHECK(loaded.model == state.model);
+    REQUIRE(loaded.events.size() == 3);
+    CHECK(loaded.events[0].id == "phone");
+    CHECK(loaded.events[0].rating == 5.0f);
+    CHECK(loaded.events[1].id.empty());
+    CHECK(std::isnan(loaded.events[1].rating));
+    CHECK(loaded.events[2].id == "手机壳");
+    CHECK(loaded.save() == bytes);
+    CHECK(take(UserState::load(UserState().save())).hidden.empty());
+}
+
+TEST_CASE("every truncation and every longer file is an error") {
+    Bytes bytes = example().save();
+    for (std::size_t n = 0; n < bytes.size(); ++n) check_error(UserState::load(std::span(bytes).first(n)), ErrorCode::format, "user state");
+    bytes.push_back(std::byte{0});
+    check_error(UserState::load(bytes), ErrorCode::format, "user state");
+}
+
+TEST_CASE("every flipped bit is an error") {
+    const Bytes bytes = example().save();
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+        for (int bit = 0; bit < 8; ++bit) {
+            Bytes damaged = bytes;
+            damaged[i] ^= static_cast<std::byte>(1 << bit);
+            const auto loaded = UserState::load(damaged);
+            REQUIRE_FALSE(loaded.ok());
+            REQUIRE((loaded.error().code == ErrorCode::format || loaded.error().code == ErrorCode::unsupported));
+        }
+}
+
+TEST_CASE("another version and another kind of file are named as such") {
+    Bytes bytes = without_checksum(example().save());
+    bytes[4] = std::byte{2};
+    check_error(UserState::load(with_checksum(bytes)), ErrorCode::unsupported, "version 2");
+    bytes[0] = std::byte{'G'};
+    check_error(UserState::load(with_checksum(bytes)), ErrorCode::format, "RKUS");
+    check_error(UserState::load({}), ErrorCode::format, "RKUS");
+}
+
+TEST_CASE("lengths that lie, and hidden values that are no numbers, are errors though the checksum is right") {
+    const Bytes good = without_checksum(example().save());
+    for (std::size_t field : {16, 20, 24 + 5 * 4}) {  // hidden count, event count, the first id's length
+        for (const unsigned wrong : {0xFFu, 0x7Fu}) {
+            Bytes bytes = good;
+            for (std::size_t i = 0; i < 4; ++i) bytes[field + i] = static_cast<std::byte>(wrong);
+            check_error(UserState::load(with_checksum(bytes)), ErrorCode::format, "user state");
+        }
+        Bytes bytes = good;
+        bytes[field] = static_cast<std::byte>(std::to_integer<int>(bytes[field]) + 1);
+        CHECK_FALSE(UserState::load(with_checksum(bytes)).ok());
+        bytes[field] = static_cast<std::byte>(std::to_integer<int>(good[field]) - 1);
+        CHECK_FALSE(UserState::load(with_checksum(bytes)).ok());
+    }
+    UserState state = example();
+    for (const float broken : {quiet_nan, infinity, -infinity}) {
+        state.hidden[3] = broken;
+        check_error(UserState::load(state.save()), ErrorCode::format, "not finite");
+    }
+    Bytes longer = good;
+    longer.push_back(std::byte{0});
+    check_error(UserState::load(with_checksum(longer)), ErrorCode::format, "more bytes");
+}

@@ -1,0 +1,118 @@
+// What the tests of whole models share: the tiny model files, texts, catalogs and users.
+// In: names and seeds. Out: loaded models and what goes into them. Tests start at the project's root.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdio>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "kernels/reference.hpp"
+#include "ranklet/recommender.hpp"
+
+namespace ranklet_test {
+
+/// The value; a failed test naming the error where there is none.
+template <class T>
+T take(ranklet::Result<T> result) {
+    REQUIRE_MESSAGE(result.ok(), (result.ok() ? std::string() : result.error().message));
+    return std::move(*result);
+}
+inline void succeed(const ranklet::Result<void>& result) {
+    REQUIRE_MESSAGE(result.ok(), (result.ok() ? std::string() : result.error().message));
+}
+
+/// A failed test unless `result` is an error of this code whose message has this in it.
+template <class T>
+void check_error(const ranklet::Result<T>& result, ranklet::ErrorCode code, std::string_view part = {}) {
+    CHECK_FALSE(result.ok());
+    if (result.ok()) return;
+    const std::string found = std::string(to_string(result.error().code)) + ": " + result.error().message;
+    CHECK_MESSAGE(result.error().code == code, found);
+    CHECK_MESSAGE(result.error().message.find(part) != std::string::npos, found << " should have: " << part);
+}
+
+/// One model of each scoring and form. Those that encode text come first.
+inline constexpr std::array model_names{"tiny-text-gru", "tiny-text-gru-wide", "tiny-next-event", "tiny-dot-product",
+                                        "tiny-items"};
+inline constexpr std::array text_model_names{"tiny-text-gru", "tiny-text-gru-wide", "tiny-next-event",
+                                             "tiny-dot-product"};
+
+inline std::string model_path(const std::string& name) { return "tests/parity/goldens/" + name + ".gguf"; }
+inline ranklet::Recommender load_model(const std::string& name) {
+    return take(ranklet::Recommender::load(model_path(name)));
+}
+
+inline std::vector<std::byte> read_bytes(const std::string& path) {
+    std::vector<std::byte> bytes;
+    std::FILE* file = std::fopen(path.c_str(), "rb");
+    REQUIRE_MESSAGE(file != nullptr, path);
+    std::array<std::byte, 65536> block;
+    for (std::size_t n; (n = std::fread(block.data(), 1, block.size(), file)) > 0;)
+        bytes.insert(bytes.end(), block.begin(), block.begin() + static_cast<std::ptrdiff_t>(n));
+    std::fclose(file);
+    return bytes;
+}
+
+/// English and Chinese words, 0 to 60 of them: from the empty text to texts that are truncated.
+inline std::string make_text(Random& random) {
+    static constexpr std::array<std::string_view, 16> words{"wireless", "phone",  "red",   "book", "the", "手机",
+                                                            "红色",     "帐篷",   "espresso", "café", "2",   "unwatchable",
+                                                            "充电器",   "small", "new",   "boat"};
+    std::string text;
+    for (std::size_t n = random.below(3) == 0 ? random.below(61) : random.below(9); n > 0; --n) {
+        if (!text.empty() && random.below(4) != 0) text += random.below(6) == 0 ? ", " : " ";
+        text += words[random.below(words.size())];
+    }
+    return text;
+}
+
+/// Items to encode, with the strings that they look into.
+struct Items {
+    std::vector<std::string> ids, texts;
+    std::vector<ranklet::Item> items;
+    explicit Items(std::size_t n, std::uint64_t seed = 1) {
+        Random random(seed);
+        for (std::size_t i = 0; i < n; ++i) {
+            ids.push_back("item-" + std::to_string(i));
+            texts.push_back(make_text(random));
+        }
+        for (std::size_t i = 0; i < n; ++i) items.push_back({ids[i], texts[i]});
+    }
+};
+
+/// A catalog of n items, or the model's own items where it does not encode text.
+inline ranklet::Catalog make_catalog(const ranklet::Recommender& model, std::size_t n = 40) {
+    if (model.bert() == nullptr) return take(model.items());
+    const Items items(n);
+    return take(model.encode_catalog(items.items));
+}
+
+/// Some events of a seeded user, every second one rated.
+inline void observe_some(ranklet::Recommender::User& user, const ranklet::Catalog& catalog, std::size_t events,
+                         std::uint64_t seed) {
+    Random random(seed);
+    for (std::size_t e = 0; e < events; ++e) {
+        const std::size_t item = random.below(catalog.size());
+        const auto rating = static_cast<float>(1 + random.below(5));
+        succeed(user.observe(catalog[item], e % 2 == 0 ? ranklet::no_rating : rating));
+    }
+}
+inline ranklet::Recommender::User make_user(const ranklet::Recommender& model, const ranklet::Catalog& catalog,
+                                            std::size_t events = 5, std::uint64_t seed = 7) {
+    auto user = model.new_user();
+    observe_some(user, catalog, events, seed);
+    return user;
+}
+
+inline std::span<const float> flat(const ranklet::Matrix& matrix) {
+    return {matrix.view().data, matrix.rows() * matrix.cols()};
+}
+
+}  // namespace ranklet_test
