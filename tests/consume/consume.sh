@@ -8,7 +8,7 @@ unset CXXFLAGS
 method=$1 source=$2 work=$3 version=$4
 here=$source/tests/consume
 build=$work/$method
-expected="tokens 2 4 5 6 3 best 1 2 sum 1"
+expected="tokens 2 4 5 6 3 best 1 2 3 sum 1"
 rm -rf "$build"
 mkdir -p "$build"
 

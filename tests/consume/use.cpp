@@ -19,9 +19,9 @@ int main() {
     for (const auto id : encoding.ids) std::cout << ' ' << id;
 
     std::array<float, 4> scores{0.0f, 2.0f, 2.0f, 1.0f};
-    std::vector<std::uint32_t> best(2);
+    std::vector<std::uint32_t> best(3);
     ranklet::top_k(scores, best);
     ranklet::softmax(scores);
-    std::cout << " best " << best[0] << ' ' << best[1] << " sum " << scores[0] + scores[1] + scores[2] + scores[3]
-              << '\n';
+    std::cout << " best " << best[0] << ' ' << best[1] << ' ' << best[2] << " sum "
+              << scores[0] + scores[1] + scores[2] + scores[3] << '\n';
 }
