@@ -1,6 +1,6 @@
 // BertNormalizer: cleaning, spaces around Chinese characters, accent stripping, lower case.
-// In: UTF-8. Out: normalised characters, each with the bytes it came from; or, a character at a time, what becomes of it.
-// From `BertNormalizer` and `NormalizedString` of Hugging Face's tokenizers 0.23.2, step for step.
+// In: UTF-8. Out: normalised characters, each with the bytes it came from; or, a character at a time, what becomes of
+// it. From `BertNormalizer` and `NormalizedString` of Hugging Face's tokenizers 0.23.2, step for step.
 #pragma once
 
 #include <algorithm>
@@ -37,8 +37,8 @@ public:
         reordered,    ///< a mark that stays and that NFD may move: only `normalize` tells
     };
     struct Fate {
-        std::uint32_t value;   ///< letter, punctuation, chinese: added to the code point; several: index of the first
-        std::uint32_t keep;    ///< ~0 where the code point itself is added, 0 where `value` alone is the result
+        std::uint32_t value;  ///< letter, punctuation, chinese: added to the code point; several: index of the first
+        std::uint32_t keep;   ///< ~0 where the code point itself is added, 0 where `value` alone is the result
         Kind kind;
         std::uint8_t size;
     };

@@ -36,8 +36,8 @@ struct EncodeScratch {
         std::uint8_t combining;
         bool added;
     };
-    std::vector<char> word;              // a normalised word
-    std::vector<TokenSpan> word_spans;   // of each byte of it
+    std::vector<char> word;             // a normalised word
+    std::vector<TokenSpan> word_spans;  // of each byte of it
     std::vector<NormalizedChar> cleaned, normalized;
     std::vector<Mark> marks;
     std::string normalized_text;            // `normalized` in UTF-8

@@ -69,14 +69,18 @@ public:
         RANKLET_TRY(check_text(text));
         RANKLET_TRY(check_length(options, 2));
         const bool special = options.add_special_tokens;
+        const std::size_t limit = special ? options.max_length - 1 : options.max_length;
         if (special) out.push(config_.cls_id, 0, {}, -1);
-        tokenize(text, 0, special ? options.max_length - 1 : options.max_length, out);
+        tokenize(text, 0, limit, out);
+        if (out.size() > limit) out.erase(limit, out.size());
         if (special) out.push(config_.sep_id, 0, {}, -1);
         return {};
     }
 
     /// [CLS] a [SEP] b [SEP] into `out`; type ids are 1 from b on. Offsets and word indices are each text's own.
-    /// What exceeds `options.max_length` is cut from the longer text's end, then from both (`longest_first`).
+    /// What exceeds `options.max_length` is cut from the longer text's end, then from both (`longest_first`). As in
+    /// Hugging Face's, a text counts as no longer than its words up to the one that reaches max_length: of two that
+    /// both do, the second may keep the odd token although the first is longer.
     /// Errors as encode's.
     Result<void> encode_pair(std::string_view a, std::string_view b, const EncodeOptions& options,
                              Encoding& out) const {
@@ -85,14 +89,13 @@ public:
         RANKLET_TRY(check_text(b));
         RANKLET_TRY(check_length(options, 3));
         const bool special = options.add_special_tokens;
-        constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
         if (special) out.push(config_.cls_id, 0, {}, -1);
         const std::size_t a_first = out.size();
-        tokenize(a, 0, unlimited, out);
+        tokenize(a, 0, saturating_sum(a_first, options.max_length), out);
         const std::size_t a_last = out.size();
         if (special) out.push(config_.sep_id, 0, {}, -1);
         const std::size_t b_first = out.size();
-        tokenize(b, 1, unlimited, out);
+        tokenize(b, 1, saturating_sum(b_first, options.max_length), out);
         const std::size_t b_last = out.size();
         const auto [a_keep, b_keep] =
             longest_first(a_last - a_first, b_last - b_first, special ? options.max_length - 3 : options.max_length);
@@ -125,7 +128,8 @@ public:
     }
 
     /// Text from ids, as Hugging Face's WordPiece decoder writes it (with its clean-up of spaces before punctuation).
-    /// `skip_special` leaves special tokens out. Error `invalid_argument` naming the first id that is out of range.
+    /// `skip_special` leaves special tokens out. Added tokens that match normalised text are written normalised. Error
+    /// `invalid_argument` naming the first id that is out of range.
     [[nodiscard]] Result<std::string> decode(std::span<const std::int32_t> ids, bool skip_special) const {
         WordPieceDecoder decoder;
         for (std::size_t i = 0; i < ids.size(); ++i) {
@@ -133,8 +137,14 @@ public:
                 return Error{ErrorCode::invalid_argument, "id " + std::to_string(ids[i]) + " at position " +
                                                               std::to_string(i) + " is not in a vocabulary of " +
                                                               std::to_string(vocabulary_size()) + " tokens"};
-            if (skip_special && std::binary_search(special_ids_.begin(), special_ids_.end(), ids[i])) continue;
-            decoder.add(token(ids[i]));
+            const auto normalized = std::find_if(normalized_forms_.begin(), normalized_forms_.end(),
+                                                 [&](const auto& form) { return form.first == ids[i]; });
+            const bool as_is = normalized == normalized_forms_.end();
+            const std::string_view written = as_is ? token(ids[i]) : std::string_view(normalized->second);
+            // What is special is the text: a special token whose normalised form is another text stays.
+            const std::optional<std::int32_t> id = as_is ? ids[i] : id_of(written);
+            if (skip_special && id && std::binary_search(special_ids_.begin(), special_ids_.end(), *id)) continue;
+            decoder.add(written);
         }
         return std::move(decoder).text();
     }
@@ -167,8 +177,7 @@ private:
                 return Error{ErrorCode::missing, std::string("the tokenizer has no ") + special.name + " id"};
             if (special.id != -1) RANKLET_TRY(check_id(special.id, count, special.name));
         }
-        for (const AddedToken& added : config_.added_tokens)
-            RANKLET_TRY(check_id(added.id, count, "added token's"));
+        for (const AddedToken& added : config_.added_tokens) RANKLET_TRY(check_id(added.id, count, "added token's"));
         return {};
     }
 
@@ -238,6 +247,7 @@ private:
                     return Error{ErrorCode::invalid_argument, name + " normalises to nothing"};
                 normalized.push_back(added);
                 normalized_patterns.push_back(scratch.normalized_text);
+                normalized_forms_.emplace_back(added.id, scratch.normalized_text);
             }
         }
         std::sort(special_ids_.begin(), special_ids_.end());
@@ -278,6 +288,10 @@ private:
                                                       " special tokens"};
     }
 
+    [[nodiscard]] static std::size_t saturating_sum(std::size_t a, std::size_t b) noexcept {
+        return a + b < a ? std::numeric_limits<std::size_t>::max() : a + b;
+    }
+
     /// Tokens to keep of a pair's two texts, of `a` and `b` tokens: Hugging Face's `longest_first`.
     [[nodiscard]] static std::pair<std::size_t, std::size_t> longest_first(std::size_t a, std::size_t b,
                                                                            std::size_t room) noexcept {
@@ -295,19 +309,18 @@ private:
     struct Run {
         Encoding& out;
         std::string_view text;
-        std::size_t limit;  // tokens that `out` may hold at most
+        std::size_t enough;  // tokens in `out` after which nothing more is wanted
         std::int32_t type;
-        std::int32_t word = 0;        // index of the next word
-        std::uint32_t chars = 0;      // of the word that is being gathered in scratch.word
-        std::uint32_t bytes = 0;      // of them stored
-        std::uint32_t last_end = 0;   // where its last character ended in the text
-
-        [[nodiscard]] bool full() const noexcept { return out.size() >= limit; }
+        bool full = false;           // a word (not an added token) has brought them to `enough`
+        std::int32_t word = 0;       // index of the next word
+        std::uint32_t chars = 0;     // of the word that is being gathered in scratch.word
+        std::uint32_t bytes = 0;     // of them stored
+        std::uint32_t last_end = 0;  // where its last character ended in the text
     };
 
-    void tokenize(std::string_view text, std::int32_t type, std::size_t limit, Encoding& out) const {
-        Run run{out, text, limit, type};
-        if (run.full()) return;
+    /// Appends the text's tokens, up to the word with which `out` holds `enough` or more.
+    void tokenize(std::string_view text, std::int32_t type, std::size_t enough, Encoding& out) const {
+        Run run{out, text, enough, type};
         raw_tokens_.split(
             text,
             [&](std::size_t begin, std::size_t end) {
@@ -315,7 +328,7 @@ private:
             },
             [&](std::size_t begin, std::size_t end, std::int32_t id) {
                 out.push(id, type, {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)}, run.word++);
-                return !run.full();
+                return true;
             });
     }
 
@@ -324,7 +337,7 @@ private:
         if (!normalized_tokens_.empty()) return stretch_in_steps(run, begin, end);
         const std::size_t tokens_before = run.out.size();
         const std::int32_t word_before = run.word;
-        if (stretch_at_once(run, begin, end)) return !run.full();
+        if (stretch_at_once(run, begin, end)) return !run.full;
         run.out.erase(tokens_before, run.out.size());
         run.word = word_before;
         run.chars = run.bytes = 0;
@@ -344,7 +357,7 @@ private:
                         ++stop;
                     if (stop == end || (bytes[stop] < 0x80 && normalizer_.ascii_kind(bytes[stop]) != Kind::dropped)) {
                         ascii_word(run, at, stop);
-                        if (run.full()) return true;
+                        if (run.full) return true;
                     } else {
                         for (std::uint32_t i = at; i < stop; ++i) gather(run, normalizer_.ascii(bytes[i]), {i, i + 1});
                     }
@@ -360,7 +373,7 @@ private:
                 }
                 finish_word(run);
                 if (kind == Kind::punctuation) lone(run, bytes[span.begin], span);
-                if (run.full()) return true;
+                if (run.full) return true;
                 continue;
             }
             std::uint32_t length = 0;
@@ -369,26 +382,31 @@ private:
             const TokenSpan span{at, at + length};
             at += length;
             switch (fate.kind) {
-                case Kind::letter: gather(run, BertNormalizer::result(fate, code), span); break;
-                case Kind::space: finish_word(run); break;
+                case Kind::letter:
+                    gather(run, BertNormalizer::result(fate, code), span);
+                    break;
+                case Kind::space:
+                    finish_word(run);
+                    break;
                 case Kind::punctuation:
                 case Kind::chinese:
                     finish_word(run);
                     lone(run, BertNormalizer::result(fate, code), span);
                     break;
-                case Kind::dropped: break;
+                case Kind::dropped:
+                    break;
                 case Kind::several:
-                    for (std::uint32_t i = 0; i < fate.size; ++i)
-                        classed(run, {normalizer_.results(fate)[i], span});
+                    for (std::uint32_t i = 0; i < fate.size; ++i) classed(run, {normalizer_.results(fate)[i], span});
                     break;
                 case Kind::hangul: {
                     const unicode::Expansion jamo = unicode::decompose(code);
                     for (std::uint32_t i = 0; i < jamo.size; ++i) gather(run, jamo.codes[i], span);
                     break;
                 }
-                case Kind::reordered: return false;
+                case Kind::reordered:
+                    return false;
             }
-            if (run.full()) return true;
+            if (run.full) return true;
         }
         finish_word(run);
         return true;
@@ -411,18 +429,18 @@ private:
             [&](std::size_t first, std::size_t last, std::int32_t id) {
                 const auto matched = chars_of(first, last);
                 run.out.push(id, run.type, {matched.front().span.begin, matched.back().span.end}, run.word++);
-                return !run.full();
+                return true;
             });
-        return !run.full();
+        return !run.full;
     }
 
     bool words_of(Run& run, std::span<const NormalizedChar> chars) const {
         for (const NormalizedChar& character : chars) {
             classed(run, character);
-            if (run.full()) return false;
+            if (run.full) return false;
         }
         finish_word(run);
-        return !run.full();
+        return !run.full;
     }
 
     static void write_normalized_text(EncodeScratch& scratch) {
@@ -485,7 +503,9 @@ private:
         const auto* bytes = reinterpret_cast<const unsigned char*>(run.text.data()) + begin;
         pieces(
             run, end - begin, end - begin, [=, this](std::uint32_t i) { return normalizer_.ascii(bytes[i]); },
-            [=](std::uint32_t first, std::uint32_t last) { return TokenSpan{begin + first, begin + last}; },
+            [=](std::uint32_t first, std::uint32_t last) {
+                return TokenSpan{begin + first, begin + last};
+            },
             TokenSpan{begin, end});
     }
 
@@ -503,6 +523,7 @@ private:
     template <class Byte, class Span>
     void pieces(Run& run, std::uint32_t size, std::uint32_t chars, const Byte& byte, const Span& span,
                 TokenSpan whole) const {
+        if (run.full) return;
         const std::int32_t word = run.word++;
         const std::size_t before = run.out.size();
         bool known = chars <= config_.max_input_chars_per_word;
@@ -529,7 +550,7 @@ private:
             run.out.erase(before, run.out.size());
             run.out.push(config_.unk_id, run.type, whole, word);
         }
-        if (run.out.size() > run.limit) run.out.erase(run.limit, run.out.size());
+        run.full = run.out.size() >= run.enough;
     }
 
     WordPieceConfig config_;
@@ -538,7 +559,8 @@ private:
     std::vector<std::uint32_t> starts_;  // of each token in it, and its end
     std::vector<std::int32_t> sorted_;   // ids in byte order of their tokens
     std::vector<std::int32_t> special_ids_;
-    std::size_t model_size_ = 0;  // ids below are WordPiece's own
+    std::vector<std::pair<std::int32_t, std::string>> normalized_forms_;  // of added tokens that match normalised text
+    std::size_t model_size_ = 0;                                          // ids below are WordPiece's own
     AddedTokens raw_tokens_;
     AddedTokens normalized_tokens_;
     ByteTrie pieces_;

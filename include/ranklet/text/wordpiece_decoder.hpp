@@ -25,8 +25,8 @@ public:
         token_ += token;
         // Each token by itself, so contractions of several tokens ("do", "not") stay as they are.
         static constexpr std::pair<std::string_view, std::string_view> repairs[] = {
-            {" .", "."},    {" ?", "?"},    {" !", "!"},           {" ,", ","},    {" ' ", "'"},  {" n't", "n't"},
-            {" 'm", "'m"},  {" do not", " don't"}, {" 's", "'s"},  {" 've", "'ve"}, {" 're", "'re"}};
+            {" .", "."},   {" ?", "?"},           {" !", "!"},   {" ,", ","},     {" ' ", "'"},   {" n't", "n't"},
+            {" 'm", "'m"}, {" do not", " don't"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
         for (const auto& [from, to] : repairs)
             for (std::size_t at = 0; (at = token_.find(from, at)) != std::string::npos; at += to.size())
                 token_.replace(at, from.size(), to);
