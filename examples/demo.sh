@@ -14,6 +14,7 @@ want cmake command -v cmake
 want make eval 'command -v make || command -v ninja'
 want libeigen3-dev has_header Eigen/Core
 want libxsimd-dev has_header xsimd/xsimd.hpp
+want libcli11-dev has_header CLI/CLI.hpp
 install_wanted
 
 mkdir -p build

@@ -33,6 +33,7 @@ want ninja-build command -v ninja
 want pkg-config command -v pkg-config
 want libeigen3-dev has_header Eigen/Core
 want libxsimd-dev has_header xsimd/xsimd.hpp
+want libcli11-dev has_header CLI/CLI.hpp
 want doctest-dev has_header doctest/doctest.h
 want libbenchmark-dev has_header benchmark/benchmark.h
 want python3-numpy "$PYTHON" -c 'import numpy'
