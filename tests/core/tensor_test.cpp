@@ -1,0 +1,85 @@
+// Stored tensors as rows of f32.
+#include "ranklet/core/tensor.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace {
+
+using namespace ranklet;
+
+/// A tensor over `bytes`, which begin one byte after the vector's start, so that no number is aligned.
+TensorView unaligned_view(const std::vector<std::byte>& bytes, TensorType type, std::size_t rows, std::size_t cols) {
+    TensorView tensor;
+    tensor.name = "t";
+    tensor.type = type;
+    tensor.rows = rows;
+    tensor.cols = cols;
+    tensor.dims = {rows, cols, 1, 1};
+    tensor.rank = 2;
+    tensor.data = bytes.data() + 1;
+    tensor.bytes = bytes.size() - 1;
+    return tensor;
+}
+
+template <class T>
+void append(std::vector<std::byte>& bytes, T value) {
+    bytes.resize(bytes.size() + sizeof value);
+    std::memcpy(bytes.data() + bytes.size() - sizeof value, &value, sizeof value);
+}
+
+std::vector<float> row(const TensorView& tensor, std::size_t r) {
+    std::vector<float> values(tensor.cols, -1.0f);
+    dequantize_row(tensor, r, values.data());
+    return values;
+}
+
+}  // namespace
+
+TEST_CASE("rows of f32, f16 and bf16 come out as their numbers, at any address") {
+    std::vector<std::byte> f32(1), f16(1), bf16(1);
+    for (const float value : {0.5f, -1.25f, 65504.0f, 0.0f, 3.0f, -0.125f}) {
+        append(f32, value);
+        append(f16, f32_to_f16(value));
+        append(bf16, f32_to_bf16(value));
+    }
+    CHECK(row(unaligned_view(f32, TensorType::f32, 2, 3), 0) == std::vector<float>{0.5f, -1.25f, 65504.0f});
+    CHECK(row(unaligned_view(f32, TensorType::f32, 2, 3), 1) == std::vector<float>{0.0f, 3.0f, -0.125f});
+    CHECK(row(unaligned_view(f32, TensorType::f32, 3, 2), 1) == std::vector<float>{65504.0f, 0.0f});
+    CHECK(row(unaligned_view(f16, TensorType::f16, 2, 3), 0) == std::vector<float>{0.5f, -1.25f, 65504.0f});
+    CHECK(row(unaligned_view(f16, TensorType::f16, 2, 3), 1) == std::vector<float>{0.0f, 3.0f, -0.125f});
+    CHECK(row(unaligned_view(bf16, TensorType::bf16, 2, 3), 0) == std::vector<float>{0.5f, -1.25f, 65536.0f});
+}
+
+TEST_CASE("a q8_0 row is its blocks' scales times their bytes") {
+    std::vector<std::byte> bytes(1);
+    std::array<std::vector<float>, 2> expected;
+    for (std::size_t r = 0; r < 2; ++r)
+        for (std::size_t block = 0; block < 3; ++block) {
+            const float scale = 0.25f * static_cast<float>(1 + r * 3 + block);
+            append(bytes, f32_to_f16(scale));
+            for (int i = 0; i < 32; ++i) {
+                const auto value = static_cast<std::int8_t>(i == 0 ? -128 : i == 1 ? 127 : i * 5 - 80);
+                append(bytes, value);
+                expected[r].push_back(scale * static_cast<float>(value));
+            }
+        }
+    const TensorView tensor = unaligned_view(bytes, TensorType::q8_0, 2, 96);
+    CHECK(tensor.row_bytes() == 102);
+    CHECK(row(tensor, 0) == expected[0]);
+    CHECK(row(tensor, 1) == expected[1]);
+}
+
+TEST_CASE("tensor types have GGML's names") {
+    CHECK(to_string(TensorType::f32) == "F32");
+    CHECK(to_string(TensorType::q8_0) == "Q8_0");
+    CHECK(to_string(TensorType::i8) == "I8");
+    CHECK(to_string(TensorType::bf16) == "BF16");
+    CHECK(to_string(static_cast<TensorType>(12)) == "Q4_K");
+    CHECK(to_string(static_cast<TensorType>(4)) == "type 4");
+    CHECK(to_string(static_cast<TensorType>(4000000000u)) == "type 4000000000");
+}
