@@ -55,8 +55,9 @@ TEST_CASE("an absurd size is an out_of_memory error, not an overflow") {
         CHECK(buffer.error().code == ErrorCode::out_of_memory);
         CHECK(buffer.error().message.find(std::to_string(n)) != std::string::npos);
     }
-    for (const auto& [rows, cols] : {std::pair{most, std::size_t{2}}, std::pair{std::size_t{1} << 33, std::size_t{1} << 33},
-                                     std::pair{std::size_t{2}, most}}) {
+    for (const auto& [rows, cols] :
+         {std::pair{most, std::size_t{2}}, std::pair{std::size_t{1} << 33, std::size_t{1} << 33},
+          std::pair{std::size_t{2}, most}}) {
         const auto matrix = Matrix::zeroed(rows, cols);
         REQUIRE_FALSE(matrix.ok());
         CHECK(matrix.error().code == ErrorCode::out_of_memory);

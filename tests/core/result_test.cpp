@@ -68,8 +68,8 @@ TEST_CASE("a temporary result's value outlives it in a loop over it") {
 }
 
 TEST_CASE("make_error joins text and numbers, and every code has a name") {
-    const Error error = ranklet::make_error(ErrorCode::format, {"file ", std::string("a.gguf"), ": row ", 3, " of ",
-                                                                std::string_view("tensor")});
+    const Error error = ranklet::make_error(
+        ErrorCode::format, {"file ", std::string("a.gguf"), ": row ", 3, " of ", std::string_view("tensor")});
     CHECK(error.code == ErrorCode::format);
     CHECK(error.message == "file a.gguf: row 3 of tensor");
     for (const ErrorCode code : {ErrorCode::invalid_argument, ErrorCode::invalid_text, ErrorCode::io, ErrorCode::format,

@@ -8,8 +8,8 @@
 namespace {
 
 using ranklet::Scratch;
-using ranklet::ScratchFrame;
 using ranklet::scratch_bytes;
+using ranklet::ScratchFrame;
 
 }  // namespace
 

@@ -56,7 +56,8 @@ TEST_CASE("a state that is saved and loaded is the same state") {
 
 TEST_CASE("every truncation and every longer file is an error") {
     Bytes bytes = example().save();
-    for (std::size_t n = 0; n < bytes.size(); ++n) check_error(UserState::load(std::span(bytes).first(n)), ErrorCode::format, "user state");
+    for (std::size_t n = 0; n < bytes.size(); ++n)
+        check_error(UserState::load(std::span(bytes).first(n)), ErrorCode::format, "user state");
     bytes.push_back(std::byte{0});
     check_error(UserState::load(bytes), ErrorCode::format, "user state");
 }

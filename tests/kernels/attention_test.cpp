@@ -17,8 +17,12 @@ struct Head {
     std::size_t length, d, stride;
     std::vector<float> q, k, v;
     Head(Random& random, std::size_t length_, std::size_t d_, std::size_t extra)
-        : length(length_), d(d_), stride(d_ + extra), q(random.row(length * stride, -2.0f, 2.0f)),
-          k(random.row(length * stride, -2.0f, 2.0f)), v(random.row(length * stride)) {}
+        : length(length_),
+          d(d_),
+          stride(d_ + extra),
+          q(random.row(length * stride, -2.0f, 2.0f)),
+          k(random.row(length * stride, -2.0f, 2.0f)),
+          v(random.row(length * stride)) {}
 
     /// [length, d]; everything else of the output's rows must stay as it was.
     [[nodiscard]] std::vector<float> run(std::size_t out_extra = 0) const {
@@ -26,7 +30,8 @@ struct Head {
         REQUIRE(scratch.reserve(kernels::attention_scratch_size<Arch>(length, d)).ok());
         const std::size_t out_stride = d + out_extra;
         std::vector<float> wide(length * out_stride, 99.0f), out;
-        kernels::attention_head<Arch>(length, d, q.data(), k.data(), v.data(), stride, wide.data(), out_stride, scratch);
+        kernels::attention_head<Arch>(length, d, q.data(), k.data(), v.data(), stride, wide.data(), out_stride,
+                                      scratch);
         for (std::size_t i = 0; i < length; ++i)
             for (std::size_t c = 0; c < out_stride; ++c) {
                 if (c < d)
@@ -104,6 +109,7 @@ TEST_CASE("attention gives all of its scratch back") {
     REQUIRE(scratch.reserve(kernels::attention_scratch_size<Arch>(60, 16)).ok());
     std::vector<float> first(60 * 16), second(60 * 16);
     for (std::vector<float>* out : {&first, &second})
-        kernels::attention_head<Arch>(60, 16, head.q.data(), head.k.data(), head.v.data(), 16, out->data(), 16, scratch);
+        kernels::attention_head<Arch>(60, 16, head.q.data(), head.k.data(), head.v.data(), 16, out->data(), 16,
+                                      scratch);
     CHECK(same_bits(first, second));
 }

@@ -48,7 +48,8 @@ TEST_CASE("every product is a chain of fused multiply-adds in the order of k, wh
                         double expected = 0.0;
                         for (std::size_t q = 0; q < k; ++q)
                             expected += static_cast<double>(row[q]) * static_cast<double>(column[q]);
-                        wrong_values += !(std::abs(static_cast<double>(found) - expected) <= 1e-6 * static_cast<double>(k));
+                        wrong_values +=
+                            !(std::abs(static_cast<double>(found) - expected) <= 1e-6 * static_cast<double>(k));
                         if (has_fma) wrong_bits += bits(found) != bits(fma_chain(row, column, k));
                     }
                 CAPTURE(m);
@@ -169,8 +170,8 @@ TEST_CASE("bias, residual and activation of the epilogue equal the same steps on
             const auto weights = packed(w, n, k, k);
             for (const bool with_bias : {false, true})
                 for (const bool with_residual : {false, true})
-                    for (const Activation activation : {Activation::identity, Activation::gelu, Activation::relu,
-                                                        Activation::tanh}) {
+                    for (const Activation activation :
+                         {Activation::identity, Activation::gelu, Activation::relu, Activation::tanh}) {
                         std::vector<float> fused(m * n), steps(m * n);
                         kernels::gemm_f32<Arch>(
                             m, n, k, a.data(), k, weights.data(), fused.data(), n,

@@ -19,8 +19,8 @@ TEST_CASE("layer norm agrees with double precision at every size, also far from 
     Random random(1);
     for (std::size_t n = 1; n <= 200; ++n)
         for (const float center : {0.0f, 100.0f, -3.0f}) {
-            const std::vector<float> x = random.row(n, center - 1.0f, center + 1.0f), weight = random.row(n, 0.5f, 2.0f),
-                                     bias = random.row(n);
+            const std::vector<float> x = random.row(n, center - 1.0f, center + 1.0f),
+                                     weight = random.row(n, 0.5f, 2.0f), bias = random.row(n);
             std::vector<float> y(n);
             kernels::layer_norm<Arch>(x.data(), weight.data(), bias.data(), 1e-5f, y.data(), n);
             double mean = 0.0, variance = 0.0;
@@ -29,9 +29,9 @@ TEST_CASE("layer norm agrees with double precision at every size, also far from 
             // The mean is an f32, half a unit of its last place off: so much of a deviation.
             const double limit = 1e-5 + 3e-7 * std::abs(mean) / std::sqrt(variance + 1e-5) * 2.0;
             for (std::size_t i = 0; i < n; ++i) {
-                const double expected = (static_cast<double>(x[i]) - mean) / std::sqrt(variance + 1e-5) *
-                                            static_cast<double>(weight[i]) +
-                                        static_cast<double>(bias[i]);
+                const double expected =
+                    (static_cast<double>(x[i]) - mean) / std::sqrt(variance + 1e-5) * static_cast<double>(weight[i]) +
+                    static_cast<double>(bias[i]);
                 CAPTURE(n);
                 REQUIRE(std::abs(static_cast<double>(y[i]) - expected) <= limit);
             }

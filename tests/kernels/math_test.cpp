@@ -30,8 +30,8 @@ std::vector<float> sample() {
     std::vector<float> values;
     for (std::uint64_t b = 0; b < (std::uint64_t{1} << 32); b += 997)
         values.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(b)));
-    for (const float place : {0.0f, 1e-30f, 1e-4f, 0.34657359f, 0.5f, 1.0f, 3.0f, 6.0f, 9.0f, 10.0f, 20.0f, 43.6f, 87.3f,
-                              88.0f, 88.37f, 88.72284f, 88.8f, 1e30f})
+    for (const float place : {0.0f, 1e-30f, 1e-4f, 0.34657359f, 0.5f, 1.0f, 3.0f, 6.0f, 9.0f, 10.0f, 20.0f, 43.6f,
+                              87.3f, 88.0f, 88.37f, 88.72284f, 88.8f, 1e30f})
         for (const float signed_place : {place, -place}) {
             const std::uint32_t middle = bits(signed_place);
             for (std::uint32_t d = 0; d < 2000; ++d) {
@@ -137,7 +137,8 @@ TEST_CASE("sigmoid is within 3 ulp down to -87.3 and below 1.3e-38 beyond") {
     CHECK(one(activation_row<Activation::sigmoid>, -infinity) < 1.3e-38f);
 }
 
-TEST_CASE("gelu is within 1e-7 * max(1, |x|), its tanh form and silu within 2e-7; all are x far above zero and 0 far below") {
+TEST_CASE(
+    "gelu is within 1e-7 * max(1, |x|), its tanh form and silu within 2e-7; all are x far above zero and 0 far below") {
     const auto check = [](void (*function)(float*, std::size_t), double (*reference)(double), double bound,
                           const std::string& name) {
         CAPTURE(name);
@@ -156,15 +157,18 @@ TEST_CASE("gelu is within 1e-7 * max(1, |x|), its tanh form and silu within 2e-7
         CHECK(one(function, 1e30f) == 1e30f);
         CHECK(one(function, -1e30f) == 0.0f);
     };
-    check(activation_row<Activation::gelu>, [](double x) { return 0.5 * x * std::erfc(-x * std::sqrt(0.5)); }, 1e-7,
-          "gelu");
-    check(activation_row<Activation::gelu_tanh>,
-          [](double x) {
-              const double u = std::sqrt(2.0 / std::acos(-1.0)) * (x + 0.044715 * x * x * x);
-              return x / (1.0 + std::exp(-2.0 * u));
-          },
-          2e-7, "gelu_tanh");
-    check(activation_row<Activation::silu>, [](double x) { return x / (1.0 + std::exp(-x)); }, 2e-7, "silu");
+    check(
+        activation_row<Activation::gelu>, [](double x) { return 0.5 * x * std::erfc(-x * std::sqrt(0.5)); }, 1e-7,
+        "gelu");
+    check(
+        activation_row<Activation::gelu_tanh>,
+        [](double x) {
+            const double u = std::sqrt(2.0 / std::acos(-1.0)) * (x + 0.044715 * x * x * x);
+            return x / (1.0 + std::exp(-2.0 * u));
+        },
+        2e-7, "gelu_tanh");
+    check(
+        activation_row<Activation::silu>, [](double x) { return x / (1.0 + std::exp(-x)); }, 2e-7, "silu");
 }
 
 TEST_CASE("relu and identity change nothing that is not negative") {

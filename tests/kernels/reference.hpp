@@ -39,9 +39,7 @@ public:
         return z ^ (z >> 31);
     }
     std::size_t below(std::size_t n) { return static_cast<std::size_t>(next() % n); }
-    float between(float low, float high) {
-        return low + (high - low) * (static_cast<float>(next() >> 40) * 0x1p-24f);
-    }
+    float between(float low, float high) { return low + (high - low) * (static_cast<float>(next() >> 40) * 0x1p-24f); }
     std::vector<float> row(std::size_t n, float low = -1.0f, float high = 1.0f) {
         std::vector<float> values(n);
         for (float& v : values) v = between(low, high);
@@ -69,9 +67,9 @@ inline double ulps(float found, double expected) {
     if (!std::isfinite(found)) return HUGE_VAL;
     const float magnitude = std::abs(nearest);
     // The gap below: at a power of two the one above is twice as wide.
-    const double unit = magnitude == 0.0f ? 0x1p-149
-                                          : static_cast<double>(magnitude) -
-                                                static_cast<double>(std::nextafterf(magnitude, 0.0f));
+    const double unit = magnitude == 0.0f
+                            ? 0x1p-149
+                            : static_cast<double>(magnitude) - static_cast<double>(std::nextafterf(magnitude, 0.0f));
     return std::abs(static_cast<double>(found) - expected) / unit;
 }
 

@@ -84,8 +84,8 @@ std::vector<T> run_gru(bool with_biases) {
                x = row_of<T>(random, steps * in), initial = row_of<T>(random, hidden);
     Gru<T, In, Hidden> gru;
     const std::span<const T> none;
-    REQUIRE(gru.assign(view(ih, 3 * hidden, in), view(hh, 3 * hidden, hidden), with_biases ? std::span<const T>(b_ih) : none,
-                       with_biases ? std::span<const T>(b_hh) : none)
+    REQUIRE(gru.assign(view(ih, 3 * hidden, in), view(hh, 3 * hidden, hidden),
+                       with_biases ? std::span<const T>(b_ih) : none, with_biases ? std::span<const T>(b_hh) : none)
                 .ok());
     Scratch scratch = scratch_of(gru.scratch_size(steps));
     std::vector<T> states(steps * hidden);
@@ -130,8 +130,9 @@ std::vector<T> run_transformer() {
     auto down = linear(inner, dim);
     auto output_norm = norm();
     TransformerLayer<T> layer;
-    REQUIRE(layer.assign(std::move(attention), std::move(attention_norm), std::move(up), std::move(down),
-                         std::move(output_norm), Activation::gelu)
+    REQUIRE(layer
+                .assign(std::move(attention), std::move(attention_norm), std::move(up), std::move(down),
+                        std::move(output_norm), Activation::gelu)
                 .ok());
     std::vector<T> x = row_of<T>(random, tokens * dim, -2.0f, 2.0f);
     const std::vector<std::size_t> offsets{0, 3, 12};
@@ -161,9 +162,8 @@ TEST_CASE("layers of fixed sizes have the bits of those sized at run time") {
 
 TEST_CASE("layers in double precision agree with single precision to 1e-5") {
     for (const bool bias : {false, true}) {
-        for (const Activation activation :
-             {Activation::identity, Activation::gelu, Activation::gelu_tanh, Activation::relu, Activation::silu,
-              Activation::sigmoid, Activation::tanh})
+        for (const Activation activation : {Activation::identity, Activation::gelu, Activation::gelu_tanh,
+                                            Activation::relu, Activation::silu, Activation::sigmoid, Activation::tanh})
             check_close(run_linear<float, dynamic, dynamic>(activation, bias, false),
                         run_linear<double, dynamic, dynamic>(activation, bias, false));
         check_close(run_linear<float, 4, 8>(Activation::identity, bias, true),

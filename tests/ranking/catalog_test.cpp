@@ -104,8 +104,9 @@ TEST_CASE("parts that do not have one row for each item are refused") {
         change(data);
         return Catalog::create(std::move(data));
     };
-    CHECK(with([](CatalogData& d) { d.vectors = rows(2), d.outputs = rows(2), d.projected = rows(2), d.bias = {1, 2}; })
-              .ok());
+    CHECK(with([](CatalogData& d) {
+              d.vectors = rows(2), d.outputs = rows(2), d.projected = rows(2), d.bias = {1, 2};
+          }).ok());
     CHECK(with([](CatalogData& d) { d.projected = rows(7), d.token_offsets = {0, 3, 7}; }).ok());
     const auto refused = [&](auto&& change) { check_error(with(change), ErrorCode::invalid_argument, "each item"); };
     refused([](CatalogData& d) { d.vectors = rows(3); });

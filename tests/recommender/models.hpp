@@ -62,9 +62,9 @@ inline std::vector<std::byte> read_bytes(const std::string& path) {
 
 /// English and Chinese words, 0 to 60 of them: from the empty text to texts that are truncated.
 inline std::string make_text(Random& random) {
-    static constexpr std::array<std::string_view, 16> words{"wireless", "phone",  "red",   "book", "the", "手机",
-                                                            "红色",     "帐篷",   "espresso", "café", "2",   "unwatchable",
-                                                            "充电器",   "small", "new",   "boat"};
+    static constexpr std::array<std::string_view, 16> words{
+        "wireless", "phone", "red", "book",        "the",    "手机",  "红色", "帐篷",
+        "espresso", "café",  "2",   "unwatchable", "充电器", "small", "new",  "boat"};
     std::string text;
     for (std::size_t n = random.below(3) == 0 ? random.below(61) : random.below(9); n > 0; --n) {
         if (!text.empty() && random.below(4) != 0) text += random.below(6) == 0 ? ", " : " ";

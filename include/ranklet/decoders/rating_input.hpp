@@ -53,10 +53,9 @@ private:
     enum class Mode { none, embedding, weight };
 
     [[nodiscard]] std::size_t nearest(float rating) const noexcept {
-        std::size_t best = 0;
-        for (std::size_t i = 1; i < values_.size(); ++i)
-            if (std::abs(values_[i] - rating) < std::abs(values_[best] - rating)) best = i;
-        return best;
+        std::size_t i = 0;
+        while (i + 1 < values_.size() && rating - values_[i] > values_[i + 1] - rating) ++i;
+        return i;
     }
 
     Mode mode_ = Mode::none;
