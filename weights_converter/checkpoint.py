@@ -109,6 +109,7 @@ _Shard = collections.namedtuple("_Shard", "mapping name")
 
 def read_tensors(path):
     """name -> array of one weights file or index."""
+    path = os.fspath(path)
     if not os.path.isfile(path):
         raise ConversionError(f"{path}: no such file")
     if path.endswith(".index.json"):

@@ -134,7 +134,7 @@ def _resolve_lowercase(path, stated, config, lowercase):
 def _check_piece(path, where, value, kind):
     found = value.get("type") if isinstance(value, dict) else None
     if found != kind:
-        raise ConversionError(f"{path}: {where} is {found or value!r}, only {kind} is supported")
+        raise ConversionError(f"{path}: {where} is {found or str(value)}, only {kind} is supported")
 
 
 def _model_type(model):
