@@ -360,16 +360,17 @@ private:
                        Workspace& workspace) const {
         RANKLET_TRY(check(user));
         RANKLET_TRY(check(catalog.data()));
+        const std::span<const float> state = user.state().hidden;
+        const bool from_zero = options.initial_state == InitialState::zero ||
+                               std::all_of(state.begin(), state.end(), [](float h) { return h == 0.0f; });
         const auto& initial = catalog.data().initial_scores;
-        if (!initial.empty() && (options.initial_state == InitialState::zero || user.state().events.empty())) {
-            workspace.buffers_.scores.assign(initial.begin(), initial.end());
-            return {};
-        }
-        return score_from(user.state().hidden, catalog.data(), options.threads, workspace);
+        return score_from(state, catalog.data(), options.threads, workspace,
+                          from_zero ? std::span<const float>(initial) : std::span<const float>());
     }
 
+    // `known`: the scores, where they are known already; the workspace is sized all the same, for the next call.
     Result<void> score_from(std::span<const float> state, const CatalogData& data, std::size_t max_threads,
-                            Workspace& workspace) const {
+                            Workspace& workspace, std::span<const float> known = {}) const {
         return visit(model_->decoder, [&](const auto& scorer) -> Result<void> {
             const CandidateView candidates{data.outputs.empty() ? data.vectors.view() : data.outputs.view(), data.bias,
                                            data.projected.view(), data.token_offsets};
@@ -380,6 +381,10 @@ private:
             if (workspace.scratch_.size() < threads) workspace.scratch_.resize(threads);
             for (Scratch& scratch : workspace.scratch_)
                 RANKLET_TRY(scratch.reserve(std::max(scorer.begin_scratch_size(), scorer.score_scratch_size())));
+            if (!known.empty()) {
+                std::copy(known.begin(), known.end(), workspace.buffers_.scores.begin());
+                return {};
+            }
             scorer.begin(state, workspace.shared_.data(), workspace.scratch_[0]);
             parallel_for(pieces, threads, [&](std::size_t p, std::size_t thread) {
                 const IndexRange range{p * piece, std::min(n, (p + 1) * piece)};

@@ -153,6 +153,18 @@ TEST_CASE("a user that is saved and continued has the bits of one that was never
     }
 }
 
+TEST_CASE("a state whose events were dropped to save room still scores with what it remembers") {
+    for (const std::string name : model_names) {
+        const Recommender model = load_model(name);
+        const Catalog catalog = make_catalog(model);
+        const auto user = make_user(model, catalog);
+        ranklet::UserState state = user.state();
+        state.events.clear();
+        const auto lean = take(model.load_user(state));
+        CHECK(same_bits(take(model.scores(lean, catalog)), take(model.scores(user, catalog))));
+    }
+}
+
 TEST_CASE("every truncation and every flipped byte of a saved user is an error") {
     const Recommender model = load_model("tiny-items");
     const auto bytes = make_user(model, make_catalog(model)).save();

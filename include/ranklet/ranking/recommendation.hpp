@@ -80,6 +80,7 @@ public:
         probabilities_.assign(scores.begin(), scores.end());
         if (found > 0) softmax(probabilities_);
         ranked.clear();
+        ranked.reserve(best_.size());  // by k, not by what these filters left: the next call's may leave more
         for (const std::uint32_t i : std::span(best_).first(found))
             ranked.push_back({catalog[i].id(), i, scores[i], probabilities_[i]});
     }

@@ -1,0 +1,231 @@
+// What touches no heap: rankings from the second call on, users whose scratch is sized, forward passes.
+// This file replaces the program's operator new and delete by ones that count; std::vector, std::string, AlignedBuffer
+// and whatever else C++ code allocates with go through them.
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "recommender/models.hpp"
+
+namespace {
+
+std::atomic<std::size_t> requests{0};
+
+void* allocate(std::size_t size, std::size_t align) noexcept {
+    ++requests;
+    size = size == 0 ? 1 : size;
+    return align <= alignof(std::max_align_t) ? std::malloc(size)
+                                              : std::aligned_alloc(align, (size + align - 1) / align * align);
+}
+void* allocate_or_fail(std::size_t size, std::size_t align) {
+    void* memory = allocate(size, align);
+    if (memory == nullptr) {
+#if RANKLET_HAS_EXCEPTIONS
+        throw std::bad_alloc();
+#else
+        std::abort();
+#endif
+    }
+    return memory;
+}
+constexpr std::size_t usual = alignof(std::max_align_t);
+
+}  // namespace
+
+void* operator new(std::size_t size) { return allocate_or_fail(size, usual); }
+void* operator new[](std::size_t size) { return allocate_or_fail(size, usual); }
+void* operator new(std::size_t size, std::align_val_t align) {
+    return allocate_or_fail(size, static_cast<std::size_t>(align));
+}
+void* operator new[](std::size_t size, std::align_val_t align) {
+    return allocate_or_fail(size, static_cast<std::size_t>(align));
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size, usual); }
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return allocate(size, usual); }
+void* operator new(std::size_t size, std::align_val_t align, const std::nothrow_t&) noexcept {
+    return allocate(size, static_cast<std::size_t>(align));
+}
+void* operator new[](std::size_t size, std::align_val_t align, const std::nothrow_t&) noexcept {
+    return allocate(size, static_cast<std::size_t>(align));
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::align_val_t, const std::nothrow_t&) noexcept { std::free(memory); }
+
+namespace {
+
+using namespace ranklet_test;
+using ranklet::Catalog;
+using ranklet::Recommender;
+using ranklet::RecommendOptions;
+using Ids = std::vector<std::string_view>;
+
+/// Requests for heap memory while f runs.
+template <class Function>
+std::size_t requests_of(const Function& f) {
+    const std::size_t before = requests;
+    f();
+    return requests - before;
+}
+
+}  // namespace
+
+TEST_CASE("the counter counts: vectors, strings and aligned buffers are requests") {
+    CHECK(requests_of([] { std::vector<int>(10).back() = 1; }) == 1);
+    CHECK(requests_of([] { std::string(100, 'x').back() = 'y'; }) == 1);
+    CHECK(requests_of([] { CHECK_FALSE(ranklet::AlignedBuffer<float>::zeroed(10)->empty()); }) >= 1);
+    CHECK(requests_of([] {}) == 0);
+}
+
+TEST_CASE("a ranking in its own workspace touches no heap from the second call on, in every scoring, with filters") {
+    for (const std::string name : model_names) {
+        CAPTURE(name);
+        const Recommender model = load_model(name);
+        const Catalog catalog = make_catalog(model, 300);
+        auto user = make_user(model, catalog), cold = model.new_user();
+        Ids allow, deny;
+        for (std::size_t i = 0; i < catalog.size(); i += 2) allow.push_back(catalog[i].id());
+        for (std::size_t i = 0; i < catalog.size(); i += 3) deny.push_back(catalog[i].id());
+
+        for (const std::size_t threads : {1, 2})
+            for (const bool filtered : {false, true}) {
+                CAPTURE(threads);
+                CAPTURE(filtered);
+                RecommendOptions options;
+                options.threads = threads;
+                options.exclude_seen = filtered;
+                if (filtered) {
+                    options.allow = allow;
+                    options.deny = deny;
+                }
+                Recommender::Workspace workspace;
+                std::size_t ranked = 0;
+                const auto call = [&](const Recommender::User& who) {
+                    const auto result = model.recommend(who, catalog, options, workspace);
+                    ranked += result.ok() ? result->size() : 0;
+                };
+                CHECK(requests_of([&] { call(user); }) > 0);
+                CHECK(requests_of([&] { call(user); }) == 0);
+                CHECK(requests_of([&] { call(cold); }) == 0);  // another user
+                observe_some(user, catalog, 1, 9);
+                CHECK(requests_of([&] { call(user); }) == 0);  // and a longer history
+                options.k = 3;
+                options.initial_state = ranklet::InitialState::zero;
+                CHECK(requests_of([&] { call(user); }) == 0);  // fewer results need no more memory
+                CHECK(ranked > 3 * 4);
+            }
+    }
+}
+
+TEST_CASE("a workspace that a new user has sized serves every other user") {
+    for (const std::string name : model_names) {
+        CAPTURE(name);
+        const Recommender model = load_model(name);
+        const Catalog catalog = make_catalog(model, 300);
+        const auto user = make_user(model, catalog), cold = model.new_user();
+        Recommender::Workspace workspace;
+        CHECK(requests_of([&] { (void)model.recommend(cold, catalog, {}, workspace).ok(); }) > 0);
+        CHECK(requests_of([&] { (void)model.recommend(user, catalog, {}, workspace).ok(); }) == 0);
+    }
+}
+
+// After its first event (which sizes the user's scratch) an event costs only its own record: the event's place in the
+// list of events, which grows by doubling, and the id's text where it is longer than std::string keeps in place.
+TEST_CASE("observing an item asks for the event's record alone once the user's scratch is sized") {
+    for (const std::string name : model_names) {
+        CAPTURE(name);
+        const Recommender model = load_model(name);
+        const Catalog catalog = make_catalog(model, 50);  // ids of up to 7 characters: kept in place
+        auto user = model.new_user();
+        succeed(user.observe(catalog[0]));
+        std::size_t growths = 0, others = 0;
+        for (std::size_t e = 1; e < 200; ++e) {
+            const std::size_t capacity_shown_by = user.events().size();
+            const std::size_t asked = requests_of([&] { (void)user.observe(catalog[e % catalog.size()], 3.0f).ok(); });
+            // A list that doubles asks when it holds 1, 2, 4, 8 ... events.
+            const bool grows = (capacity_shown_by & (capacity_shown_by - 1)) == 0;
+            growths += grows && asked == 1;
+            others += grows ? asked > 1 : asked > 0;
+        }
+        CHECK(user.events().size() == 200);
+        CHECK(growths == 8);
+        CHECK(others == 0);
+    }
+}
+
+TEST_CASE("forward passes of BertModel, GruStack and a text's head touch no heap") {
+    const auto bert = take(ranklet::Bert::load(model_path("tiny-minilm")));
+    const std::vector<std::int32_t> ids{3, 10, 20, 30, 4, 3, 50, 4};
+    const std::vector<std::size_t> offsets{0, 5, 8};
+    const ranklet::PackedBatch batch{ids, {}, offsets};
+    ranklet::Scratch scratch;
+    succeed(scratch.reserve(std::max(bert.model().scratch_size(8, 5), bert.head().scratch_size())));
+    auto states = take(ranklet::Matrix::zeroed(8, bert.hidden()));
+    std::vector<float> vector(bert.dim());
+    CHECK(requests_of([&] {
+              bert.model().forward(batch, states.view(), scratch);
+              bert.head().forward(states.view().middle_rows(0, 5), vector.data(), scratch);
+          }) == 0);
+    CHECK(states.row(0)[0] != 0.0f);
+    CHECK(vector[0] != 0.0f);
+
+    const Recommender model = load_model("tiny-dot-product");
+    const ranklet::GruStack<>& gru = std::get<ranklet::DotProduct>(model.decoder()).decoder().gru();
+    succeed(scratch.reserve(std::max(gru.scratch_size(6), gru.step_scratch_size(1))));
+    auto inputs = take(ranklet::Matrix::zeroed(6, gru.in())), outputs = take(ranklet::Matrix::zeroed(6, gru.hidden()));
+    std::vector<float> state(gru.state_size(), 0.5f), projected(3 * gru.hidden(), 0.1f);
+    CHECK(requests_of([&] {
+              gru.forward(inputs.view(), state, outputs.view(), scratch);
+              const float* input = projected.data();
+              gru.step(&input, {state.data(), 1, state.size()}, scratch);
+          }) == 0);
+    CHECK(outputs.row(5)[0] != 0.0f);
+}
+
+TEST_CASE("layers of fixed sizes never touch the heap, not even for their weights") {
+    static ranklet::Linear<float, 4, 8> linear;
+    static ranklet::Gru<float, 4, 8> gru;
+    static ranklet::LayerNorm<float, 8> norm;
+    alignas(64) static float numbers[24 * 8];
+    alignas(64) static float out[24];
+    for (std::size_t i = 0; i < std::size(numbers); ++i) numbers[i] = 0.01f * static_cast<float>(i % 17);
+    const std::span<const float> eight(numbers, 8);
+    bool fine = false;
+    CHECK(requests_of([&] {
+              fine = linear.assign({numbers, 8, 4}, eight).ok() &&
+                     gru.assign({numbers, 24, 4}, {numbers, 24, 8}).ok() && norm.assign(eight, eight, 1e-5f).ok();
+              linear.forward({numbers, 1, 4}, {out, 1, 8});
+              norm.forward({out, 1, 8}, {out, 1, 8});
+              gru.project_input({numbers, 1, 4}, {out, 1, 24});
+          }) == 0);
+    CHECK(fine);
+    CHECK(out[0] != 0.0f);
+}
+
+TEST_CASE("look-ups in a catalog touch no heap") {
+    const Recommender model = load_model("tiny-items");
+    const Catalog catalog = make_catalog(model);
+    std::size_t found = 0;
+    CHECK(requests_of([&] {
+              found += catalog.find("i7");
+              found += catalog.contains("none") ? 100 : 0;
+              const Catalog copy = catalog;
+              found += copy[3].index();
+              found += catalog.at("i1")->index();
+          }) == 0);
+    CHECK(found == 7 + 3 + 1);
+}

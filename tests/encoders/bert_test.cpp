@@ -1,0 +1,189 @@
+// The text encoder's behaviour: hostile and extreme texts, prompts, packed batches that do not fit the model.
+#include "ranklet/encoders/bert.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "recommender/models.hpp"
+
+namespace {
+
+using namespace ranklet_test;
+using ranklet::BatchOptions;
+using ranklet::Bert;
+using ranklet::ErrorCode;
+using ranklet::Matrix;
+using ranklet::PackedBatch;
+
+Bert load_bert(const std::string& name) { return take(Bert::load(model_path(name))); }
+
+double length_of(std::span<const float> x) {
+    double sum = 0.0;
+    for (const float v : x) sum += static_cast<double>(v) * static_cast<double>(v);
+    return std::sqrt(sum);
+}
+
+}  // namespace
+
+TEST_CASE("a text's vector has the model's size, is finite, and is normalised where the model says so") {
+    for (const std::string name : {"tiny-minilm", "tiny-dense", "tiny-distilbert"}) {
+        const Bert bert = load_bert(name);
+        for (const std::string_view text : {"", "phone", "红色手机", "the small red boat and the small red phone"}) {
+            const auto vector = take(bert.encode(text));
+            REQUIRE(vector.size() == bert.dim());
+            for (const float v : vector) CHECK(std::isfinite(v));
+            if (name != std::string("tiny-dense")) CHECK(length_of(vector) == doctest::Approx(1.0).epsilon(1e-5));
+        }
+    }
+    CHECK(load_bert("tiny-dense").dim() == 17);
+    CHECK(load_bert("tiny-dense").hidden() == 20);
+}
+
+TEST_CASE("texts that differ have vectors that differ, and equal ones the same bits") {
+    const Bert bert = load_bert("tiny-minilm");
+    const auto a = take(bert.encode("red phone")), b = take(bert.encode("phone red")),
+               c = take(bert.encode("Red PHONE"));
+    CHECK_FALSE(same_bits(a, b));
+    CHECK(same_bits(a, c));  // an uncased model
+}
+
+TEST_CASE("the empty text and blanks are the two special tokens") {
+    const Bert bert = load_bert("tiny-minilm");
+    for (const std::string_view text : {"", "   ", "\t\r\n"}) {
+        CHECK(take(bert.encode_tokens(text)).rows() == 2);
+        CHECK(same_bits(take(bert.encode(text)), take(bert.encode(""))));
+    }
+    CHECK(take(bert.encode(std::span<const std::string_view>())).rows() == 0);
+}
+
+TEST_CASE("a text of 100 KB is truncated to the model's length") {
+    for (const std::string name : {"tiny-minilm", "tiny-dense"}) {
+        const Bert bert = load_bert(name);
+        std::string words, one_word(100000, 'a'), chinese;
+        while (words.size() < 100000) words += "the red phone ";
+        while (chinese.size() < 100000) chinese += "手机";
+        CHECK(take(bert.encode_tokens(words)).rows() == bert.max_length());
+        CHECK(take(bert.encode_tokens(chinese)).rows() == bert.max_length());
+        CHECK(take(bert.encode_tokens(one_word)).rows() == 3);  // an unknown word
+        // What is cut off has no influence.
+        CHECK(same_bits(take(bert.encode(words)), take(bert.encode(words + " boat"))));
+        CHECK_FALSE(same_bits(take(bert.encode(words)), take(bert.encode("boat " + words))));
+    }
+}
+
+TEST_CASE("text that is not UTF-8 is an error that names the text, wherever it stands") {
+    const Bert bert = load_bert("tiny-minilm");
+    check_error(bert.encode("\xFF"), ErrorCode::invalid_text, "text 0");
+    check_error(bert.encode_tokens("caf\xE9"), ErrorCode::invalid_text, "text 0");
+    for (const std::size_t place : {0, 31, 32, 99}) {
+        std::vector<std::string_view> texts(100, "phone");
+        texts[place] = "the \xF0\x9F\x98";
+        for (const std::size_t threads : {1, 2})
+            check_error(bert.encode(std::span<const std::string_view>(texts), {.threads = threads}),
+                        ErrorCode::invalid_text, "text " + std::to_string(place) + ":");
+    }
+}
+
+TEST_CASE("a prompt is put before each text, and an unknown one is an error naming it") {
+    const Bert bert = load_bert("tiny-dense");  // prompts "query" and "passage", no default
+    BatchOptions options;
+    const auto plain = take(bert.encode("phone"));
+    options.prompt = "query";
+    CHECK(same_bits(take(bert.encode("phone", options)), take(bert.encode("the new phone"))));
+    options.prompt = "passage";
+    CHECK(same_bits(take(bert.encode("phone", options)), take(bert.encode("book: phone"))));
+    options.prompt = "";
+    CHECK(same_bits(take(bert.encode("phone", options)), plain));
+    options.prompt = "question";
+    check_error(bert.encode("phone", options), ErrorCode::missing, "\"question\"");
+}
+
+TEST_CASE("progress of an encoder is told from the first texts to the last") {
+    const Bert bert = load_bert("tiny-minilm");
+    const std::vector<std::string_view> texts(200, "phone");
+    std::vector<std::size_t> told;
+    BatchOptions options;
+    options.progress = [&](std::size_t done, std::size_t all) {
+        CHECK(all == 200);
+        told.push_back(done);
+    };
+    CHECK(bert.encode(std::span<const std::string_view>(texts), options).ok());
+    CHECK(told.size() > 2);
+    CHECK(told.back() == 200);
+    CHECK(std::is_sorted(told.begin(), told.end()));
+}
+
+TEST_CASE("a packed batch that does not fit the model is an error naming the place") {
+    const Bert bert = load_bert("tiny-minilm");  // 146 tokens, 40 positions, 2 token types
+    const ranklet::BertModel& model = bert.model();
+    const auto check = [&](const std::vector<std::int32_t>& ids, const std::vector<std::int32_t>& types,
+                           const std::vector<std::size_t>& offsets) {
+        return model.check(PackedBatch{ids, types, offsets});
+    };
+    CHECK(check({3, 10, 4, 3, 4}, {}, {0, 3, 5}).ok());
+    CHECK(check({3, 10, 4, 3, 4}, {0, 0, 1, 1, 0}, {0, 3, 5}).ok());
+    CHECK(check({}, {}, {0}).ok());
+    const auto refused = [&](const ranklet::Result<void>& result, std::string_view part) {
+        check_error(result, ErrorCode::invalid_argument, part);
+    };
+    refused(check({3, 146, 4}, {}, {0, 3}), "token 1 has the id 146, not 0 to 145");
+    refused(check({3, -1, 4}, {}, {0, 3}), "token 1 has the id -1");
+    refused(check({3, 2147483647, 4}, {}, {0, 3}), "2147483647");
+    refused(check({3, 10, 4}, {0, 2, 0}, {0, 3}), "token 1 has the type 2");
+    refused(check({3, 10, 4}, {0, -1, 0}, {0, 3}), "token 1 has the type -1");
+    refused(check({3, 10, 4}, {0, 0}, {0, 3}), "a type for each token");
+    refused(check({3, 10, 4}, {}, {}), "offsets");
+    refused(check({3, 10, 4}, {}, {0, 2}), "offsets");
+    refused(check({3, 10, 4}, {}, {1, 3}), "offsets");
+    refused(check({3, 10, 4}, {}, {0, 0, 3}), "text 0 must have 1 to 40 tokens");
+    refused(check({3, 10, 4}, {}, {0, 2, 1, 3}), "text 1");
+    refused(check(std::vector<std::int32_t>(41, 3), {}, {0, 41}), "1 to 40");
+    refused(check({3, 10, 4}, {}, {0, static_cast<std::size_t>(-1), 3}), "text");
+}
+
+TEST_CASE("token types that are given count, and zeros are what is used without them") {
+    const Bert bert = load_bert("tiny-minilm");
+    const std::vector<std::int32_t> ids{3, 10, 20, 4};
+    const std::vector<std::size_t> offsets{0, 4};
+    const auto states = [&](const std::vector<std::int32_t>& types) {
+        const PackedBatch batch{ids, types, offsets};
+        ranklet::Scratch scratch;
+        succeed(bert.model().check(batch));
+        succeed(scratch.reserve(bert.model().scratch_size(4, 4)));
+        Matrix result = take(Matrix::zeroed(4, bert.hidden()));
+        bert.model().forward(batch, result.view(), scratch);
+        return std::vector<float>(flat(result).begin(), flat(result).end());
+    };
+    CHECK(same_bits(states({}), states({0, 0, 0, 0})));
+    CHECK_FALSE(same_bits(states({}), states({0, 0, 1, 1})));
+}
+
+TEST_CASE("pooling of one token is that token, whatever the mode, and of several what the mode says") {
+    using ranklet::Pooling;
+    const std::vector<float> states{1.0f, -2.0f, 3.0f, 5.0f, 2.0f, -6.0f};  // three tokens of two elements
+    const auto pooled = [&](Pooling mode, std::size_t length) {
+        std::vector<float> out(2);
+        ranklet::pool(mode, {states.data(), length, 2}, out.data());
+        return out;
+    };
+    for (const Pooling mode :
+         {Pooling::cls, Pooling::mean, Pooling::max, Pooling::mean_sqrt_len, Pooling::weighted_mean, Pooling::last})
+        CHECK(pooled(mode, 1) == std::vector<float>{1.0f, -2.0f});
+    CHECK(pooled(Pooling::cls, 3) == std::vector<float>{1.0f, -2.0f});
+    CHECK(pooled(Pooling::last, 3) == std::vector<float>{2.0f, -6.0f});
+    CHECK(pooled(Pooling::max, 3) == std::vector<float>{3.0f, 5.0f});
+    const auto close = [](const std::vector<float>& found, double x, double y) {
+        CHECK(static_cast<double>(found[0]) == doctest::Approx(x).epsilon(1e-6));
+        CHECK(static_cast<double>(found[1]) == doctest::Approx(y).epsilon(1e-6));
+    };
+    close(pooled(Pooling::mean, 3), 2.0, -1.0);
+    close(pooled(Pooling::mean_sqrt_len, 3), 6.0 / std::sqrt(3.0), -3.0 / std::sqrt(3.0));
+    close(pooled(Pooling::weighted_mean, 3), (1.0 + 6.0 + 6.0) / 6.0, (-2.0 + 10.0 - 18.0) / 6.0);
+    check_error(ranklet::parse_pooling("median"), ErrorCode::unsupported, "\"median\"");
+    check_error(ranklet::parse_activation("swish2"), ErrorCode::unsupported, "\"swish2\"");
+}
