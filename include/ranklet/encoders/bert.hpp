@@ -271,7 +271,7 @@ private:
     RANKLET_COLD static Result<Activation> load_activation(const GgufFile& file, const BertDefaults& defaults) {
         if (file.has("ranklet.encoder.activation")) {
             RANKLET_ASSIGN(const auto name, file.string("ranklet.encoder.activation"));
-            return parse_activation(name);
+            return in_file(file, "ranklet.encoder.activation", parse_activation(name));
         }
         if (defaults.activation) return *defaults.activation;
         return missing(file, "ranklet.encoder.activation", "activation");

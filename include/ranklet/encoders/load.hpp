@@ -18,6 +18,16 @@
 
 RANKLET_NAMESPACE_BEGIN
 
+/// The result; an error gets the file and the place put before its message. What a caller would be told is an invalid
+/// argument is a malformed file here.
+template <class T>
+[[nodiscard]] Result<T> in_file(const GgufFile& file, std::string_view place, Result<T> result) {
+    if (result.ok()) return result;
+    const Error& error = result.error();
+    return make_error(error.code == ErrorCode::invalid_argument ? ErrorCode::format : error.code,
+                      {file.name(), ": ", place, ": ", error.message});
+}
+
 /// A tensor [rows, cols] as f32. Error when it is missing, of another shape, or of a type that is not read.
 [[nodiscard]] RANKLET_COLD inline Result<Matrix> load_matrix(const GgufFile& file, const std::string& name,
                                                              std::size_t rows, std::size_t cols) {
@@ -45,7 +55,7 @@ RANKLET_NAMESPACE_BEGIN
         RANKLET_ASSIGN(bias, load_vector(file, prefix + ".bias", out));
     }
     Linear<> linear;
-    RANKLET_TRY(linear.assign(weight.view(), bias));
+    RANKLET_TRY(in_file(file, prefix, linear.assign(weight.view(), bias)));
     return linear;
 }
 
@@ -55,7 +65,7 @@ RANKLET_NAMESPACE_BEGIN
     RANKLET_ASSIGN(const std::vector<float> weight, load_vector(file, prefix + ".weight", size));
     RANKLET_ASSIGN(const std::vector<float> bias, load_vector(file, prefix + ".bias", size));
     LayerNorm<> norm;
-    RANKLET_TRY(norm.assign(weight, bias, epsilon));
+    RANKLET_TRY(in_file(file, prefix, norm.assign(weight, bias, epsilon)));
     return norm;
 }
 
@@ -77,11 +87,11 @@ RANKLET_NAMESPACE_BEGIN
             RANKLET_ASSIGN(bias_hh, load_vector(file, prefix + ".bias_hh", 3 * hidden));
         }
         Gru<> layer;
-        RANKLET_TRY(layer.assign(ih.view(), hh.view(), bias_ih, bias_hh));
+        RANKLET_TRY(in_file(file, prefix, layer.assign(ih.view(), hh.view(), bias_ih, bias_hh)));
         layers.push_back(std::move(layer));
     }
     GruStack<> stack;
-    RANKLET_TRY(stack.assign(std::move(layers)));
+    RANKLET_TRY(in_file(file, "ranklet.gru", stack.assign(std::move(layers))));
     return stack;
 }
 

@@ -80,7 +80,7 @@ public:
         SentenceHead head;
         head.hidden_ = hidden;
         for (const std::string_view name : poolings) {
-            RANKLET_ASSIGN(const Pooling pooling, parse_pooling(name));
+            RANKLET_ASSIGN(const Pooling pooling, in_file(file, "ranklet.encoder.pooling", parse_pooling(name)));
             head.poolings_.push_back(pooling);
         }
         head.dim_ = head.widest_ = hidden * poolings.size();
@@ -94,7 +94,7 @@ public:
                 return make_error(ErrorCode::unsupported, {file.name(), ": unknown module \"", name, "\""});
             Step step;
             RANKLET_ASSIGN(const auto activation, file.string("ranklet.encoder." + name + ".activation"));
-            RANKLET_ASSIGN(step.activation, parse_activation(activation));
+            RANKLET_ASSIGN(step.activation, in_file(file, "ranklet.encoder." + name, parse_activation(activation)));
             RANKLET_ASSIGN(const TensorView weight, file.tensor("ranklet." + name + ".weight"));
             RANKLET_ASSIGN(step.dense, load_linear(file, "ranklet." + name, head.dim_, weight.rows));
             step.normalize = false;
