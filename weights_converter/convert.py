@@ -202,8 +202,8 @@ def _add_text_model(options, model, state, folder, modules, settings, with_gru):
     tokenizers.add_keys(model, tokenizer)
     size = sentence.add_sentence(model, modules, info.dim, folder)
     lines = [
-        f"  architecture  {'DistilBERT' if family == 'distilbert' else 'BERT'}, {info.layers} layer{'s' * (info.layers > 1)}, {info.dim} wide, "
-        f"{info.heads} heads, feed-forward {info.ff}, {info.activation}",
+        f"  architecture  {'DistilBERT' if family == 'distilbert' else 'BERT'}, {info.layers} layer{'s' * (info.layers > 1)}, "
+        f"{info.dim} wide, {info.heads} heads, feed-forward {info.ff}, {info.activation}",
         f"  text          {len(tokenizer.tokens)} tokens{', lower-cased' if tokenizer.lowercase else ''}, up to {max_length} "
         f"a text ({info.positions} positions)",
         f"  vector        {size}: {' + '.join(modules.pooling)} pooling"
