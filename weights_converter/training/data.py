@@ -61,13 +61,13 @@ class Texts:
             return self.query_ids[text - len(self.items)]
         return (self.fulls if full else self.titles)[text]
 
-    def candidate_view(self, item, rng, full_share=0.5):
+    def candidate_view(self, item, rng, full_share=0.35):
         """Token ids of an item as a candidate in training: title or full text, now and then spelt in small pieces."""
         if rng.random() < full_share:
             return self.fulls[item] if rng.random() < 0.5 else rng.choice(self.full_variants[item])
         return self.titles[item] if rng.random() < 0.5 else rng.choice(self.title_variants[item])
 
-    def history_view(self, text, rng, full_share=0.5):
+    def history_view(self, text, rng, full_share=0.35):
         """Token ids of an event in training: also some words of the title, as a person might type them."""
         if text >= len(self.items):
             return self.query_ids[text - len(self.items)]

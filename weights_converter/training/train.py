@@ -141,10 +141,10 @@ def save(folder, model, texts, metrics, config):
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(model.state_dict(), folder / "model.pth")
     config = dict(config, vocab_size=len(texts.tokens))
-    described = {"scoring": model.scoring, "max_length": MAX_LENGTH}
-    if model.scoring == "dot_product":
-        described.update(pooling=model.encoder.pooling, normalize=model.encoder.normalize,
-                         rating={"mode": "embedding", "values": RATINGS})
+    described = {"scoring": model.scoring, "pooling": model.encoder.pooling, "normalize": model.encoder.normalize,
+                 "max_length": MAX_LENGTH}
+    if hasattr(model, "rating"):
+        described["rating"] = {"mode": "embedding", "values": model.rating.values}
     for name, value in (("config.json", config), ("ranklet.json", described), ("metrics.json", metrics)):
         (folder / name).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     vocabulary.save(folder, texts.tokens, MAX_LENGTH)
@@ -154,7 +154,7 @@ def main():
     parser = argparse.ArgumentParser(description="Trains the demo's recommender.")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "build" / "training" / "demo-shop")
     parser.add_argument("--catalog", type=Path, default=REPOSITORY / "examples" / "data" / "catalog.tsv")
-    parser.add_argument("--steps", type=int, default=700)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=160, help="sessions a step")
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     arguments = parser.parse_args()

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Trains the founding model: RecommendationModel{encoder.bert, decoder.gru, decoder.out}, scoring text_gru.
 
-    python3 -m weights_converter.training.train_founding [--out FOLDER] [--steps N]
+    python3 -m weights_converter.training.train_founding [--start FOLDER] [--out FOLDER] [--steps N]
 
-In: the demo shop, as train.py. Out: a checkpoint folder (model.pth is the plain state dict) with metrics.json.
+In: the demo shop, as train.py, and the checkpoint that train.py made: its encoder is where this one starts.
+Out: a checkpoint folder (model.pth is the plain state dict) with metrics.json.
 The GRU runs over the token states of the history's texts, one after another, then over a candidate's; `out` at the
 candidate's last token is its logit. The loss is a sampled softmax (Bengio and Senecal 2008): the true next item among
 drawn ones, each logit corrected by how likely the draw was, so that a softmax over a whole catalog is calibrated.
+A second loss helps the GRU to keep what matters: a projection of the user's state, dropped after training, must point at
+the next item's mean token state among the step's texts.
 """
 import argparse
 import json
@@ -21,14 +24,18 @@ import torch.nn.functional as F
 from . import batches, data, evaluate, train
 from ..reference.recommender import RecommendationModel
 
-CONFIG = dict(train.CONFIG, hidden_size=96, num_hidden_layers=2, num_attention_heads=4, intermediate_size=256,
-              hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+CONFIG = dict(train.CONFIG, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 HISTORY, POSITIONS, DRAWN, SEED = 4, 1, 24, 11
+ENCODER_RATE, POINTER_SHARE = 0.3, 0.5
 FULL_STEPS = 0.15  # share of the steps that read descriptions too; the others read titles
 
 
-def make_model(vocabulary_size):
-    return RecommendationModel(dict(CONFIG, vocab_size=vocabulary_size), "text_gru")
+def make_model(vocabulary_size, start):
+    """The founding model; start: the folder of the checkpoint whose encoder it begins with."""
+    model = RecommendationModel(dict(CONFIG, vocab_size=vocabulary_size), "text_gru", normalize=True)
+    prefix, state = "encoder.", torch.load(start / "model.pth")
+    model.encoder.load_state_dict({k[len(prefix):]: v for k, v in state.items() if k.startswith(prefix)})
+    return model
 
 
 class Bank:
@@ -47,7 +54,14 @@ class Bank:
                 starts[i] = total
                 total += len(ids[i])
         self.starts = starts
-        self.rows = F.linear(torch.cat(rows), gru.weight_ih_l0, gru.bias_ih_l0)
+        states = torch.cat(rows)
+        owner = torch.empty(len(order), dtype=torch.long)
+        owner[torch.tensor(order)] = torch.arange(len(order))
+        sorted_lengths = self.lengths[torch.tensor(order)]
+        sums = states.new_zeros(len(order), states.shape[1]).index_add(
+            0, torch.arange(len(order)).repeat_interleave(sorted_lengths), states)
+        self.means = (sums / sorted_lengths[:, None])[owner]  # each text's mean token state, [texts, dim]
+        self.rows = F.linear(states, gru.weight_ih_l0, gru.bias_ih_l0)
 
     def run(self, texts, state):
         """The state [texts, hidden] after each text's token states, started from `state` [texts, hidden].
@@ -96,8 +110,8 @@ class Draws:
         return self.rng.choice(self.all if pick() < 0.5 else pools[pick() < 0.5])
 
 
-def step_loss(model, sessions, texts, draws, rng):
-    """Sampled softmax at POSITIONS places of every session."""
+def step_loss(model, pointer, sessions, texts, draws, rng):
+    """Sampled softmax at POSITIONS places of every session, plus the pointer's loss."""
     n, prefixes = len(texts.items), []
     full = float(rng.random() < FULL_STEPS)
     for session in sessions:
@@ -142,28 +156,41 @@ def step_loss(model, sessions, texts, draws, rng):
     flat = torch.tensor(candidates).reshape(-1)
     after = bank.run(flat, state.repeat_interleave(DRAWN + 1, 0))
     logits = model.decoder.out(after).view(len(prefixes), DRAWN + 1) - torch.tensor(corrections).log()
-    return F.cross_entropy(logits, torch.zeros(len(prefixes), dtype=torch.long))
+    right = F.cross_entropy(logits, torch.zeros(len(prefixes), dtype=torch.long))
+    items = [(source, row) for source, row in numbers.items() if source < n and not texts.new[source]]
+    rows = torch.tensor([row for _, row in items])
+    met = torch.tensor([[source in met and source != target for source, _ in items] for _, met, target in prefixes])
+    points = pointer(state) @ F.normalize(bank.means[rows], dim=1).T
+    place = {source: i for i, (source, _) in enumerate(items)}
+    pointed = F.cross_entropy(points.masked_fill(met, -1e4), torch.tensor([place[t] for *_, t in prefixes]))
+    return right, pointed
 
 
-def fit(texts, sessions, steps, size, peak, log=print):
+def fit(texts, sessions, start, steps, size, peak, log=print):
     torch.manual_seed(SEED)
     rng = random.Random(SEED)
-    model = make_model(len(texts.tokens)).train()
+    model = make_model(len(texts.tokens), start).train()
+    pointer = torch.nn.Linear(model.decoder.gru.hidden_size, CONFIG["hidden_size"])
+    with torch.no_grad():
+        pointer.weight.mul_(4.0)
     draws = Draws(texts, rng)
     sessions = [s for s in sessions if any(e.text < len(texts.items) for e in s.events[1:])]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=peak, weight_decay=0.005)
+    encoder, decoder = list(model.encoder.parameters()), [*model.decoder.parameters(), *pointer.parameters()]
+    optimizer = torch.optim.AdamW([dict(params=decoder, share=1.0), dict(params=encoder, share=ENCODER_RATE)],
+                                  lr=peak, weight_decay=0.005)
     source, began, mean = batches.shuffled(sessions, size, rng), time.time(), None
     for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = batches.learning_rate(step, steps, peak)
-        loss = step_loss(model, next(source), texts, draws, rng)
+            group["lr"] = batches.learning_rate(step, steps, peak) * group["share"]
+        loss, pointed = step_loss(model, pointer, next(source), texts, draws, rng)
         optimizer.zero_grad()
-        loss.backward()
+        (loss + POINTER_SHARE * pointed).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        mean = loss.item() if mean is None else 0.97 * mean + 0.03 * loss.item()
+        both = torch.stack([loss.detach(), pointed.detach()])
+        mean = both if mean is None else 0.97 * mean + 0.03 * both
         if step % 20 == 0 or step == steps - 1:
-            log(f"step {step + 1}/{steps}  loss {mean:.3f}  {time.time() - began:.0f} s")
+            log(f"step {step + 1}/{steps}  loss {mean[0]:.3f}, pointer {mean[1]:.3f}  {time.time() - began:.0f} s")
     return model.eval()
 
 
@@ -193,6 +220,7 @@ class Scorer:
 
 def main():
     parser = argparse.ArgumentParser(description="Trains the founding model.")
+    parser.add_argument("--start", type=Path, default=train.REPOSITORY / "build" / "training" / "demo-shop")
     parser.add_argument("--out", type=Path, default=train.REPOSITORY / "build" / "training" / "founding")
     parser.add_argument("--catalog", type=Path, default=train.REPOSITORY / "examples" / "data" / "catalog.tsv")
     parser.add_argument("--steps", type=int, default=600)
@@ -204,7 +232,7 @@ def main():
     log = lambda line: print(line, file=sys.stderr, flush=True)
     began = time.time()
     texts, training, test = data.load(arguments.catalog, train.VOCABULARY, train.MAX_LENGTH)
-    model = fit(texts, training, arguments.steps, arguments.batch, arguments.rate, log)
+    model = fit(texts, training, arguments.start, arguments.steps, arguments.batch, arguments.rate, log)
     seconds = time.time() - began
     metrics = evaluate.report(Scorer(model, texts), texts, training, test[:arguments.test], size=20)
     metrics.update(steps=arguments.steps, batch=arguments.batch, rate=arguments.rate, seed=SEED,
