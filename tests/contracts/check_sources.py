@@ -16,7 +16,7 @@ FOLDERS = {
     "kernels": {"core"},
     "text": {"core"},
     "io": {"core"},
-    "layers": {"core", "kernels"},
+    "layers": {"core", "kernels", "io"},
     "ranking": {"core", "kernels"},
     "encoders": {"core", "kernels", "layers", "text", "io"},
     "decoders": {"core", "kernels", "layers", "io"},

@@ -18,7 +18,7 @@
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/core/view.hpp"
 #include "ranklet/decoders/rating_input.hpp"
-#include "ranklet/encoders/load.hpp"
+#include "ranklet/layers/load.hpp"
 #include "ranklet/io/gguf.hpp"
 #include "ranklet/layers/gru.hpp"
 #include "ranklet/layers/linear.hpp"

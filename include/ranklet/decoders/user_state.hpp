@@ -33,10 +33,14 @@ struct UserState {
     /// Little-endian bytes: "RKUS", version u32, model u64, hidden count u32, event count u32, the hidden f32s, each
     /// event (id length u32, id, rating f32), FNV-1a 64 of all that.
     [[nodiscard]] std::vector<std::byte> save() const {
-        std::vector<std::byte> out;
-        const auto put = [&](const void* data, std::size_t size) {
-            const auto* bytes = static_cast<const std::byte*>(data);
-            out.insert(out.end(), bytes, bytes + size);
+        std::size_t size = sizeof magic + 3 * sizeof(std::uint32_t) + 2 * sizeof(std::uint64_t);
+        size += hidden.size() * sizeof(float);
+        for (const Event& event : events) size += sizeof(std::uint32_t) + event.id.size() + sizeof event.rating;
+        std::vector<std::byte> out(size);
+        std::size_t position = 0;
+        const auto put = [&](const void* data, std::size_t count) {
+            if (count > 0) std::memcpy(out.data() + position, data, count);
+            position += count;
         };
         const auto put_u32 = [&](std::size_t value) {
             const auto narrow = static_cast<std::uint32_t>(value);
@@ -53,7 +57,7 @@ struct UserState {
             put(event.id.data(), event.id.size());
             put(&event.rating, sizeof event.rating);
         }
-        const std::uint64_t sum = checksum(out);
+        const std::uint64_t sum = checksum(std::span<const std::byte>(out).first(position));
         put(&sum, sizeof sum);
         return out;
     }

@@ -7,7 +7,7 @@
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
-#include "ranklet/encoders/load.hpp"
+#include "ranklet/layers/load.hpp"
 #include "ranklet/io/gguf.hpp"
 
 RANKLET_NAMESPACE_BEGIN

@@ -12,7 +12,7 @@
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/core/view.hpp"
-#include "ranklet/encoders/load.hpp"
+#include "ranklet/layers/load.hpp"
 #include "ranklet/io/gguf.hpp"
 #include "ranklet/layers/linear.hpp"
 

@@ -1,7 +1,9 @@
 // Matrix product with packed weights: C[m, n] = A[m, k] * W[n, k]^T, then an epilogue on each finished tile.
-// In: A row-major with a stride, W packed once into panels. Out: C row-major with a stride.
-// Every output is one chain of fused multiply-adds in the order of k, from zero: its bits depend on its row of A and
-// its row of W alone, not on m, the tile it falls in, the thread, or the vector width.
+// One loop nest for all number types; a Mac says what one multiply-accumulate is (here f32; others in headers of their
+// own). In: A row-major with a stride, W packed once into panels. Out: C row-major with a stride. Every output is a sum
+// of blocks of 128 values of k, added in order; each block is one chain of fused multiply-adds in the order of k, from
+// zero. Its bits depend on its row of A and its row of W alone, not on m, the tile it falls in, the thread, or the
+// vector width. (One chain over a long k loses a digit: blocks keep the 1e-5 to PyTorch.)
 #pragma once
 
 #include <algorithm>
@@ -96,85 +98,155 @@ struct BiasActivation {
     }
 };
 
+/// f32: one value of k a step.
+template <class Arch>
+struct MacF32 {
+    using Tile = GemmTile<Arch>;
+    using Input = float;
+    using Weight = float;
+    using Start = float;
+    using Sum = F32<Arch>;
+    static constexpr std::size_t step = 1;
+    static constexpr std::size_t block = 128;  ///< steps summed from zero before they are added to C
+
+    static RANKLET_INLINE Sum start(const Start*, std::size_t) noexcept { return Sum(0.0f); }
+    static RANKLET_INLINE F32<Arch> weights(const Weight* w) noexcept { return F32<Arch>::load_unaligned(w); }
+    static RANKLET_INLINE F32<Arch> input(const Input* a) noexcept { return F32<Arch>(*a); }
+    static RANKLET_INLINE Sum accumulate(const F32<Arch>& a, const F32<Arch>& w, const Sum& sum) noexcept {
+        return fma<Arch>(a, w, sum);
+    }
+    static RANKLET_INLINE F32<Arch> finish(const Sum& sum) noexcept { return sum; }
+};
+
 namespace detail {
 
+/// The operands of one product; `steps` is k in Mac steps.
+template <class Mac>
+struct GemmOperands {
+    std::size_t n, steps;
+    const typename Mac::Input* a;
+    std::size_t a_stride;
+    const typename Mac::Weight* packed;
+    const typename Mac::Start* start;
+    float* c;
+    std::size_t c_stride;
+};
+
+/// Steps [first, last) of k; a block after the first is added to what C holds.
+struct GemmBlock {
+    std::size_t first, last;
+};
+
 // Rows x Panels register tile. Panels > 1 only for few rows: enough independent sums to hide the latency of each.
-template <class Arch, std::size_t Rows, std::size_t Panels>
-inline void gemm_tile(std::size_t k, const float* a, std::size_t a_stride, const float* packed, float* c,
-                      std::size_t c_stride, std::size_t columns) noexcept {
-    using V = F32<Arch>;
-    constexpr std::size_t width = GemmTile<Arch>::width;
-    constexpr std::size_t panel = GemmTile<Arch>::panel;
+template <class Mac, std::size_t Rows, std::size_t Panels>
+inline void gemm_tile(const GemmOperands<Mac>& g, GemmBlock block, std::size_t row, std::size_t column,
+                      std::size_t columns) noexcept {
+    using Sum = typename Mac::Sum;
+    constexpr std::size_t width = Mac::Tile::width;
+    constexpr std::size_t panel = Mac::Tile::panel;
     constexpr std::size_t vectors = 2 * Panels;
-    V sum[Rows * vectors];
-    unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) { sum[i] = V(0.0f); });
-    for (std::size_t i = 0; i < k; ++i) {
-        V w[vectors];
+    const typename Mac::Input* a = g.a + row * g.a_stride;
+    const std::size_t a_stride = g.a_stride, panel_size = panel * g.steps * Mac::step;
+    const typename Mac::Weight* packed = g.packed + column * g.steps * Mac::step;
+    const typename Mac::Start* start = g.start == nullptr ? nullptr : g.start + column;
+    Sum sum[Rows * vectors];
+    unroll<Rows * vectors>([&](auto i)
+                               __attribute__((always_inline)) { sum[i] = Mac::start(start, (i % vectors) * width); });
+    for (std::size_t i = block.first; i < block.last; ++i) {
+        decltype(Mac::weights(packed)) w[vectors];
         unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-            w[v] = V::load_unaligned(packed + (v / 2) * panel * k + i * panel + (v % 2) * width);
+            w[v] = Mac::weights(packed + (v / 2) * panel_size + (i * panel + (v % 2) * width) * Mac::step);
         });
         unroll<Rows>([&](auto r) __attribute__((always_inline)) {
-            const V x(a[r * a_stride + i]);
+            const auto x = Mac::input(a + r * a_stride + i * Mac::step);
             unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-                sum[r * vectors + v] = fma<Arch>(x, w[v], sum[r * vectors + v]);
+                sum[r * vectors + v] = Mac::accumulate(x, w[v], sum[r * vectors + v]);
             });
         });
     }
+    const std::size_t c_stride = g.c_stride;
+    float* c = g.c + row * c_stride + column;
     if (columns == vectors * width) {
-        unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
-            sum[i].store_unaligned(c + (i / vectors) * c_stride + (i % vectors) * width);
-        });
-    } else {  // the last panel sticks out of C
-        alignas(64) float edge[Rows * vectors * width];
-        unroll<Rows * vectors>([&](auto i)
-                                   __attribute__((always_inline)) { sum[i].store_unaligned(edge + i * width); });
-        for (std::size_t r = 0; r < Rows; ++r) std::copy_n(edge + r * vectors * width, columns, c + r * c_stride);
+        const auto place = [&](auto i) __attribute__((always_inline)) {
+            return c + (i / vectors) * c_stride + (i % vectors) * width;
+        };
+        if (block.first == 0)
+            unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
+                Mac::finish(sum[i]).store_unaligned(place(i));
+            });
+        else
+            unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
+                (decltype(Mac::finish(sum[i]))::load_unaligned(place(i)) + Mac::finish(sum[i]))
+                    .store_unaligned(place(i));
+            });
+        return;
     }
+    alignas(64) float edge[Rows * vectors * width];  // the last panel sticks out of C
+    unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
+        Mac::finish(sum[i]).store_unaligned(edge + i * width);
+    });
+    for (std::size_t r = 0; r < Rows; ++r)
+        for (std::size_t j = 0; j < columns; ++j) {
+            const float value = edge[r * vectors * width + j];
+            c[r * c_stride + j] = block.first == 0 ? value : c[r * c_stride + j] + value;
+        }
 }
 
-template <class Arch, std::size_t Rows, std::size_t Panels, class Epilogue>
-RANKLET_INLINE void gemm_strip(std::size_t n, std::size_t k, const float* a, std::size_t a_stride, const float* packed,
-                               float* c, std::size_t c_stride, std::size_t row, std::size_t column,
+template <class Mac, std::size_t Rows, std::size_t Panels, class Epilogue>
+RANKLET_INLINE void gemm_strip(const GemmOperands<Mac>& g, GemmBlock block, std::size_t row, std::size_t column,
                                const Epilogue& epilogue) noexcept {
-    constexpr std::size_t span = Panels * GemmTile<Arch>::panel;
-    const std::size_t columns = std::min(span, n - column);
-    float* target = c + row * c_stride + column;
-    gemm_tile<Arch, Rows, Panels>(k, a + row * a_stride, a_stride, packed + column * k, target, c_stride, columns);
-    epilogue(Tile{target, c_stride, row, Rows, column, columns});
+    const std::size_t columns = std::min(Panels * Mac::Tile::panel, g.n - column);
+    gemm_tile<Mac, Rows, Panels>(g, block, row, column, columns);
+    if (block.last == g.steps) epilogue(Tile{g.c + row * g.c_stride + column, g.c_stride, row, Rows, column, columns});
+}
+
+template <class Mac, class Body>
+RANKLET_INLINE void for_each_block(const GemmOperands<Mac>& g, const Body& body) noexcept {
+    for (std::size_t i = 0; i < g.steps; i += Mac::block) body(GemmBlock{i, std::min(g.steps - i, Mac::block) + i});
+}
+
+// All columns of a few rows, several panels at a time.
+template <class Mac, std::size_t Rows, std::size_t Panels, class Epilogue>
+inline void gemm_few_rows(const GemmOperands<Mac>& g, std::size_t row, const Epilogue& epilogue) noexcept {
+    std::size_t column = 0;
+    for (; column + Panels * Mac::Tile::panel <= g.n; column += Panels * Mac::Tile::panel)
+        for_each_block(g, [&](GemmBlock block) { gemm_strip<Mac, Rows, Panels>(g, block, row, column, epilogue); });
+    for (; column < g.n; column += Mac::Tile::panel)
+        for_each_block(g, [&](GemmBlock block) { gemm_strip<Mac, Rows, 1>(g, block, row, column, epilogue); });
+}
+
+template <class Mac, class Epilogue>
+inline void gemm(std::size_t m, const GemmOperands<Mac>& g, const Epilogue& epilogue) noexcept {
+    using Shape = typename Mac::Tile;
+    constexpr std::size_t rows_at_a_time = 18 * Shape::rows;  // rows of A that stay in the second-level cache
+    for (std::size_t first = 0; first < m; first += rows_at_a_time) {
+        const std::size_t last = std::min(m, first + rows_at_a_time);
+        std::size_t few = first;
+        for (std::size_t column = 0; column < g.n; column += Shape::panel)
+            for_each_block(g, [&](GemmBlock block) {  // a panel's block stays in the first-level cache
+                std::size_t row = first;
+                for (; row + Shape::rows <= last; row += Shape::rows)
+                    gemm_strip<Mac, Shape::rows, 1>(g, block, row, column, epilogue);
+                if constexpr (Shape::rows > 8)
+                    for (; row + 8 <= last; row += 8) gemm_strip<Mac, 8, 1>(g, block, row, column, epilogue);
+                for (; row + 4 <= last; row += 4) gemm_strip<Mac, 4, 1>(g, block, row, column, epilogue);
+                few = row;
+            });
+        if (few + 2 <= last) {
+            gemm_few_rows<Mac, 2, 2>(g, few, epilogue);
+            few += 2;
+        }
+        if (few < last) gemm_few_rows<Mac, 1, 4>(g, few, epilogue);
+    }
 }
 
 }  // namespace detail
 
-/// C = A * W^T and the epilogue. a: [m, k], packed: pack_rows or pack_columns of W[n, k], c: [m, n].
+/// C = A * W^T and the epilogue. a: [m, k], packed: pack_rows or pack_columns of W[n, k], c: [m, n], k >= 1.
 template <class Arch, class Epilogue>
 inline void gemm_f32(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t a_stride,
                      const float* packed, float* c, std::size_t c_stride, const Epilogue& epilogue) noexcept {
-    using Shape = GemmTile<Arch>;
-    constexpr std::size_t block = 18 * Shape::rows;  // rows of A that stay in the second-level cache with a panel
-    for (std::size_t first = 0; first < m; first += block) {
-        const std::size_t last = std::min(m, first + block);
-        std::size_t column = 0;
-        // Few rows left over: take several panels at once.
-        for (; column < n; column += Shape::panel) {
-            std::size_t row = first;
-            for (; row + Shape::rows <= last; row += Shape::rows)
-                detail::gemm_strip<Arch, Shape::rows, 1>(n, k, a, a_stride, packed, c, c_stride, row, column, epilogue);
-            if constexpr (Shape::rows > 8)
-                for (; row + 8 <= last; row += 8)
-                    detail::gemm_strip<Arch, 8, 1>(n, k, a, a_stride, packed, c, c_stride, row, column, epilogue);
-            for (; row + 4 <= last; row += 4)
-                detail::gemm_strip<Arch, 4, 1>(n, k, a, a_stride, packed, c, c_stride, row, column, epilogue);
-        }
-        const std::size_t rest = last - (last - first) % Shape::rows % (Shape::rows > 8 ? 8 : 4) % 4;
-        for (std::size_t row = rest; row < last; ++row) {
-            column = 0;
-            if (n >= 2 * Shape::panel)
-                for (; column + 2 * Shape::panel <= n; column += 2 * Shape::panel)
-                    detail::gemm_strip<Arch, 1, 2>(n, k, a, a_stride, packed, c, c_stride, row, column, epilogue);
-            for (; column < n; column += Shape::panel)
-                detail::gemm_strip<Arch, 1, 1>(n, k, a, a_stride, packed, c, c_stride, row, column, epilogue);
-        }
-    }
+    detail::gemm<MacF32<Arch>>(m, {n, k, a, a_stride, packed, nullptr, c, c_stride}, epilogue);
 }
 
 }  // namespace kernels
