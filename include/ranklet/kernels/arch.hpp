@@ -47,6 +47,15 @@ RANKLET_INLINE F32<Arch> fma(const F32<Arch>& a, const F32<Arch>& b, const F32<A
     return xsimd::fma(a, b, c);
 }
 
+/// a / b, rounded once. xsimd 8 multiplies by an approximate reciprocal on NEON, though AArch64 can divide.
+template <class Arch>
+RANKLET_INLINE F32<Arch> divide(const F32<Arch>& a, const F32<Arch>& b) noexcept {
+#if defined(__aarch64__)
+    if constexpr (std::is_base_of_v<xsimd::neon64, Arch>) return vdivq_f32(a, b);
+#endif
+    return a / b;
+}
+
 // xsimd 8 names the target vector type in bitwise_cast, later releases its element type.
 template <class Arch>
 RANKLET_INLINE I32<Arch> bits_of(const F32<Arch>& x) noexcept {

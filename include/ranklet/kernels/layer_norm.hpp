@@ -43,7 +43,7 @@ template <class Arch>
 inline void normalize(float* x, std::size_t n) noexcept {
     const float norm = std::sqrt(dot<Arch>(x, x, n));
     const F32<Arch> divisor(norm > 1e-12f ? norm : 1e-12f);
-    transform<Arch>(x, x, n, [&](auto v) { return v / divisor; });
+    transform<Arch>(x, x, n, [&](auto v) { return divide<Arch>(v, divisor); });
 }
 
 }  // namespace kernels

@@ -76,7 +76,7 @@ RANKLET_INLINE F32<Arch> tanh(const F32<Arch>& x) noexcept {
     const auto parts = detail::exp_parts<Arch>(magnitude + magnitude);
     const V scale = detail::power_of_two<Arch>(parts.n);
     const V expm1 = fma<Arch>(parts.p, scale, scale - V(1.0f));
-    const V result = expm1 / (expm1 + V(2.0f));
+    const V result = divide<Arch>(expm1, expm1 + V(2.0f));
     return xsimd::select(x < V(0.0f), -result, result);
 }
 
@@ -88,7 +88,7 @@ RANKLET_INLINE F32<Arch> sigmoid(const F32<Arch>& x) noexcept {
     const auto parts = detail::exp_parts<Arch>(bounded);
     const V scale = detail::power_of_two<Arch>(parts.n);
     const V e = fma<Arch>(parts.p, scale, scale);
-    const V tail = V(1.0f) / (V(1.0f) + e);
+    const V tail = divide<Arch>(V(1.0f), V(1.0f) + e);
     return xsimd::select(x < V(0.0f), e * tail, tail);
 }
 

@@ -1,0 +1,208 @@
+// Prints a hash of the bits of each kernel's results and of whole models', one a line: "name hash".
+// In: the folder of the tiny models. Two programs for different instruction sets must print the same lines.
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ranklet/ranklet.hpp"
+
+namespace {
+
+namespace kernels = ranklet::kernels;
+using Arch = kernels::default_arch;
+using ranklet::Activation;
+
+std::uint64_t state = 0;
+float draw(float low, float high) {  // SplitMix64; by multiplication and addition of exact numbers alone
+    std::uint64_t z = (state += 0x9E3779B97F4A7C15u);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    const float unit = static_cast<float>((z ^ (z >> 31)) >> 48) * 0x1p-16f;  // 16 bits: nothing below is rounded
+    return low + (high - low) * unit;
+}
+std::vector<float> row(std::size_t n, float low = -2.0f, float high = 2.0f) {
+    std::vector<float> values(n);
+    for (float& v : values) v = draw(low, high);
+    return values;
+}
+
+class Hash {
+public:
+    void add(std::span<const float> values) {
+        for (const float value : values) {
+            std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+            if (std::isnan(value)) bits = 0x7FC00000u;  // which NaN it is, the processors choose themselves
+            for (int i = 0; i < 4; ++i) hash_ = (hash_ ^ (bits >> (8 * i) & 0xFF)) * 1099511628211ull;
+        }
+    }
+    void add(const ranklet::Matrix& matrix) { add({matrix.view().data, matrix.rows() * matrix.cols()}); }
+    void print(std::string_view name) const {
+        std::printf("%.*s %016llx\n", static_cast<int>(name.size()), name.data(),
+                    static_cast<unsigned long long>(hash_));
+    }
+
+private:
+    std::uint64_t hash_ = 14695981039346656037ull;
+};
+
+bool failed(std::string_view what, const ranklet::Error& error) {
+    std::fprintf(stderr, "%.*s: %s\n", static_cast<int>(what.size()), what.data(), error.message.c_str());
+    return false;
+}
+
+void hash_math() {
+    std::vector<float> x;  // every 40961st float, NaN and infinities with them, then the range that matters densely
+    for (std::uint64_t b = 0; b < std::uint64_t{1} << 32; b += 40961)
+        x.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(b)));
+    for (int i = -100000; i <= 100000; ++i) x.push_back(static_cast<float>(i) * 0x1p-10f);
+    Hash exp;
+    std::vector<float> y(x.size());
+    kernels::transform<Arch>(x.data(), y.data(), x.size(), [](auto v) { return kernels::exp<Arch>(v); });
+    exp.add(y);
+    exp.print("exp");
+    constexpr std::array<std::pair<const char*, Activation>, 6> activations{{{"gelu", Activation::gelu},
+                                                                             {"gelu_tanh", Activation::gelu_tanh},
+                                                                             {"relu", Activation::relu},
+                                                                             {"silu", Activation::silu},
+                                                                             {"sigmoid", Activation::sigmoid},
+                                                                             {"tanh", Activation::tanh}}};
+    for (const auto& [name, activation] : activations) {
+        Hash hash;
+        y = x;
+        kernels::activate<Arch>(activation, y.data(), y.size());
+        hash.add(y);
+        hash.print(name);
+    }
+}
+
+void hash_rows() {
+    Hash sum, max, dot, dot_rows, softmax, layer_norm, normalize, multiply_add, gates;
+    for (std::size_t n = 1; n <= 130; ++n) {
+        const std::vector<float> x = row(n), y = row(n), z = row(n), many = row(7 * n);
+        sum.add(std::array{kernels::sum<Arch>(x.data(), n)});
+        max.add(std::array{kernels::max<Arch>(x.data(), n)});
+        dot.add(std::array{kernels::dot<Arch>(x.data(), y.data(), n)});
+        std::vector<float> out(7);
+        kernels::dot_rows<Arch>(many.data(), 7, n, x.data(), n, out.data());
+        dot_rows.add(out);
+        std::vector<float> result = x;
+        kernels::softmax<Arch>(result.data(), n, 3.7f);
+        softmax.add(result);
+        kernels::layer_norm<Arch>(x.data(), y.data(), z.data(), 1e-5f, result.data(), n);
+        layer_norm.add(result);
+        result = x;
+        kernels::normalize<Arch>(result.data(), n);
+        normalize.add(result);
+        kernels::multiply_add<Arch>(0.37f, x.data(), y.data(), result.data(), n);
+        multiply_add.add(result);
+        const std::vector<float> input = row(3 * n), hidden = row(3 * n);
+        kernels::gru_gates<Arch>(input.data(), hidden.data(), x.data(), result.data(), n);
+        gates.add(result);
+    }
+    sum.print("sum");
+    max.print("max");
+    dot.print("dot");
+    dot_rows.print("dot_rows");
+    softmax.print("softmax");
+    layer_norm.print("layer_norm");
+    normalize.print("normalize");
+    multiply_add.print("multiply_add");
+    gates.print("gru_gates");
+}
+
+bool hash_products() {
+    Hash gemm, attention;
+    for (const std::size_t m : {1, 5, 6, 13, 14, 31, 300})
+        for (const std::size_t n : {1, 16, 33, 70})
+            for (const std::size_t k : {1, 17, 64}) {
+                const std::vector<float> a = row(m * k), w = row(n * k), bias = row(n), residual = row(m * n);
+                std::vector<float> packed(kernels::packed_size<Arch>(n, k)), c(m * n);
+                kernels::pack_rows<Arch>(w.data(), n, k, k, packed.data());
+                kernels::gemm_f32<Arch>(
+                    m, n, k, a.data(), k, packed.data(), c.data(), n,
+                    kernels::BiasActivation<Arch>{bias.data(), Activation::gelu, residual.data(), n});
+                gemm.add(c);
+            }
+    for (const std::size_t length : {1, 7, 23, 25, 56, 100}) {
+        const std::size_t d = 32;
+        const std::vector<float> q = row(length * d), k = row(length * d), v = row(length * d);
+        std::vector<float> out(length * d);
+        ranklet::Scratch scratch;
+        if (const auto status = scratch.reserve(kernels::attention_scratch_size<Arch>(length, d)); !status.ok())
+            return failed("scratch", status.error());
+        kernels::attention_head<Arch>(length, d, q.data(), k.data(), v.data(), d, out.data(), d, scratch);
+        attention.add(out);
+    }
+    gemm.print("gemm_f32");
+    attention.print("attention_head");
+    return true;
+}
+
+constexpr std::array<std::string_view, 7> texts{
+    "",
+    "phone",
+    "手机",
+    "red iPhone 手机壳 with stand",
+    "the small red boat, the new red phone: 15 bar, 1.5 litres",
+    "轻便防水双人帐篷",
+    "a text that is longer than what this model reads at once, and so is cut off somewhere in here, the "
+    "rest of it without any influence: the book follows three friends who leave their village in a small red boat"};
+
+bool hash_encoder(const std::string& folder, const std::string& name) {
+    const auto bert = ranklet::Bert::load(folder + "/" + name + ".gguf");
+    if (!bert.ok()) return failed(name, bert.error());
+    const auto vectors = bert->encode(std::span(texts));
+    const auto states = bert->encode_tokens(texts[4]);
+    if (!vectors.ok()) return failed(name, vectors.error());
+    if (!states.ok()) return failed(name, states.error());
+    Hash hash;
+    hash.add(*vectors);
+    hash.add(*states);
+    hash.print(name);
+    return true;
+}
+
+bool hash_recommender(const std::string& folder, const std::string& name) {
+    const auto model = ranklet::Recommender::load(folder + "/" + name + ".gguf");
+    if (!model.ok()) return failed(name, model.error());
+    constexpr std::array<std::string_view, texts.size()> ids{"a", "b", "c", "d", "e", "f", "g"};
+    std::vector<ranklet::Item> items;
+    for (std::size_t i = 0; i < texts.size(); ++i) items.push_back({ids[i], texts[i]});
+    const auto catalog = model->bert() != nullptr ? model->encode_catalog(items) : model->items();
+    if (!catalog.ok()) return failed(name, catalog.error());
+    auto user = model->new_user();
+    Hash hash;
+    for (std::size_t event = 0; event < 6; ++event) {
+        const float rating = event % 2 == 0 ? ranklet::no_rating : static_cast<float>(event);
+        if (const auto seen = user.observe((*catalog)[event * 5 % catalog->size()], rating); !seen.ok())
+            return failed(name, seen.error());
+        const auto ranking = model->recommend(user, *catalog, {.k = 100});
+        if (!ranking.ok()) return failed(name, ranking.error());
+        hash.add(user.state().hidden);
+        for (const auto& r : *ranking) hash.add(std::array{static_cast<float>(r.index), r.score, r.probability});
+    }
+    hash.print(name);
+    return true;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 2) {
+        std::fprintf(stderr, "usage: %s FOLDER_OF_TINY_MODELS\n", argv[0]);
+        return 2;
+    }
+    const std::string folder = argv[1];
+    hash_math();
+    hash_rows();
+    bool fine = hash_products();
+    for (const char* name : {"tiny-minilm", "tiny-dense", "tiny-distilbert"}) fine = hash_encoder(folder, name) && fine;
+    for (const char* name :
+         {"tiny-text-gru", "tiny-text-gru-wide", "tiny-next-event", "tiny-dot-product", "tiny-dot-plain", "tiny-items"})
+        fine = hash_recommender(folder, name) && fine;
+    return fine ? 0 : 1;
+}

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Kernels and whole models give the same bits on every instruction set with fused multiply-add and with every compiler:
+# AVX2 (x86-64-v3), AVX-512 (this processor's own), and AArch64, under an emulator where need be.
+# In: $CXX, $RANKLET_FLAGS (the include path); started at the project's root. What cannot run here is skipped, saying so.
+set -euo pipefail
+
+models=tests/parity/goldens
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+compilers=("$CXX")
+for other in g++ clang++; do
+    command -v "$other" >/dev/null || continue
+    [ "$(readlink -f "$(command -v "$other")")" = "$(readlink -f "$(command -v "$CXX")")" ] || compilers+=("$other")
+done
+
+# has FLAG...: the processor has all of these.
+has() {
+    local flag
+    for flag in "$@"; do grep -qw "$flag" /proc/cpuinfo || return 1; done
+}
+
+# digest NAME RUNNER COMPILER FLAG...: builds, runs under RUNNER (nothing: as it is), and keeps what it prints.
+digest() {
+    local name=$1 runner=$2 compiler=$3
+    shift 3
+    # shellcheck disable=SC2086 # the runner is words
+    "$compiler" -std=c++20 -O2 "$@" tests/contracts/digest.cpp -o "$work/$name" &&
+        $runner "$work/$name" "$models" >"$work/$name.digest" || { echo "fails: $name" >&2; return 1; }
+    [ "$(wc -l <"$work/$name.digest")" -ge 25 ] || { echo "prints too little: $name" >&2; return 1; }
+    echo "ran: $name"
+}
+names=() pids=()
+start() { # two at a time
+    names+=("$1")
+    digest "$@" &
+    pids+=($!)
+    if [ ${#pids[@]} -ge 2 ]; then
+        wait "${pids[0]}"
+        pids=("${pids[@]:1}")
+    fi
+}
+
+machine=$(uname -m)
+for compiler in "${compilers[@]}"; do
+    label=$(basename "$compiler")
+    if [ "$machine" = aarch64 ]; then
+        # shellcheck disable=SC2086 # the flags are words
+        start "$label-aarch64" "" "$compiler" $RANKLET_FLAGS
+    elif [ "$machine" = x86_64 ] && has avx2 fma bmi2; then
+        # shellcheck disable=SC2086
+        start "$label-x86-64-v3" "" "$compiler" -march=x86-64-v3 $RANKLET_FLAGS
+        if has avx512f avx512bw avx512cd avx512dq avx512vl; then
+            # shellcheck disable=SC2086
+            start "$label-native-avx512" "" "$compiler" -march=native $RANKLET_FLAGS
+        else
+            echo "skipping AVX-512 with $compiler: this processor has none"
+        fi
+    else
+        echo "skipping $compiler on $machine: no fused multiply-add to count on"
+    fi
+done
+if [ "$machine" = x86_64 ] && has avx2 fma bmi2; then
+    # shellcheck disable=SC2086
+    start unoptimised-x86-64-v3 "" "$CXX" -march=x86-64-v3 -O0 $RANKLET_FLAGS
+fi
+
+if [ "$machine" != aarch64 ]; then
+    emulator=$(command -v qemu-aarch64 || command -v qemu-aarch64-static || true)
+    if command -v aarch64-linux-gnu-g++ >/dev/null && [ -n "$emulator" ]; then
+        # Only the header libraries themselves: the folder they are in may hold this machine's own headers.
+        mkdir "$work/include"
+        for header in Eigen/Core xsimd/xsimd.hpp; do
+            # shellcheck disable=SC2086
+            path=$(echo "#include <$header>" | "$CXX" -std=c++20 $RANKLET_FLAGS -M -x c++ - | tr ' ' '\n' |
+                grep "/$header\$" | head -1)
+            ln -s "$(dirname "$path")" "$work/include/$(dirname "$header")"
+        done
+        start aarch64 "$emulator" aarch64-linux-gnu-g++ -static -I include -isystem "$work/include"
+    else
+        echo "skipping AArch64: it takes aarch64-linux-gnu-g++ and qemu-aarch64"
+    fi
+fi
+
+for pid in "${pids[@]}"; do wait "$pid"; done
+
+if [ ${#names[@]} -lt 2 ]; then
+    echo "skipping: nothing to compare on this machine"
+    exit 77
+fi
+failed=0
+for name in "${names[@]:1}"; do
+    if ! diff "$work/${names[0]}.digest" "$work/$name.digest" >"$work/difference"; then
+        echo "${names[0]} and $name differ:" >&2
+        cat "$work/difference" >&2
+        failed=1
+    fi
+done
+[ "$failed" -eq 0 ] && echo "the same bits in all of: ${names[*]}"
+exit "$failed"
