@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "ranklet/core/matrix.hpp"
-#include "ranklet/encoders/load.hpp"
+#include "ranklet/layers/load.hpp"
 #include "ranklet/io/gguf.hpp"
 
 namespace parity {
