@@ -47,14 +47,21 @@ struct TensorView {
     std::array<std::uint64_t, 4> dims{};  ///< in PyTorch's order, [0, rank) used, the rest 1
     std::size_t rank = 0;
     const std::byte* data = nullptr;
-    std::size_t bytes = 0;  ///< of all rows; 0 when the type is not one of TensorType's
+    std::size_t bytes = 0;              ///< of all rows; 0 when the type is not one of TensorType's
+    const std::byte* scales = nullptr;  ///< i8: one f32 a row, a tensor of their own in the file
 
     /// Bytes from one row to the next.
     [[nodiscard]] std::size_t row_bytes() const noexcept { return rows == 0 ? 0 : bytes / rows; }
+    /// i8: the scale of a row.
+    [[nodiscard]] float scale(std::size_t row) const noexcept {
+        float value;
+        std::memcpy(&value, scales + row * sizeof value, sizeof value);
+        return value;
+    }
 };
 
 /// Writes row `row` of a tensor as `tensor.cols` f32 to `out`.
-/// Precondition: row < rows; the type is f32, f16, bf16 or q8_0 (which GgufFile::tensor makes sure of).
+/// Precondition: row < rows; the type is one of TensorType's, i8 with its scales (GgufFile::tensor makes sure of it).
 inline void dequantize_row(const TensorView& tensor, std::size_t row, float* out) noexcept {
     const std::byte* source = tensor.data + row * tensor.row_bytes();
     const std::size_t cols = tensor.cols;
@@ -80,8 +87,12 @@ inline void dequantize_row(const TensorView& tensor, std::size_t row, float* out
                     out[c + i] = scale * static_cast<float>(static_cast<std::int8_t>(source[2 + i]));
             }
             break;
-        case TensorType::i8:
-            break;  // its scales are a tensor of their own
+        case TensorType::i8: {
+            const float scale = tensor.scale(row);
+            for (std::size_t c = 0; c < cols; ++c)
+                out[c] = scale * static_cast<float>(static_cast<std::int8_t>(source[c]));
+            break;
+        }
     }
 }
 

@@ -13,9 +13,9 @@
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/core/view.hpp"
-#include "ranklet/layers/load.hpp"
 #include "ranklet/io/gguf.hpp"
 #include "ranklet/layers/embedding.hpp"
+#include "ranklet/layers/load.hpp"
 #include "ranklet/layers/transformer_layer.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -120,25 +120,18 @@ private:
                                                                             const std::string& prefix, std::size_t dim,
                                                                             std::size_t inner, std::size_t heads,
                                                                             float epsilon, Activation activation) {
-        // One product for query, key and value.
-        RANKLET_ASSIGN(Matrix weight, Matrix::zeroed(3 * dim, dim));
-        std::vector<float> bias;
-        constexpr std::array parts{"attn_q", "attn_k", "attn_v"};
-        for (std::size_t p = 0; p < parts.size(); ++p) {
-            const std::string name = prefix + parts[p];
-            RANKLET_ASSIGN(const Matrix part, load_matrix(file, name + ".weight", dim, dim));
-            RANKLET_ASSIGN(const std::vector<float> part_bias, load_vector(file, name + ".bias", dim));
-            std::copy_n(part.view().data, dim * dim, weight.view().data + p * dim * dim);
-            bias.insert(bias.end(), part_bias.begin(), part_bias.end());
-        }
-        Linear<> qkv;
-        RANKLET_TRY(qkv.assign(weight.view(), bias));
-        RANKLET_ASSIGN(auto output, load_linear(file, prefix + "attn_output", dim, dim));
+        const auto load = [&](std::initializer_list<const char*> names, std::size_t from, std::size_t to) {
+            std::vector<std::string> prefixes;
+            for (const char* name : names) prefixes.push_back(prefix + name);
+            return load_weights(file, prefixes, from, to);
+        };
+        RANKLET_ASSIGN(auto qkv, load({"attn_q", "attn_k", "attn_v"}, dim, dim));
+        RANKLET_ASSIGN(auto output, load({"attn_output"}, dim, dim));
         SelfAttention<> attention;
         RANKLET_TRY(attention.assign(std::move(qkv), std::move(output), heads));
         RANKLET_ASSIGN(auto attention_norm, load_layer_norm(file, prefix + "attn_output_norm", dim, epsilon));
-        RANKLET_ASSIGN(auto up, load_linear(file, prefix + "ffn_up", dim, inner));
-        RANKLET_ASSIGN(auto down, load_linear(file, prefix + "ffn_down", inner, dim));
+        RANKLET_ASSIGN(auto up, load({"ffn_up"}, dim, inner));
+        RANKLET_ASSIGN(auto down, load({"ffn_down"}, inner, dim));
         RANKLET_ASSIGN(auto output_norm, load_layer_norm(file, prefix + "layer_output_norm", dim, epsilon));
         TransformerLayer<> layer;
         RANKLET_TRY(layer.assign(std::move(attention), std::move(attention_norm), std::move(up), std::move(down),

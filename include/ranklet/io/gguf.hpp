@@ -107,10 +107,10 @@ public:
             case TensorType::q8_0:
                 return *found;
             case TensorType::i8:
-                break;
+                return with_scales(*found);
         }
         return failure(ErrorCode::unsupported, "tensor", name,
-                       "expected F32, F16, BF16 or Q8_0, found " + to_string(found->type));
+                       "expected F32, F16, BF16, Q8_0 or I8, found " + to_string(found->type));
     }
     /// The same, of this shape. A vector of n values is [1, n].
     [[nodiscard]] Result<TensorView> tensor(std::string_view name, std::size_t rows, std::size_t cols) const {
@@ -164,6 +164,20 @@ private:
     [[nodiscard]] const State& state() const noexcept {
         static const State none;
         return state_ != nullptr ? *state_ : none;
+    }
+
+    /// An i8 tensor NAME with its scales, NAME_scale [rows] in f32.
+    [[nodiscard]] Result<TensorView> with_scales(TensorView tensor) const {
+        const std::string name = std::string(tensor.name) + "_scale";
+        const TensorView* scales = state().index.find_tensor(name);
+        if (scales == nullptr)
+            return failure(ErrorCode::missing, "tensor", name,
+                           "it is not in the file, expected the scales of an I8 tensor");
+        if (scales->type != TensorType::f32 || scales->rows != 1 || scales->cols != tensor.rows)
+            return failure(ErrorCode::format, "tensor", name,
+                           "expected " + std::to_string(tensor.rows) + " values in F32, one for each row");
+        tensor.scales = scales->data;
+        return tensor;
     }
 
     [[nodiscard]] Error failure(ErrorCode code, const char* kind, std::string_view name,

@@ -11,6 +11,7 @@
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/kernels/attention.hpp"
 #include "ranklet/kernels/gemm.hpp"
+#include "ranklet/kernels/gemm_i8.hpp"
 #include "ranklet/kernels/gru.hpp"
 #include "ranklet/kernels/layer_norm.hpp"
 #include "ranklet/kernels/softmax.hpp"
@@ -144,6 +145,34 @@ struct Ops<float> {
         gemm_f32<Arch>(
             m, n, k, a, a_stride, packed, c, c_stride,
             BiasActivation<Arch>{epilogue.bias, epilogue.activation, epilogue.residual, epilogue.residual_stride});
+    }
+    // The same with 8-bit weights, one scale a row; inputs are quantised row by row.
+    [[nodiscard]] static constexpr std::size_t packed_size_i8(std::size_t n, std::size_t k) noexcept {
+        return i8_packed_size<Arch>(n, k);
+    }
+    [[nodiscard]] static constexpr std::size_t padded_outputs(std::size_t n) noexcept {
+        return padded_columns<Arch>(n);
+    }
+    static void pack_i8(const std::int8_t* w, std::size_t n, std::size_t k, std::int8_t* packed,
+                        std::int32_t* start) noexcept {
+        pack_rows_i8<Arch>(w, n, k, packed, start);
+    }
+    [[nodiscard]] static constexpr std::size_t linear_i8_scratch_size(std::size_t m, std::size_t k) noexcept {
+        return scratch_bytes<typename MacI8<Arch>::Input>(m * i8_row_size<Arch>(k)) + scratch_bytes<float>(m);
+    }
+    static void linear_i8(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t a_stride,
+                          const std::int8_t* packed, const std::int32_t* start, const float* weight_scale, float* c,
+                          std::size_t c_stride, const Epilogue<float>& epilogue, Scratch& scratch) noexcept {
+        const ScratchFrame frame(scratch);
+        auto* quantized = scratch.take<typename MacI8<Arch>::Input>(m * i8_row_size<Arch>(k));
+        float* input_scale = scratch.take<float>(m);
+        for (std::size_t r = 0; r < m; ++r)
+            input_scale[r] = quantize_row<Arch>(a + r * a_stride, k, quantized + r * i8_row_size<Arch>(k));
+        gemm_i8<Arch>(m, n, k, quantized, packed, start, c, c_stride,
+                      DequantizeBiasActivation<Arch>{
+                          weight_scale,
+                          input_scale,
+                          {epilogue.bias, epilogue.activation, epilogue.residual, epilogue.residual_stride}});
     }
     static void activate(Activation activation, float* x, std::size_t n) noexcept {
         kernels::activate<Arch>(activation, x, n);

@@ -1,12 +1,17 @@
 // Linear: y = x W^T + b, torch.nn.Linear.
-// In: x [m, in]. Out: y [m, out]. W is [out, in], packed once when assigned.
+// In: x [m, in]. Out: y [m, out]. W is [out, in], packed once when assigned, in T or, for f32, in 8 bits with one scale
+// an output: then inputs are quantised token by token, and products are exact integers on every machine.
 #pragma once
 
+#include <algorithm>
+#include <cassert>
+#include <cstdint>
 #include <span>
 #include <string>
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/core/scratch.hpp"
 #include "ranklet/core/view.hpp"
 #include "ranklet/kernels/ops.hpp"
 #include "ranklet/layers/storage.hpp"
@@ -21,18 +26,24 @@ public:
     /// Takes copies of `weight` [out, in] and `bias` [out] (empty: none). Error when the shapes contradict each other
     /// or the fixed sizes.
     [[nodiscard]] Result<void> assign(MatrixView<const T> weight, std::span<const T> bias = {}) {
-        if (weight.rows == 0 || weight.cols == 0)
-            return Error{ErrorCode::invalid_argument, "a linear layer needs at least one input and one output"};
-        if (!bias.empty() && bias.size() != weight.rows)
-            return make_error(ErrorCode::invalid_argument,
-                              {"a linear layer with ", weight.rows, " outputs got a bias of ", bias.size()});
-        RANKLET_TRY(in_.set(weight.cols, "a linear layer's input"));
-        RANKLET_TRY(out_.set(weight.rows, "a linear layer's output"));
+        RANKLET_TRY(set_sizes(weight.rows, weight.cols, bias));
         RANKLET_TRY(packed_.resize(Ops::packed_size(weight.rows, weight.cols)));
-        RANKLET_TRY(bias_.resize(weight.rows));
         Ops::pack(weight.data, weight.rows, weight.cols, weight.stride, packed_.data());
-        for (std::size_t i = 0; i < bias.size(); ++i) bias_.data()[i] = bias[i];
-        has_bias_ = !bias.empty();
+        return {};
+    }
+    /// The same with 8-bit weights: W[o, i] = scale[o] * weight[o, i], `weight` [out, in] in [-127, 127].
+    [[nodiscard]] Result<void> assign(MatrixView<const std::int8_t> weight, std::span<const float> scale,
+                                      std::span<const float> bias = {}) requires(std::is_same_v<T, float>&& In ==
+                                                                                     dynamic &&
+                                                                                 Out == dynamic) {
+        if (scale.size() != weight.rows || weight.stride != weight.cols)
+            return Error{ErrorCode::invalid_argument, "8-bit weights need rows without gaps and one scale each"};
+        RANKLET_TRY(set_sizes(weight.rows, weight.cols, bias));
+        RANKLET_ASSIGN(i8_.packed, AlignedBuffer<std::int8_t>::zeroed(Ops::packed_size_i8(weight.rows, weight.cols)));
+        RANKLET_ASSIGN(i8_.start, AlignedBuffer<std::int32_t>::zeroed(Ops::padded_outputs(weight.rows)));
+        RANKLET_ASSIGN(i8_.scale, AlignedBuffer<float>::zeroed(weight.rows));
+        Ops::pack_i8(weight.data, weight.rows, weight.cols, i8_.packed.data(), i8_.start.data());
+        std::copy(scale.begin(), scale.end(), i8_.scale.begin());
         return {};
     }
 
@@ -40,13 +51,29 @@ public:
     [[nodiscard]] std::size_t out() const noexcept { return out_.get(); }
     [[nodiscard]] bool has_bias() const noexcept { return has_bias_; }
 
-    /// y = activation(x W^T + b). y must not overlap x.
+    [[nodiscard]] bool is_i8() const noexcept { return !i8_.packed.empty(); }
+
+    /// Scratch bytes of the forward passes over `rows` rows that take a Scratch.
+    [[nodiscard]] std::size_t scratch_size(std::size_t rows) const noexcept {
+        if constexpr (std::is_same_v<T, float>)
+            if (is_i8()) return Ops::linear_i8_scratch_size(rows, in());
+        return 0;
+    }
+    /// y = activation(x W^T + b). y must not overlap x. Precondition: the weights are not 8-bit.
     void forward(MatrixView<const T> x, MatrixView<T> y, Activation activation = Activation::identity) const noexcept {
-        run(x, y, {bias(), activation, nullptr, 0});
+        assert(!is_i8());
+        Ops::linear(x.rows, out(), in(), x.data, x.stride, packed_.data(), y.data, y.stride,
+                    {bias(), activation, nullptr, 0});
+    }
+    /// The same with weights of either kind.
+    void forward(MatrixView<const T> x, MatrixView<T> y, Scratch& scratch,
+                 Activation activation = Activation::identity) const noexcept {
+        run(x, y, {bias(), activation, nullptr, 0}, scratch);
     }
     /// y = x W^T + b + residual. y must not overlap x; it may be residual.
-    void forward_residual(MatrixView<const T> x, MatrixView<const T> residual, MatrixView<T> y) const noexcept {
-        run(x, y, {bias(), Activation::identity, residual.data, residual.stride});
+    void forward_residual(MatrixView<const T> x, MatrixView<const T> residual, MatrixView<T> y,
+                          Scratch& scratch) const noexcept {
+        run(x, y, {bias(), Activation::identity, residual.data, residual.stride}, scratch);
     }
 
 private:
@@ -56,7 +83,26 @@ private:
                                                                                        static_cast<std::size_t>(In)));
 
     [[nodiscard]] const T* bias() const noexcept { return has_bias_ ? bias_.data() : nullptr; }
-    void run(MatrixView<const T> x, MatrixView<T> y, const kernels::Epilogue<T>& epilogue) const noexcept {
+    [[nodiscard]] Result<void> set_sizes(std::size_t out, std::size_t in, std::span<const T> bias) {
+        if (out == 0 || in == 0)
+            return Error{ErrorCode::invalid_argument, "a linear layer needs at least one input and one output"};
+        if (!bias.empty() && bias.size() != out)
+            return make_error(ErrorCode::invalid_argument,
+                              {"a linear layer with ", out, " outputs got a bias of ", bias.size()});
+        RANKLET_TRY(in_.set(in, "a linear layer's input"));
+        RANKLET_TRY(out_.set(out, "a linear layer's output"));
+        RANKLET_TRY(bias_.resize(out));
+        for (std::size_t i = 0; i < bias.size(); ++i) bias_.data()[i] = bias[i];
+        has_bias_ = !bias.empty();
+        i8_ = {};
+        return {};
+    }
+    void run(MatrixView<const T> x, MatrixView<T> y, const kernels::Epilogue<T>& epilogue,
+             Scratch& scratch) const noexcept {
+        if constexpr (std::is_same_v<T, float>)
+            if (is_i8())
+                return Ops::linear_i8(x.rows, out(), in(), x.data, x.stride, i8_.packed.data(), i8_.start.data(),
+                                      i8_.scale.data(), y.data, y.stride, epilogue, scratch);
         Ops::linear(x.rows, out(), in(), x.data, x.stride, packed_.data(), y.data, y.stride, epilogue);
     }
 
@@ -65,6 +111,11 @@ private:
     Storage<T, packed_extent> packed_;
     Storage<T, Out> bias_;
     bool has_bias_ = false;
+    struct {
+        AlignedBuffer<std::int8_t> packed;
+        AlignedBuffer<std::int32_t> start;
+        AlignedBuffer<float> scale;
+    } i8_;  // empty unless the weights are 8-bit
 };
 
 RANKLET_NAMESPACE_END

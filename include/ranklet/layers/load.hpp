@@ -2,7 +2,10 @@
 // In: a GgufFile and tensor names. Out: layers that own their weights, packed; every error names file and tensor.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,6 +59,44 @@ template <class T>
     }
     Linear<> linear;
     RANKLET_TRY(in_file(file, prefix, linear.assign(weight.view(), bias)));
+    return linear;
+}
+
+/// Several linear layers over the same input as one, their outputs one after the other: each `prefix`.weight
+/// [out, in] and, if it is there, `prefix`.bias [out]. 8-bit weights stay 8-bit when all are.
+[[nodiscard]] RANKLET_COLD inline Result<Linear<>> load_weights(const GgufFile& file,
+                                                                std::span<const std::string> prefixes, std::size_t in,
+                                                                std::size_t out) {
+    const std::size_t outputs = prefixes.size() * out;
+    std::vector<float> bias(outputs, 0.0f);
+    std::vector<TensorView> tensors;
+    bool i8 = true;
+    for (std::size_t p = 0; p < prefixes.size(); ++p) {
+        RANKLET_ASSIGN(const TensorView tensor, file.tensor(prefixes[p] + ".weight", out, in));
+        tensors.push_back(tensor);
+        i8 = i8 && tensor.type == TensorType::i8;
+        if (file.has_tensor(prefixes[p] + ".bias")) {
+            RANKLET_ASSIGN(const std::vector<float> part, load_vector(file, prefixes[p] + ".bias", out));
+            std::copy(part.begin(), part.end(), bias.begin() + static_cast<std::ptrdiff_t>(p * out));
+        }
+    }
+    Linear<> linear;
+    if (i8) {
+        std::vector<std::int8_t> weight(outputs * in);
+        std::vector<float> scale;
+        for (std::size_t p = 0; p < tensors.size(); ++p) {
+            std::memcpy(weight.data() + p * out * in, tensors[p].data, out * in);
+            for (std::size_t r = 0; r < out; ++r) scale.push_back(tensors[p].scale(r));
+        }
+        if (std::find(weight.begin(), weight.end(), std::int8_t{-128}) != weight.end())
+            return make_error(ErrorCode::format, {file.name(), ": ", prefixes[0], ".weight: an 8-bit weight is -128"});
+        RANKLET_TRY(in_file(file, prefixes[0],
+                            linear.assign(MatrixView<const std::int8_t>(weight.data(), outputs, in), scale, bias)));
+        return linear;
+    }
+    RANKLET_ASSIGN(Matrix weight, Matrix::zeroed(outputs, in));
+    for (std::size_t r = 0; r < outputs; ++r) dequantize_row(tensors[r / out], r % out, weight.row(r).data());
+    RANKLET_TRY(in_file(file, prefixes[0], linear.assign(weight.view(), bias)));
     return linear;
 }
 

@@ -38,7 +38,8 @@ public:
     /// Scratch bytes for `tokens` tokens in texts of at most `longest`.
     [[nodiscard]] std::size_t scratch_size(std::size_t tokens, std::size_t longest) const noexcept {
         return scratch_bytes<T>(tokens * 3 * dim()) + scratch_bytes<T>(tokens * dim()) +
-               kernels::Ops<T>::attention_scratch_size(longest, dim() / heads_);
+               std::max({kernels::Ops<T>::attention_scratch_size(longest, dim() / heads_), qkv_.scratch_size(tokens),
+                         output_.scratch_size(tokens)});
     }
 
     /// y = attention(x) + residual. Text t has tokens [offsets[t], offsets[t + 1]). y may be residual, not x.
@@ -48,7 +49,7 @@ public:
         const std::size_t width = dim(), head = width / heads_;
         const MatrixView<T> qkv(scratch.take<T>(x.rows * 3 * width), x.rows, 3 * width);
         const MatrixView<T> context(scratch.take<T>(x.rows * width), x.rows, width);
-        qkv_.forward(x, qkv);
+        qkv_.forward(x, qkv, scratch);
         for (std::size_t t = 0; t + 1 < offsets.size(); ++t) {
             const T* text = qkv.data + offsets[t] * qkv.stride;
             for (std::size_t h = 0; h < heads_; ++h)
@@ -57,7 +58,7 @@ public:
                                                 context.data + offsets[t] * context.stride + h * head, context.stride,
                                                 scratch);
         }
-        output_.forward_residual(context, residual, y);
+        output_.forward_residual(context, residual, y, scratch);
     }
 
 private:

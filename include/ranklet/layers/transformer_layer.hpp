@@ -39,7 +39,9 @@ public:
     /// Scratch bytes for `tokens` tokens in texts of at most `longest`.
     [[nodiscard]] std::size_t scratch_size(std::size_t tokens, std::size_t longest) const noexcept {
         return scratch_bytes<T>(tokens * attention_.dim()) +
-               std::max(attention_.scratch_size(tokens, longest), scratch_bytes<T>(tokens * up_.out()));
+               std::max(attention_.scratch_size(tokens, longest),
+                        scratch_bytes<T>(tokens * up_.out()) +
+                            std::max(up_.scratch_size(tokens), down_.scratch_size(tokens)));
     }
 
     void forward(MatrixView<T> x, std::span<const std::size_t> offsets, Scratch& scratch) const noexcept {
@@ -48,8 +50,8 @@ public:
         attention_.forward(x, offsets, x, sum, scratch);
         attention_norm_.forward(sum, x);
         const MatrixView<T> inner(scratch.take<T>(x.rows * up_.out()), x.rows, up_.out());
-        up_.forward(x, inner, activation_);
-        down_.forward_residual(inner, x, sum);
+        up_.forward(x, inner, scratch, activation_);
+        down_.forward_residual(inner, x, sum, scratch);
         output_norm_.forward(sum, x);
     }
 

@@ -1,0 +1,229 @@
+// 8-bit matrix product: C = (scale_a * scale_w) * (A8 W8^T) + bias, exact integer sums on every instruction set.
+// In: activations quantised row by row (one scale a row of A), weights with one scale a row of W. Out: f32.
+// Both are symmetric, in [-127, 127]; int32 sums hold k up to 133,000 and more without overflow.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/kernels/arch.hpp"
+#include "ranklet/kernels/gemm.hpp"
+#include "ranklet/kernels/reduce.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+namespace kernels {
+
+// What one step multiplies and how the activation is stored differs by instruction set; the sums do not.
+//   AVX-512 VNNI, AVX-VNNI: 4 values, activations + 128 as u8 (the instruction wants one unsigned side; the sums start
+//     at -128 * sum of the weights);  NEON dot product: 4 values, s8
+//   others: 2 values, activations as s16: widening multiply and pairwise add, which cannot saturate
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+inline constexpr bool has_vnni = true;
+#else
+inline constexpr bool has_vnni = false;
+#endif
+
+namespace detail {
+// A vector of int32 by its element type: g++ 12 keeps arrays of the untyped __m512i in memory.
+template <std::size_t Width>
+struct IntVector;
+template <>
+struct IntVector<4> {
+    typedef std::int32_t type __attribute__((vector_size(16), may_alias));
+    typedef float f32 __attribute__((vector_size(16)));
+};
+template <>
+struct IntVector<8> {
+    typedef std::int32_t type __attribute__((vector_size(32), may_alias));
+    typedef float f32 __attribute__((vector_size(32)));
+};
+template <>
+struct IntVector<16> {
+    typedef std::int32_t type __attribute__((vector_size(64), may_alias));
+    typedef float f32 __attribute__((vector_size(64)));
+};
+}  // namespace detail
+
+template <class Arch>
+struct MacI8 {
+    using Tile = GemmTile<Arch>;
+    using Weight = std::int8_t;
+    using Start = std::int32_t;
+    static constexpr std::size_t width = Tile::width;
+    using Sum = typename detail::IntVector<width>::type;
+    static constexpr std::size_t block = static_cast<std::size_t>(-1);  ///< integers: one exact sum
+    using Register = typename I32<Arch>::register_type;
+
+#if defined(__ARM_FEATURE_DOTPROD)
+    static constexpr std::size_t step = 4;
+    using Input = std::int8_t;
+    static constexpr std::int32_t offset = 0;
+#else
+    static constexpr bool vnni = has_vnni && width >= 8;
+    static constexpr std::size_t step = vnni ? 4 : 2;
+    using Input = std::conditional_t<vnni, std::uint8_t, std::int16_t>;
+    static constexpr std::int32_t offset = vnni ? 128 : 0;
+#endif
+
+    static RANKLET_INLINE Sum start(const Start* sums, std::size_t column) noexcept {
+        return sums == nullptr ? Sum{} : (Sum)(Register)I32<Arch>::load_unaligned(sums + column);
+    }
+    static RANKLET_INLINE F32<Arch> finish(const Sum& sum) noexcept {
+        return (typename F32<Arch>::register_type) __builtin_convertvector(sum, typename detail::IntVector<width>::f32);
+    }
+
+    /// `step` values of A, as they are multiplied with each column.
+    static RANKLET_INLINE std::int32_t input(const Input* a) noexcept {
+        std::int32_t bits;
+        static_assert(step * sizeof(Input) == sizeof bits);
+        std::memcpy(&bits, a, sizeof bits);
+        return bits;
+    }
+    /// `step` values of each of `width` columns of W, column by column.
+    static RANKLET_INLINE const Weight* weights(const Weight* w) noexcept { return w; }
+
+    static RANKLET_INLINE Sum accumulate(std::int32_t a, const Weight* w, const Sum& sum) noexcept {
+#if defined(__AVX512F__) && defined(__AVX512BW__)
+        if constexpr (width == 16) {
+#if defined(__AVX512VNNI__)
+            return (Sum)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32(a), _mm512_loadu_si512(w));
+#else
+            const __m512i wide = _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)));
+            return sum + (Sum)_mm512_madd_epi16(_mm512_set1_epi32(a), wide);
+#endif
+        }
+#endif
+#if defined(__AVX2__)
+        if constexpr (width == 8) {
+#if defined(__AVX512VNNI__) && defined(__AVX512VL__)
+            return (Sum)_mm256_dpbusd_epi32((__m256i)sum, _mm256_set1_epi32(a),
+                                            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)));
+#elif defined(__AVXVNNI__)
+            return (Sum)_mm256_dpbusd_avx_epi32((__m256i)sum, _mm256_set1_epi32(a),
+                                                _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)));
+#else
+            const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
+            return sum + (Sum)_mm256_madd_epi16(_mm256_set1_epi32(a), wide);
+#endif
+        }
+#endif
+#if defined(__SSE2__)
+        if constexpr (width == 4) {
+            const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(w));
+            const __m128i wide = _mm_srai_epi16(_mm_unpacklo_epi8(bytes, bytes), 8);  // sign-extends
+            return sum + (Sum)_mm_madd_epi16(_mm_set1_epi32(a), wide);
+        }
+#elif defined(__ARM_NEON) && defined(__ARM_FEATURE_DOTPROD)
+        return (Sum)vdotq_s32((int32x4_t)sum, vld1q_s8(w), vreinterpretq_s8_s32(vdupq_n_s32(a)));
+#elif defined(__aarch64__)
+        const int16x8_t wide = vmovl_s8(vld1_s8(w)), both = vreinterpretq_s16_s32(vdupq_n_s32(a));
+        const int32x4_t low = vmull_s16(vget_low_s16(both), vget_low_s16(wide));
+        const int32x4_t high = vmull_high_s16(both, wide);
+        return sum + (Sum)vpaddq_s32(low, high);
+#endif
+        std::int16_t pair[2];
+        std::memcpy(pair, &a, sizeof pair);
+        Sum result = sum;
+        for (std::size_t j = 0; j < width; ++j) result[j] += pair[0] * w[2 * j] + pair[1] * w[2 * j + 1];
+        return result;
+    }
+};
+
+/// k in whole steps.
+template <class Arch>
+[[nodiscard]] constexpr std::size_t i8_steps(std::size_t k) noexcept {
+    return (k + MacI8<Arch>::step - 1) / MacI8<Arch>::step;
+}
+/// Elements of a quantised row of A with k values.
+template <class Arch>
+[[nodiscard]] constexpr std::size_t i8_row_size(std::size_t k) noexcept {
+    return i8_steps<Arch>(k) * MacI8<Arch>::step;
+}
+/// Bytes of W[n, k] in panels.
+template <class Arch>
+[[nodiscard]] constexpr std::size_t i8_packed_size(std::size_t n, std::size_t k) noexcept {
+    return padded_columns<Arch>(n) * i8_row_size<Arch>(k);
+}
+
+/// W[n, k], row r at w + r * k, into panels; `start` [padded_columns(n)] gets what the sums begin with.
+template <class Arch>
+inline void pack_rows_i8(const std::int8_t* w, std::size_t n, std::size_t k, std::int8_t* packed,
+                         std::int32_t* start) noexcept {
+    using Mac = MacI8<Arch>;
+    constexpr std::size_t panel = Mac::Tile::panel;
+    const std::size_t row_size = i8_row_size<Arch>(k);
+    std::fill_n(packed, i8_packed_size<Arch>(n, k), std::int8_t{0});
+    std::fill_n(start, padded_columns<Arch>(n), 0);
+    for (std::size_t j = 0; j < n; ++j) {
+        std::int8_t* target = packed + j / panel * panel * row_size + j % panel * Mac::step;
+        for (std::size_t i = 0; i < k; ++i) {
+            target[i / Mac::step * panel * Mac::step + i % Mac::step] = w[j * k + i];
+            start[j] -= Mac::offset * w[j * k + i];
+        }
+    }
+}
+
+/// q[i] = round(x[i] * 127 / max|x|), ties to even; returns max|x| / 127. `q` has i8_row_size(k) elements.
+template <class Arch>
+inline float quantize_row(const float* x, std::size_t k, typename MacI8<Arch>::Input* q) noexcept {
+    using Mac = MacI8<Arch>;
+    auto largest = Lanes<Arch>::broadcast(0.0f);
+    for_each_lane_block(
+        k, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+            largest = Lanes<Arch>::map(largest, load_block<Arch>(x + i, count, 0.0f), [](auto a, auto b) {
+                const auto magnitude = xsimd::abs(b);
+                return xsimd::select(magnitude > a, magnitude, a);
+            });
+        });
+    const float bound = largest.reduce(max_scalars);
+    const F32<Arch> inverse(bound > 0.0f ? 127.0f / bound : 0.0f), magic(12582912.0f);
+    const I32<Arch> shift(0x4B400000 - Mac::offset);  // the rounding constant's bits
+    const auto round_block = [&](const float* from, std::size_t count, std::int32_t* to)
+        __attribute__((always_inline)) {
+        const auto lanes = load_block<Arch>(from, count, 0.0f);
+        unroll<Lanes<Arch>::count>([&](auto v) __attribute__((always_inline)) {
+            const I32<Arch> bits = bits_of<Arch>(fma<Arch>(lanes.v[v], inverse, magic)) - shift;
+            bits.store_unaligned(to + v * F32<Arch>::size);
+        });
+    };
+    for_each_lane_block(
+        k, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+            std::int32_t rounded[lane_count];
+            round_block(x + i, count, rounded);
+            for (std::size_t j = 0; j < count; ++j) q[i + j] = static_cast<typename Mac::Input>(rounded[j]);
+        });
+    for (std::size_t i = k; i < i8_row_size<Arch>(k); ++i) q[i] = static_cast<typename Mac::Input>(Mac::offset);
+    return bound / 127.0f;
+}
+
+/// Epilogue: c = activation((c * weight_scale[column]) * input_scale[row] + bias [+ residual]).
+template <class Arch>
+struct DequantizeBiasActivation {
+    const float* weight_scale;  ///< [n]
+    const float* input_scale;   ///< [m]
+    BiasActivation<Arch> rest;
+
+    void operator()(const kernels::Tile& tile) const noexcept {
+        for (std::size_t r = 0; r < tile.rows; ++r) {
+            float* c = tile.c + r * tile.stride;
+            const F32<Arch> input(input_scale[tile.row + r]);
+            transform<Arch>(c, weight_scale + tile.column, c, tile.columns,
+                            [&](auto sum, auto weight) { return (sum * weight) * input; });
+        }
+        rest(tile);
+    }
+};
+
+/// C = A8 W8^T with an epilogue. a: [m, i8_row_size(k)], packed and start: pack_rows_i8 of W[n, k].
+template <class Arch, class Epilogue>
+inline void gemm_i8(std::size_t m, std::size_t n, std::size_t k, const typename MacI8<Arch>::Input* a,
+                    const std::int8_t* packed, const std::int32_t* start, float* c, std::size_t c_stride,
+                    const Epilogue& epilogue) noexcept {
+    detail::gemm<MacI8<Arch>>(m, {n, i8_steps<Arch>(k), a, i8_row_size<Arch>(k), packed, start, c, c_stride}, epilogue);
+}
+
+}  // namespace kernels
+RANKLET_NAMESPACE_END
