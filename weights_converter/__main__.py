@@ -33,7 +33,7 @@ def parse(arguments):
     parser.add_argument("out", metavar="OUT.gguf")
     parser.add_argument("--config", metavar="FOLDER", help="where config.json, the tokenizer and ranklet.json are, if not "
                         "with the weights")
-    parser.add_argument("--dtype", choices=("f32", "f16", "bf16"), default="f32", help="of matrices (default: f32)")
+    parser.add_argument("--dtype", choices=("f32", "f16", "bf16", "i8"), default="f32", help="of matrices (default: f32)")
     parser.add_argument("--pooling", metavar="KIND[,KIND]", help=f"how token states become a text's vector, where no file "
                         f"says it: {', '.join(sorted(set(POOLING_NAMES.values())))}")
     parser.add_argument("--normalize", action="store_true", default=None, help="vectors have length 1, where no file says it")

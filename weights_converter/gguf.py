@@ -23,7 +23,9 @@ STRING, ARRAY = 8, 9
 SCALAR_BY_NUMBER = {number: (name, code) for name, (number, code) in SCALARS.items()}
 
 # Tensor types: name -> number in the file
-TENSOR_TYPES = {"f32": 0, "f16": 1, "bf16": 30}
+TENSOR_TYPES = {"f32": 0, "f16": 1, "i8": 24, "bf16": 30}
+ITEM_BYTES = {"f32": 4, "f16": 2, "i8": 1, "bf16": 2}
+SCALE_SUFFIX = "_scale"  # an i8 tensor NAME has its scales, one f32 a row, in NAME_scale
 Q8_0, Q8_0_BLOCK = 8, 32
 
 
@@ -40,11 +42,20 @@ def f32_from_bf16(bits):
     return (np.ascontiguousarray(bits, dtype="<u2").astype("<u4") << np.uint32(16)).view("<f4")
 
 
+def i8_scales(array):
+    """One scale a row: its largest magnitude / 127, so that rounded values lie in [-127, 127]."""
+    single = np.ascontiguousarray(array, dtype="<f4")
+    return (np.max(np.abs(single), axis=-1) / np.float32(127)).astype("<f4")
+
+
 def encode_tensor(name, array, dtype):
-    """The array as it stands in the file ('<f4', '<f2' or bfloat16's bits); a finite value must stay finite."""
+    """The array as it stands in the file ('<f4', '<f2', 'i1' or bfloat16's bits); a finite value must stay finite."""
     single = np.ascontiguousarray(array, dtype="<f4")
     if dtype == "f32":
         return single
+    if dtype == "i8":
+        scales = i8_scales(single)
+        return np.rint(single / np.where(scales == 0, 1, scales)[..., None]).clip(-127, 127).astype("i1")
     with np.errstate(over="ignore"):
         stored = single.astype("<f2") if dtype == "f16" else bf16_from_f32(single)
     largest = np.float32(np.max(np.abs(single[np.isfinite(single)]), initial=0))
@@ -55,8 +66,10 @@ def encode_tensor(name, array, dtype):
     return stored
 
 
-def decode_tensor(stored, dtype):
-    """What encode_tensor made, as float32."""
+def decode_tensor(stored, dtype, scales=None):
+    """What encode_tensor made, as float32 (i8: with i8_scales)."""
+    if dtype == "i8":
+        return stored.astype("<f4") * scales[..., None]
     return f32_from_bf16(stored) if dtype == "bf16" else stored.astype("<f4")
 
 
@@ -111,7 +124,7 @@ class GGUFWriter:
         self.values[key] = _value(key, value, kind)
 
     def add_tensor(self, name, array, dtype="f32"):
-        """array [rows, cols] (one to four dimensions); dtype: f32, f16 or bf16."""
+        """array [rows, cols] (one to four dimensions); dtype: f32, f16, bf16, or i8, which adds the scales' tensor too."""
         if name in self.tensors:
             raise ConversionError(f"tensor {name} is written twice")
         if dtype not in TENSOR_TYPES:
@@ -121,6 +134,8 @@ class GGUFWriter:
         if len(name.encode("utf-8")) > MAX_NAME_BYTES:
             raise ConversionError(f"tensor {name}: the name has more than {MAX_NAME_BYTES} bytes")
         self.tensors[name] = (array, dtype)
+        if dtype == "i8":
+            self.add_tensor(name + SCALE_SUFFIX, i8_scales(array), "f32")
 
     def _header(self):
         parts = [MAGIC, struct.pack("<IQQ", VERSION, len(self.tensors), len(self.values) + 1)]
@@ -133,7 +148,7 @@ class GGUFWriter:
             parts += [_string(name), struct.pack("<I", array.ndim),
                       struct.pack(f"<{array.ndim}Q", *reversed(array.shape)),
                       struct.pack("<IQ", TENSOR_TYPES[dtype], offset)]
-            size = array.size * (4 if dtype == "f32" else 2)
+            size = array.size * ITEM_BYTES[dtype]
             offset += size + self._padding(size)
         header = b"".join(parts)
         return header + bytes(self._padding(len(header))), checksum_at
@@ -209,13 +224,13 @@ class _Cursor:
 
 def _read_tensor(data, path, name, shape, kind, start):
     count = int(np.prod(shape, dtype=np.uint64))
-    by_kind = {0: ("<f4", 4), 1: ("<f2", 2), 30: ("<u2", 2)}
+    by_kind = {0: ("<f4", 4), 1: ("<f2", 2), 24: ("i1", 1), 30: ("<u2", 2)}
     if kind == Q8_0:
         size = count // Q8_0_BLOCK * (Q8_0_BLOCK + 2)
     elif kind in by_kind:
         size = count * by_kind[kind][1]
     else:
-        raise ConversionError(f"{path}: tensor {name} has type {kind}, known are F32, F16, BF16 and Q8_0")
+        raise ConversionError(f"{path}: tensor {name} has type {kind}, known are F32, F16, BF16, I8 and Q8_0")
     if start + size > len(data):
         raise ConversionError(f"{path}: tensor {name} ends at byte {start + size}, the file at {len(data)}")
     raw = data[start:start + size]
@@ -229,7 +244,7 @@ def _read_tensor(data, path, name, shape, kind, start):
 def read_gguf(path):
     """(metadata, tensors): plain values and lists by key; arrays in [rows, cols] order by name, own memory.
 
-    F32 gives float32, F16 float16, BF16 and Q8_0 float32.
+    F32 gives float32, F16 float16, BF16 and Q8_0 float32; I8 float32, multiplied with its scales.
     """
     with open(path, "rb") as file:
         if os.fstat(file.fileno()).st_size == 0:
@@ -257,5 +272,11 @@ def _read(data, path):
         infos.append((name, dimensions[::-1], cursor.number("<I"), cursor.number("<Q")))
     alignment = metadata.get("general.alignment", 32)
     start = cursor.at + -cursor.at % alignment
-    return metadata, {name: _read_tensor(data, path, name, shape, kind, start + offset)
-                      for name, shape, kind, offset in infos}
+    tensors = {name: _read_tensor(data, path, name, shape, kind, start + offset) for name, shape, kind, offset in infos}
+    for name, array in tensors.items():
+        if array.dtype == np.int8:
+            scales = tensors.get(name + SCALE_SUFFIX)
+            if scales is None:
+                raise ConversionError(f"{path}: tensor {name}{SCALE_SUFFIX} is missing: the scales of an I8 tensor")
+            tensors[name] = decode_tensor(array, "i8", scales)
+    return metadata, tensors

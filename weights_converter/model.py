@@ -4,9 +4,10 @@ In: values and arrays, in PyTorch's shapes. Out: a model file. Names and meaning
 """
 import numpy as np
 
-from .gguf import GGUFWriter, decode_tensor, encode_tensor
+from .gguf import ITEM_BYTES, SCALE_SUFFIX, GGUFWriter, decode_tensor, encode_tensor, i8_scales
 
-FILE_TYPES = {"f32": 0, "f16": 1, "bf16": 32}
+FILE_TYPES = {"f32": 0, "f16": 1, "bf16": 32, "i8": 1024}  # 1024: GGUF's "see the tensors"
+I8_PREFIXES = ("blk.", "token_embd.")  # what an i8 model stores in 8 bits; its other matrices are few and stay f32
 
 
 class Model:
@@ -18,7 +19,8 @@ class Model:
 
     def matrix(self, name, array):
         """Stored in the model's dtype."""
-        self.tensors[name] = (array, self.dtype)
+        exact = self.dtype == "i8" and not name.startswith(I8_PREFIXES)
+        self.tensors[name] = (array, "f32" if exact else self.dtype)
 
     def exact(self, name, array):
         """Stored in f32 whatever the model's dtype is: vectors and small tables that are added to."""
@@ -29,17 +31,22 @@ class Model:
 
     def tensor(self, name, rows=None):
         """float32 values as a reader of the file will see them (rows: only these), None if there is no such tensor."""
-        if name not in self.tensors:
+        of_scales = name.endswith(SCALE_SUFFIX)
+        stored = name[:-len(SCALE_SUFFIX)] if of_scales else name
+        if stored not in self.tensors or of_scales and self.tensors[stored][1] != "i8":
             return None
-        array, dtype = self.tensors[name]
+        array, dtype = self.tensors[stored]
         array = array if rows is None else array[rows]
-        return decode_tensor(encode_tensor(name, array, dtype), dtype)
+        if dtype != "i8":
+            return decode_tensor(encode_tensor(name, array, dtype), dtype)
+        scales = i8_scales(array)
+        return scales if of_scales else decode_tensor(encode_tensor(name, array, dtype), dtype, scales)
 
     def parameters(self):
         return sum(array.size for array, _ in self.tensors.values())
 
     def tensor_bytes(self):
-        return sum(array.size * (4 if dtype == "f32" else 2) for array, dtype in self.tensors.values())
+        return sum(array.size * ITEM_BYTES[dtype] for array, dtype in self.tensors.values())
 
     def write(self, path, progress=None):
         writer = GGUFWriter(path)

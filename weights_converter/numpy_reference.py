@@ -63,6 +63,12 @@ def pool(states, mode):
     return states.sum(0) / {"mean": length, "mean_sqrt_len": math.sqrt(length)}[mode]
 
 
+def quantize_rows(x):
+    """Rows of activations as 8-bit products see them: rounded to whole multiples of max|row| / 127."""
+    scale = np.max(np.abs(x), axis=-1, keepdims=True) / x.dtype.type(127)
+    return np.rint(x / np.where(scale == 0, 1, scale)) * scale
+
+
 class Reference:
     """metadata: values by key. tensor(name, rows=None): float32 array of the tensor (of these rows), or None.
 
@@ -88,6 +94,8 @@ class Reference:
 
     def linear(self, x, name):
         bias = self.tensor(f"{name}.bias")
+        if name.startswith("blk.") and self.source(f"{name}.weight_scale") is not None:
+            x = quantize_rows(x)
         y = x @ self.tensor(f"{name}.weight").T
         return y if bias is None else y + bias
 
