@@ -187,3 +187,19 @@ TEST_CASE("pooling of one token is that token, whatever the mode, and of several
     check_error(ranklet::parse_pooling("median"), ErrorCode::unsupported, "\"median\"");
     check_error(ranklet::parse_activation("swish2"), ErrorCode::unsupported, "\"swish2\"");
 }
+
+TEST_CASE(
+    "an 8-bit model passes its self-test, stays close to the model it was made from, and keeps batch invariance") {
+    const Bert exact = load_bert("tiny-minilm"), small = load_bert("tiny-minilm-i8");
+    const std::vector<std::string_view> texts{"phone", "the small red boat and the small red phone", "红色手机", ""};
+    const Matrix a = take(exact.encode(texts)), b = take(small.encode(texts));
+    for (std::size_t t = 0; t < texts.size(); ++t) {
+        double dot = 0.0;
+        for (std::size_t i = 0; i < a.cols(); ++i)
+            dot += static_cast<double>(a.row(t)[i]) * static_cast<double>(b.row(t)[i]);
+        CHECK(dot / (length_of(a.row(t)) * length_of(b.row(t))) >= 0.995);
+        const auto alone = take(small.encode(texts[t]));
+        CHECK(std::equal(alone.begin(), alone.end(), b.row(t).begin()));
+    }
+    CHECK_FALSE(std::equal(a.row(1).begin(), a.row(1).end(), b.row(1).begin()));
+}

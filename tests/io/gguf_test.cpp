@@ -204,12 +204,34 @@ TEST_CASE("tensors of types that are not read are listed, and refused by name of
     CHECK(file.tensors()[0].bytes == 0);
     CHECK(file.tensors()[2].bytes == 4);
     check_error(file.tensor("k"), ErrorCode::unsupported,
-                "m.gguf: tensor \"k\": expected F32, F16, BF16 or Q8_0, found Q4_K");
+                "m.gguf: tensor \"k\": expected F32, F16, BF16, Q8_0 or I8, found Q4_K");
     check_error(file.tensor("new", 1, 3), ErrorCode::unsupported,
-                "m.gguf: tensor \"new\": expected F32, F16, BF16 or Q8_0, found type 999");
-    check_error(file.tensor("int8"), ErrorCode::unsupported,
-                "m.gguf: tensor \"int8\": expected F32, F16, BF16 or Q8_0, found I8");
+                "m.gguf: tensor \"new\": expected F32, F16, BF16, Q8_0 or I8, found type 999");
+    check_error(file.tensor("int8"), ErrorCode::missing,
+                "m.gguf: tensor \"int8_scale\": it is not in the file, expected the scales of an I8 tensor");
     CHECK(file.tensor("plain").ok());
+}
+
+TEST_CASE("an 8-bit tensor is read with its scales, one a row, and refused with scales of another shape") {
+    const Bytes values{std::byte{1}, std::byte{0xFF}, std::byte{127}, std::byte{0x81}};
+    const Bytes bytes = GgufBuilder()
+                            .tensor("w", type_i8, {2, 2}, values)
+                            .tensor("w_scale", {2}, {0.5f, 2.0f})
+                            .tensor("bad", type_i8, {2, 2}, values)
+                            .tensor("bad_scale", {3}, {0.5f, 2.0f, 1.0f})
+                            .build();
+    const GgufFile file = opened(bytes);
+    const auto tensor = file.tensor("w", 2, 2);
+    REQUIRE(tensor.ok());
+    float row[2];
+    dequantize_row(*tensor, 0, row);
+    CHECK(row[0] == 0.5f);
+    CHECK(row[1] == -0.5f);
+    dequantize_row(*tensor, 1, row);
+    CHECK(row[0] == 254.0f);
+    CHECK(row[1] == -254.0f);
+    check_error(file.tensor("bad"), ErrorCode::format,
+                "m.gguf: tensor \"bad_scale\": expected 2 values in F32, one for each row");
 }
 
 TEST_CASE("keys are listed in the file's order with type and count") {

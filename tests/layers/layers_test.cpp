@@ -68,8 +68,9 @@ std::vector<T> run_linear(Activation activation, bool with_bias, bool with_resid
     CHECK(layer.out() == out);
     CHECK(layer.has_bias() == with_bias);
     std::vector<T> y(m * out);
+    ranklet::Scratch scratch;
     if (with_residual)
-        layer.forward_residual(view(x, m, in), view(residual, m, out), {y.data(), m, out});
+        layer.forward_residual(view(x, m, in), view(residual, m, out), {y.data(), m, out}, scratch);
     else
         layer.forward(view(x, m, in), {y.data(), m, out}, activation);
     return y;

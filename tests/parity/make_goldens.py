@@ -279,6 +279,10 @@ MODELS = {
 }
 
 
+# The same checkpoint in 8 bits: its file's self-test holds what the converter's numpy reference says of it.
+I8_MODEL = "tiny-minilm"
+
+
 def tokenize(folder, max_length, texts):
     """Token ids of each text, truncated as the model file says."""
     tokenizer = WordPiece(read_tokenizer(str(folder), None, print), max_length)
@@ -337,12 +341,16 @@ def make_score_goldens(writer, folder, dtype, ids):
             writer.add_tensor(f"golden.position_scores.{name}", as_f32(values), "f32")
 
 
+def convert(folder, model_file, dtype, options):
+    subprocess.run([sys.executable, "-m", "weights_converter", str(folder), str(model_file), "--dtype", dtype, *options],
+                   cwd=REPOSITORY, check=True)
+
+
 def make_model(checkpoints, out, name):
     dtype, options = MODELS[name]
     folder, model_file = checkpoints / name, out / f"{name}.gguf"
     make_checkpoints.make(name, checkpoints, make_checkpoints.find_assets())
-    subprocess.run([sys.executable, "-m", "weights_converter", str(folder), str(model_file), "--dtype", dtype, *options],
-                   cwd=REPOSITORY, check=True)
+    convert(folder, model_file, dtype, options)
     writer = golden_writer(out / f"{name}.golden.gguf")
     if (folder / "config.json").exists():
         metadata, _ = read_gguf(model_file)
@@ -368,6 +376,7 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         for name in MODELS:
             make_model(Path(scratch), out, name)
+        convert(Path(scratch) / I8_MODEL, out / f"{I8_MODEL}-i8.gguf", "i8", MODELS[I8_MODEL][1])
 
 
 if __name__ == "__main__":

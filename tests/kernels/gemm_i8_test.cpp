@@ -1,0 +1,76 @@
+// The 8-bit matrix product: exact integers, whatever the shape, and quantisation to the nearest step.
+#include "ranklet/kernels/gemm_i8.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "kernels/reference.hpp"
+
+namespace {
+
+using namespace ranklet_test;
+namespace kernels = ranklet::kernels;
+using Mac = kernels::MacI8<Arch>;
+
+int stored(typename Mac::Input q) { return static_cast<int>(q) - Mac::offset; }
+
+}  // namespace
+
+TEST_CASE("8-bit products are exact integers for every shape, at the ends of the range too") {
+    Random random(21);
+    for (const std::size_t m : {1, 2, 3, 4, 5, 13, 14, 15, 31})
+        for (const std::size_t n : {1, 7, 16, 31, 32, 33, 65, 130})
+            for (const std::size_t k : {1, 2, 3, 4, 5, 31, 64, 257}) {
+                std::vector<std::int8_t> w(n * k);
+                for (auto& v : w) {
+                    const auto draw = random.below(6);
+                    v = static_cast<std::int8_t>(draw == 0   ? 127
+                                                 : draw == 1 ? -127
+                                                             : static_cast<int>(random.below(255)) - 127);
+                }
+                std::vector<float> x(m * k);
+                for (std::size_t i = 0; i < x.size(); ++i)
+                    x[i] = i % k == 0 ? (i % 2 == 0 ? 127.0f : -127.0f)
+                                      : static_cast<float>(static_cast<int>(random.below(255)) - 127);
+                const std::size_t row = kernels::i8_row_size<Arch>(k);
+                std::vector<typename Mac::Input> q(m * row);
+                for (std::size_t r = 0; r < m; ++r)
+                    REQUIRE(kernels::quantize_row<Arch>(x.data() + r * k, k, q.data() + r * row) == 1.0f);
+                std::vector<std::int8_t> packed(kernels::i8_packed_size<Arch>(n, k));
+                std::vector<std::int32_t> start(kernels::padded_columns<Arch>(n));
+                kernels::pack_rows_i8<Arch>(w.data(), n, k, packed.data(), start.data());
+                std::vector<float> c(m * n);
+                kernels::gemm_i8<Arch>(m, n, k, q.data(), packed.data(), start.data(), c.data(), n,
+                                       kernels::StoreOnly{});
+                std::size_t wrong = 0;
+                for (std::size_t r = 0; r < m; ++r)
+                    for (std::size_t j = 0; j < n; ++j) {
+                        std::int32_t sum = 0;
+                        for (std::size_t i = 0; i < k; ++i)
+                            sum += static_cast<std::int32_t>(x[r * k + i]) * w[j * k + i];
+                        wrong += c[r * n + j] != static_cast<float>(sum);
+                    }
+                CAPTURE(m);
+                CAPTURE(n);
+                CAPTURE(k);
+                REQUIRE(wrong == 0);
+            }
+}
+
+TEST_CASE("a row is quantised to the nearest multiple of its largest magnitude / 127; zeros stay zero") {
+    Random random(22);
+    for (const std::size_t k : {1, 3, 15, 16, 17, 100}) {
+        const std::vector<float> x = random.row(k, -3.0f, 3.0f);
+        std::vector<typename Mac::Input> q(kernels::i8_row_size<Arch>(k));
+        const float scale = kernels::quantize_row<Arch>(x.data(), k, q.data());
+        for (std::size_t i = 0; i < k; ++i) {
+            CHECK(std::abs(stored(q[i])) <= 127);
+            CHECK(std::abs(static_cast<float>(stored(q[i])) * scale - x[i]) <= 0.5001f * scale);
+        }
+        const std::vector<float> zero(k, 0.0f);
+        CHECK(kernels::quantize_row<Arch>(zero.data(), k, q.data()) == 0.0f);
+        for (const auto v : q) CHECK(stored(v) == 0);
+    }
+}
