@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <fstream>
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <ranklet/ranklet.hpp>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -14,7 +14,8 @@ int main(int argc, char** argv) {
     std::vector<std::string> history;
     CLI::App app("Movies for a history of movies, by a GRU over learned item embeddings.");
     app.add_option("--model", path, "the converted model file")->capture_default_str();
-    app.add_option("--test", test, "a file of {\"history\": [ids], \"next\": id} lines: prints HR@10");
+    app.add_option("--test", test,
+                   "lines of ids, the next movie's first, then the history's: prints each top ten and HR@10");
     app.add_option("ids", history, "the movies that the user saw, oldest first");
     CLI11_PARSE(app, argc, argv);
     if (!std::ifstream(path)) {
@@ -37,14 +38,17 @@ int main(int argc, char** argv) {
 
     if (test.empty()) return 0;
     std::ifstream file(test);
+    if (!file) return std::cerr << "cannot read " << test << '\n', 1;
     std::size_t cases = 0, hits = 0;
     for (std::string line; std::getline(file, line); ++cases) {
-        const auto json = nlohmann::json::parse(line);
+        std::istringstream ids(line);
+        std::string next, id;
+        ids >> next;
         auto viewer = model.new_user();
-        for (const std::size_t item : json.at("history")) viewer.observe(catalog[item]).value();
+        while (ids >> id) viewer.observe(catalog.at(id)).value();
         const auto ranking = model.recommend(viewer, catalog, {.k = 10}).value();
-        hits += std::any_of(ranking.begin(), ranking.end(),
-                            [&](const auto& r) { return r.index == json.at("next").get<std::size_t>(); });
+        hits += std::any_of(ranking.begin(), ranking.end(), [&](const auto& r) { return r.id == next; });
+        for (const auto& r : ranking) std::cout << r.id << (&r == &ranking.items.back() ? '\n' : ' ');
     }
     std::cout << "HR@10: " << hits << " of " << cases << '\n';
 }
