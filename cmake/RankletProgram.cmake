@@ -6,5 +6,9 @@ function(ranklet_program target)
     target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Wshadow
         $<$<BOOL:${RANKLET_WERROR}>:-Werror>
         $<$<BOOL:${RANKLET_NATIVE}>:-march=native>)
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+        # It warns of every "literal" + std::string: gcc.gnu.org/PR105651.
+        target_compile_options(${target} PRIVATE -Wno-restrict)
+    endif()
     set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
 endfunction()
