@@ -175,8 +175,12 @@ public:
     [[nodiscard]] Result<void> for_each_text(std::span<const std::string_view> texts, const BatchOptions& options,
                                              const Sink& sink, std::size_t sink_scratch = 0) const {
         RANKLET_ASSIGN(const std::string_view prompt, find_prompt(options.prompt));
+        // A short list is cut finer, so that every thread gets a share.
+        const std::size_t wanted = resolve_threads(options.threads);
+        const std::size_t group_texts =
+            std::clamp<std::size_t>((texts.size() + wanted - 1) / wanted, 1, max_group_texts);
         const std::size_t groups = (texts.size() + group_texts - 1) / group_texts;
-        const std::size_t threads = std::min(resolve_threads(options.threads), std::max<std::size_t>(groups, 1));
+        const std::size_t threads = std::min(wanted, std::max<std::size_t>(groups, 1));
         std::vector<Worker> workers(threads);
         std::vector<std::optional<Error>> errors(groups);
         std::atomic<std::size_t> done{0};
@@ -196,7 +200,7 @@ public:
 private:
     // Texts handed to a thread at a time, and tokens that go through the layers together: enough rows to keep the
     // matrix product busy, few enough that activations stay in cache.
-    static constexpr std::size_t group_texts = 32;
+    static constexpr std::size_t max_group_texts = 32;
     static constexpr std::size_t pack_tokens = 256;
 
     struct Worker {
