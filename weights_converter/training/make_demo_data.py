@@ -259,7 +259,7 @@ def event_text(event):
 REPLAYS = (
     ("Mia", "wants a new phone and what goes with it", "en",
      (("?", "phone with a good camera"), ("phone", "Orvik N7 Smartphone, 128", 5))),
-    ("小林", "在找手机", "zh", (("?", "手机"), ("phone", "路美诺 Aria 4 智能手机 128GB", 5))),
+    ("小林", "在找手机", "zh", (("?", "手机"), ("phone", "奥维克 N7 智能手机 128GB", 5))),
     ("Jonas", "sets up a coffee corner", "en",
      (("espresso", "Milk Frother", 5), ("beans", "Colombia", None))),
     ("Ada", "goes camping for the first time; did not like the tent", "en",
