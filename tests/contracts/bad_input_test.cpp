@@ -172,7 +172,8 @@ TEST_CASE("a missing tensor is an error naming it, for each tensor that must be 
             Bytes changed = bytes;
             changed[find(bytes, tensor_name)] = std::byte{'X'};
             const auto model = load(changed);
-            CHECK_MESSAGE(!model.ok(), tensor_name);  // missing, or the self-test misses an optional one
+            // Missing, or optional and missed by the self-test; a key's bias alone has no influence on any result.
+            CHECK_MESSAGE(model.ok() == (tensor_name.find("attn_k.bias") != std::string::npos), tensor_name);
             if (model.ok()) continue;
             const std::string what = tensor_name + ": " + model.error().message;
             const bool optional = tensor_name == "token_types.weight" || tensor_name.find("ranklet.gru.") == 0 ||

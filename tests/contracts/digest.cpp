@@ -200,7 +200,8 @@ int main(int argc, char** argv) {
     hash_math();
     hash_rows();
     bool fine = hash_products();
-    for (const char* name : {"tiny-minilm", "tiny-dense", "tiny-distilbert"}) fine = hash_encoder(folder, name) && fine;
+    for (const char* name : {"tiny-minilm", "tiny-dense", "tiny-distilbert", "tiny-minilm-i8"})
+        fine = hash_encoder(folder, name) && fine;
     for (const char* name :
          {"tiny-text-gru", "tiny-text-gru-wide", "tiny-next-event", "tiny-dot-product", "tiny-dot-plain", "tiny-items"})
         fine = hash_recommender(folder, name) && fine;

@@ -78,7 +78,7 @@ TEST_CASE("attention of one head agrees with double precision, shorter and longe
 TEST_CASE("a query's result has the same bits in any block, and those of the product and softmax kernels") {
     Random random(2);
     constexpr std::size_t block = kernels::attention_block<Arch>;
-    for (const std::size_t length : {std::size_t{5}, block - 1, block, block + 1, 2 * block + 3}) {
+    for (const std::size_t length : {std::size_t{5}, block - 1, block, block + 1, 2 * block + 3, std::size_t{260}}) {
         const std::size_t d = 12;
         Head head(random, length, d, 0);
         const std::vector<float> out = head.run();

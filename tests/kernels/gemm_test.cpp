@@ -26,11 +26,13 @@ ranklet::AlignedBuffer<float> packed(const std::vector<float>& w, std::size_t n,
 
 }  // namespace
 
-TEST_CASE("every product is a chain of fused multiply-adds in the order of k, whatever the shape and the strides") {
+TEST_CASE(
+    "every product is a sum of chains of 128 fused multiply-adds in the order of k, whatever the shape and the "
+    "strides") {
     Random random(1);
     for (const std::size_t m : {1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 23, 28, 29, 71})
         for (const std::size_t n : {1, 2, 7, 8, 15, 16, 17, 31, 32, 33, 64, 65, 97})
-            for (const std::size_t k : {1, 2, 3, 5, 16, 17, 61}) {
+            for (const std::size_t k : {1, 2, 3, 5, 17, 61, 127, 128, 129, 300}) {
                 const std::size_t a_stride = k + m % 3, w_stride = k + n % 4, c_stride = n + k % 5;
                 const std::vector<float> a = random.row(m * a_stride), w = random.row(n * w_stride);
                 std::vector<float> c(m * c_stride, untouched);
@@ -64,7 +66,9 @@ TEST_CASE("every product is a chain of fused multiply-adds in the order of k, wh
 TEST_CASE("large products that go through several row blocks have the same bits too") {
     Random random(2);
     for (const std::size_t m : {18 * 14 - 1, 18 * 14 + 1, 300, 523}) {
-        const std::size_t n = 70, k = 90;
+        // Read at run time: g++ 12 warns falsely of array bounds where it knows the sizes.
+        const volatile std::size_t columns = 70;
+        const std::size_t n = columns, k = 290;
         const std::vector<float> a = random.row(m * k), w = random.row(n * k);
         const auto weights = packed(w, n, k, k);
         std::vector<float> c(m * n), alone(n);
@@ -79,7 +83,7 @@ TEST_CASE("large products that go through several row blocks have the same bits 
 
 TEST_CASE("a row's bits do not depend on how many rows there are or where it stands") {
     Random random(3);
-    const std::size_t n = 45, k = 37, most = 40;
+    const std::size_t n = 45, k = 137, most = 40;
     const std::vector<float> w = random.row(n * k), row = random.row(k), others = random.row(most * k, -100.0f, 100.0f);
     const auto weights = packed(w, n, k, k);
     std::vector<float> alone(n);
@@ -123,11 +127,8 @@ TEST_CASE("a neighbour that is NaN or infinite stays in its own row and column")
         }
 }
 
-TEST_CASE("an empty sum is zero, and no rows or no columns write nothing") {
+TEST_CASE("no rows or no columns write nothing") {
     std::vector<float> c(6, untouched);
-    kernels::gemm_f32<Arch>(2, 3, 0, nullptr, 0, nullptr, c.data(), 3, kernels::StoreOnly{});
-    CHECK(c == std::vector<float>(6, 0.0f));
-    std::fill(c.begin(), c.end(), untouched);
     const std::vector<float> w(32, 1.0f);
     kernels::gemm_f32<Arch>(0, 4, 8, w.data(), 8, packed(w, 4, 8, 8).data(), c.data(), 4, kernels::StoreOnly{});
     kernels::gemm_f32<Arch>(4, 0, 8, w.data(), 8, w.data(), c.data(), 1, kernels::StoreOnly{});

@@ -98,10 +98,14 @@ inline float lane_max(std::span<const float> x) {
     return reduce_lanes(lanes, larger);
 }
 
-/// One output of a matrix product: a chain of fused multiply-adds in the order of k.
+/// One output of a matrix product: blocks of 128 values of k added in order, each a chain of fused multiply-adds.
 inline float fma_chain(const float* a, const float* w, std::size_t k, std::size_t w_step = 1) {
     float total = 0.0f;
-    for (std::size_t i = 0; i < k; ++i) total = std::fma(a[i], w[i * w_step], total);
+    for (std::size_t first = 0; first < k; first += 128) {
+        float block = 0.0f;
+        for (std::size_t i = first; i < k && i < first + 128; ++i) block = std::fma(a[i], w[i * w_step], block);
+        total = first == 0 ? block : total + block;
+    }
     return total;
 }
 
