@@ -219,7 +219,7 @@ def outputs(peers, root, work):
         out.unlink(missing_ok=True)
         reply = peers[process].ask(command, **options, out=out)
         if "error" in reply:
-            raise RuntimeError(reply["error"])
+            raise RuntimeError(reply["error"].replace(f"{root}/", ""))
         return out.read_bytes()
 
     reference = result(*(work.compare.reference or work.engines[work.base]))
@@ -302,7 +302,7 @@ def main():
                     time.sleep(PAUSE)
                     reply = peers[process].ask(command, **options, seconds=work.seconds * scale)
                     if "error" in reply:
-                        refused[engine] = reply["error"]
+                        refused[engine] = reply["error"].replace(f"{root}/", "")
                         del times[engine]
                         continue
                     seconds = reply["seconds"]

@@ -1,8 +1,6 @@
 // ranklet behind the protocol of measure.py, and the limits of this machine.
 // In: one command a line on stdin, "work key=value ...". Out: one JSON line each: {"seconds": [...]} of every run, or
 // {"error": text}. With out=FILE the work is done once, its result is written there and nothing is timed.
-#include <ranklet/ranklet.hpp>
-
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -10,6 +8,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <ranklet/ranklet.hpp>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -124,8 +123,7 @@ Work encode_ids(const Options& o) {
     model.check(batch).value();
     s->states = ranklet::Matrix::zeroed(s->ids.size(), model.hidden()).value();
     s->vectors = ranklet::Matrix::zeroed(s->offsets.size() - 1, s->model->dim()).value();
-    s->scratch
-        .reserve(std::max(model.scratch_size(batch.tokens(), batch.longest()), s->model->head().scratch_size()))
+    s->scratch.reserve(std::max(model.scratch_size(batch.tokens(), batch.longest()), s->model->head().scratch_size()))
         .value();
     return {[=] {
                 s->model->model().forward(batch, s->states.view(), s->scratch);
@@ -190,7 +188,8 @@ Work gru(const Options& o) {
             }};
 }
 
-/// The exact k best of all rows by inner product, for each user. Blocks of rows stay in cache while all users meet them.
+/// The exact k best of all rows by inner product, for each user. Blocks of rows stay in cache while all users meet
+/// them.
 Work search(const Options& o) {
     struct State {
         std::shared_ptr<const ranklet::AlignedBuffer<float>> rows;
@@ -201,7 +200,8 @@ Work search(const Options& o) {
     constexpr std::size_t block = 512;
     auto s = std::make_shared<State>();
     const std::string path = o.text("rows");
-    s->rows = keep(arrays, path, [&] { return std::make_shared<const ranklet::AlignedBuffer<float>>(floats_of(path)); });
+    s->rows =
+        keep(arrays, path, [&] { return std::make_shared<const ranklet::AlignedBuffer<float>>(floats_of(path)); });
     s->queries = floats_of(o.text("queries"));
     const std::size_t dim = o.number("dim"), users = o.number("users"), threads = o.number("threads");
     const std::size_t count = s->rows->size() / dim;
@@ -215,9 +215,8 @@ Work search(const Options& o) {
                         Ops::dot_rows(s->rows->data() + first * dim, size, dim, s->queries.data() + u * dim, dim,
                                       s->scores[u].data() + first);
                 });
-                ranklet::parallel_for(users, threads, [&](std::size_t u, std::size_t) {
-                    ranklet::top_k(s->scores[u], s->best[u]);
-                });
+                ranklet::parallel_for(users, threads,
+                                      [&](std::size_t u, std::size_t) { ranklet::top_k(s->scores[u], s->best[u]); });
             },
             [=](std::ostream& out) {
                 for (const auto& best : s->best) write_bytes(out, best.data(), best.size() * sizeof best[0]);
@@ -316,8 +315,7 @@ std::string limit(const Options& o) {
         });
         double total = 0;
         for (const double part : work) total += part;
-        best = std::max(
-            best, total / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+        best = std::max(best, total / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     }
     std::ostringstream out;
     out << "{\"per_second\": " << best << "}";
@@ -366,9 +364,8 @@ std::string answer(const std::string& line) {
         if (o.text("kind") == "i8") dot_operations();  // refuses here, not inside a thread
         return limit(o);
     }
-    const std::map<std::string, Work (*)(const Options&)> works{{"encode", encode}, {"encode_ids", encode_ids},
-                                                               {"gru", gru},       {"search", search},
-                                                               {"tokenize", tokenize}};
+    const std::map<std::string, Work (*)(const Options&)> works{
+        {"encode", encode}, {"encode_ids", encode_ids}, {"gru", gru}, {"search", search}, {"tokenize", tokenize}};
     const auto found = works.find(name);
     if (found == works.end()) throw std::runtime_error("no work " + name);
     const Work work = found->second(o);
