@@ -196,7 +196,7 @@ TEST_CASE("a self-test that contradicts itself is an error, not a read out of bo
     for (const std::uint32_t wrong : {6u, 0x7FFFFFFFu, 0xFFFFFFFFu})
         check_error(load(element("ranklet.selftest.history", 2, wrong)), ErrorCode::format, "history names item");
     for (const std::uint32_t wrong : {0xFFFFFFFFu, 0x7FFFFFFFu, 147u})
-        for (const std::size_t index : {0, 1, 6})
+        for (const std::size_t index : {0u, 1u, 6u})
             if (index != 6 || wrong != 147u)
                 CHECK_FALSE(load(element("ranklet.selftest.token_offsets", index, wrong)).ok());
     check_error(load(element("ranklet.selftest.token_ids", 1, 5)), ErrorCode::self_test, "text 0");

@@ -116,9 +116,9 @@ void hash_rows() {
 
 bool hash_products() {
     Hash gemm, attention;
-    for (const std::size_t m : {1, 5, 6, 13, 14, 31, 300})
-        for (const std::size_t n : {1, 16, 33, 70})
-            for (const std::size_t k : {1, 17, 64}) {
+    for (const std::size_t m : {1u, 5u, 6u, 13u, 14u, 31u, 300u})
+        for (const std::size_t n : {1u, 16u, 33u, 70u})
+            for (const std::size_t k : {1u, 17u, 64u}) {
                 const std::vector<float> a = row(m * k), w = row(n * k), bias = row(n), residual = row(m * n);
                 std::vector<float> packed(kernels::packed_size<Arch>(n, k)), c(m * n);
                 kernels::pack_rows<Arch>(w.data(), n, k, k, packed.data());
@@ -127,7 +127,7 @@ bool hash_products() {
                     kernels::BiasActivation<Arch>{bias.data(), Activation::gelu, residual.data(), n});
                 gemm.add(c);
             }
-    for (const std::size_t length : {1, 7, 23, 25, 56, 100}) {
+    for (const std::size_t length : {1u, 7u, 23u, 25u, 56u, 100u}) {
         const std::size_t d = 32;
         const std::vector<float> q = row(length * d), k = row(length * d), v = row(length * d);
         std::vector<float> out(length * d);

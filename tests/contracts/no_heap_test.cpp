@@ -101,7 +101,7 @@ TEST_CASE("a ranking in its own workspace touches no heap from the second call o
         for (std::size_t i = 0; i < catalog.size(); i += 2) allow.push_back(catalog[i].id());
         for (std::size_t i = 0; i < catalog.size(); i += 3) deny.push_back(catalog[i].id());
 
-        for (const std::size_t threads : {1, 2})
+        for (const std::size_t threads : {1u, 2u})
             for (const bool filtered : {false, true}) {
                 CAPTURE(threads);
                 CAPTURE(filtered);

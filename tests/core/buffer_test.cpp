@@ -20,7 +20,7 @@ bool aligned(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % rankl
 }  // namespace
 
 TEST_CASE("a buffer is zero and starts on a cache line, whatever its size") {
-    for (std::size_t n : {1, 2, 3, 15, 16, 17, 1000}) {
+    for (std::size_t n : {1u, 2u, 3u, 15u, 16u, 17u, 1000u}) {
         auto buffer = AlignedBuffer<float>::zeroed(n);
         REQUIRE(buffer.ok());
         CHECK(buffer->size() == n);

@@ -7,8 +7,8 @@
 #include <vector>
 
 TEST_CASE("every piece is done exactly once, by a thread of a number below the limit") {
-    for (const std::size_t threads : {1, 2, 3, 8, 100})
-        for (const std::size_t pieces : {0, 1, 2, 7, 100, 1000}) {
+    for (const std::size_t threads : {1u, 2u, 3u, 8u, 100u})
+        for (const std::size_t pieces : {0u, 1u, 2u, 7u, 100u, 1000u}) {
             std::vector<std::atomic<int>> done(pieces);
             std::atomic<std::size_t> outside{0};
             ranklet::parallel_for(pieces, threads, [&](std::size_t piece, std::size_t thread) {
@@ -42,9 +42,9 @@ TEST_CASE("a request for threads is resolved to at least one, and zero to what t
 }
 
 TEST_CASE("a partition covers all outputs once, in multiples of the grain but for the end") {
-    for (const std::size_t count : {0, 1, 5, 16, 17, 100, 1001})
-        for (const std::size_t parts : {1, 2, 3, 8, 200})
-            for (const std::size_t grain : {1, 4, 16}) {
+    for (const std::size_t count : {0u, 1u, 5u, 16u, 17u, 100u, 1001u})
+        for (const std::size_t parts : {1u, 2u, 3u, 8u, 200u})
+            for (const std::size_t grain : {1u, 4u, 16u}) {
                 std::size_t next = 0;
                 for (std::size_t part = 0; part < parts; ++part) {
                     const ranklet::IndexRange range = ranklet::partition(count, parts, part, grain);

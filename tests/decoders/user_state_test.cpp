@@ -85,7 +85,7 @@ TEST_CASE("another version and another kind of file are named as such") {
 
 TEST_CASE("lengths that lie, and hidden values that are no numbers, are errors though the checksum is right") {
     const Bytes good = without_checksum(example().save());
-    for (std::size_t field : {16, 20, 24 + 5 * 4}) {  // hidden count, event count, the first id's length
+    for (std::size_t field : {16u, 20u, 24u + 5u * 4u}) {  // hidden count, event count, the first id's length
         for (const unsigned wrong : {0xFFu, 0x7Fu}) {
             Bytes bytes = good;
             for (std::size_t i = 0; i < 4; ++i) bytes[field + i] = static_cast<std::byte>(wrong);

@@ -80,10 +80,10 @@ TEST_CASE("text that is not UTF-8 is an error that names the text, wherever it s
     const Bert bert = load_bert("tiny-minilm");
     check_error(bert.encode("\xFF"), ErrorCode::invalid_text, "text 0");
     check_error(bert.encode_tokens("caf\xE9"), ErrorCode::invalid_text, "text 0");
-    for (const std::size_t place : {0, 31, 32, 99}) {
+    for (const std::size_t place : {0u, 31u, 32u, 99u}) {
         std::vector<std::string_view> texts(100, "phone");
         texts[place] = "the \xF0\x9F\x98";
-        for (const std::size_t threads : {1, 2})
+        for (const std::size_t threads : {1u, 2u})
             check_error(bert.encode(std::span<const std::string_view>(texts), {.threads = threads}),
                         ErrorCode::invalid_text, "text " + std::to_string(place) + ":");
     }

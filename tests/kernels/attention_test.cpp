@@ -47,8 +47,8 @@ struct Head {
 
 TEST_CASE("attention of one head agrees with double precision, shorter and longer than a block of queries") {
     Random random(1);
-    for (const std::size_t length : {1, 2, 3, 7, 16, 23, 24, 47, 48, 55, 56, 57, 113, 130})
-        for (const std::size_t d : {1, 8, 12, 32, 33, 64}) {
+    for (const std::size_t length : {1u, 2u, 3u, 7u, 16u, 23u, 24u, 47u, 48u, 55u, 56u, 57u, 113u, 130u})
+        for (const std::size_t d : {1u, 8u, 12u, 32u, 33u, 64u}) {
             const Head head(random, length, d, length % 3);
             const std::vector<float> out = head.run(2);
             double worst = 0.0;

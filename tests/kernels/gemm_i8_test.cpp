@@ -20,9 +20,9 @@ int stored(typename Mac::Input q) { return static_cast<int>(q) - Mac::offset; }
 
 TEST_CASE("8-bit products are exact integers for every shape, at the ends of the range too") {
     Random random(21);
-    for (const std::size_t m : {1, 2, 3, 4, 5, 13, 14, 15, 31})
-        for (const std::size_t n : {1, 7, 16, 31, 32, 33, 65, 130})
-            for (const std::size_t k : {1, 2, 3, 4, 5, 31, 64, 257}) {
+    for (const std::size_t m : {1u, 2u, 3u, 4u, 5u, 13u, 14u, 15u, 31u})
+        for (const std::size_t n : {1u, 7u, 16u, 31u, 32u, 33u, 65u, 130u})
+            for (const std::size_t k : {1u, 2u, 3u, 4u, 5u, 31u, 64u, 257u}) {
                 std::vector<std::int8_t> w(n * k);
                 for (auto& v : w) {
                     const auto draw = random.below(6);
@@ -61,7 +61,7 @@ TEST_CASE("8-bit products are exact integers for every shape, at the ends of the
 
 TEST_CASE("a row is quantised to the nearest multiple of its largest magnitude / 127; zeros stay zero") {
     Random random(22);
-    for (const std::size_t k : {1, 3, 15, 16, 17, 100}) {
+    for (const std::size_t k : {1u, 3u, 15u, 16u, 17u, 100u}) {
         const std::vector<float> x = random.row(k, -3.0f, 3.0f);
         std::vector<typename Mac::Input> q(kernels::i8_row_size<Arch>(k));
         const float scale = kernels::quantize_row<Arch>(x.data(), k, q.data());

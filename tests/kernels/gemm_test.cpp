@@ -30,9 +30,9 @@ TEST_CASE(
     "every product is a sum of chains of 128 fused multiply-adds in the order of k, whatever the shape and the "
     "strides") {
     Random random(1);
-    for (const std::size_t m : {1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 14, 15, 23, 28, 29, 71})
-        for (const std::size_t n : {1, 2, 7, 8, 15, 16, 17, 31, 32, 33, 64, 65, 97})
-            for (const std::size_t k : {1, 2, 3, 5, 17, 61, 127, 128, 129, 300}) {
+    for (const std::size_t m : {1u, 2u, 3u, 4u, 5u, 6u, 7u, 8u, 11u, 12u, 13u, 14u, 15u, 23u, 28u, 29u, 71u})
+        for (const std::size_t n : {1u, 2u, 7u, 8u, 15u, 16u, 17u, 31u, 32u, 33u, 64u, 65u, 97u})
+            for (const std::size_t k : {1u, 2u, 3u, 5u, 17u, 61u, 127u, 128u, 129u, 300u}) {
                 const std::size_t a_stride = k + m % 3, w_stride = k + n % 4, c_stride = n + k % 5;
                 const std::vector<float> a = random.row(m * a_stride), w = random.row(n * w_stride);
                 std::vector<float> c(m * c_stride, untouched);
@@ -65,7 +65,7 @@ TEST_CASE(
 
 TEST_CASE("large products that go through several row blocks have the same bits too") {
     Random random(2);
-    for (const std::size_t m : {18 * 14 - 1, 18 * 14 + 1, 300, 523}) {
+    for (const std::size_t m : {18u * 14u - 1u, 18u * 14u + 1u, 300u, 523u}) {
         // Read at run time: g++ 12 warns falsely of array bounds where it knows the sizes.
         const volatile std::size_t columns = 70;
         const std::size_t n = columns, k = 290;
@@ -163,8 +163,8 @@ TEST_CASE("packing lays panels out as documented, the same from rows and from co
 TEST_CASE("bias, residual and activation of the epilogue equal the same steps one after the other, bit for bit") {
     using ranklet::Activation;
     Random random(6);
-    for (const std::size_t m : {1, 5, 14, 31})
-        for (const std::size_t n : {3, 32, 67}) {
+    for (const std::size_t m : {1u, 5u, 14u, 31u})
+        for (const std::size_t n : {3u, 32u, 67u}) {
             const std::size_t k = 11, residual_stride = n + 2;
             const std::vector<float> a = random.row(m * k), w = random.row(n * k), bias = random.row(n),
                                      residual = random.row(m * residual_stride);

@@ -42,7 +42,7 @@ TEST_CASE("layer norm agrees with double precision at every size, also far from 
 }
 
 TEST_CASE("a constant row becomes the bias, and epsilon zero with it NaN, not a crash") {
-    for (const std::size_t n : {1, 15, 16, 17, 64}) {
+    for (const std::size_t n : {1u, 15u, 16u, 17u, 64u}) {
         const std::vector<float> x(n, 7.0f), weight(n, 2.0f), bias(n, 0.25f);
         std::vector<float> y(n);
         kernels::layer_norm<Arch>(x.data(), weight.data(), bias.data(), 1e-12f, y.data(), n);

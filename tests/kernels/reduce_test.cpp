@@ -46,7 +46,7 @@ TEST_CASE("nothing beyond a row's end is part of its sum") {
 TEST_CASE("every dot product of dot_rows has dot's bits, however many rows and whatever lies between them") {
     Random random(2);
     for (std::size_t count = 0; count <= 11; ++count)
-        for (const std::size_t n : {1, 7, 15, 16, 17, 48, 100}) {
+        for (const std::size_t n : {1u, 7u, 15u, 16u, 17u, 48u, 100u}) {
             const std::size_t stride = n + count % 3;
             std::vector<float> rows(count * stride, quiet_nan), out(count), each(count);
             const std::vector<float> x = random.row(n);
@@ -60,7 +60,7 @@ TEST_CASE("every dot product of dot_rows has dot's bits, however many rows and w
 }
 
 TEST_CASE("max finds the largest in every place, passes over NaN, and is -infinity when there is nothing else") {
-    for (const std::size_t n : {1, 2, 15, 16, 17, 33})
+    for (const std::size_t n : {1u, 2u, 15u, 16u, 17u, 33u})
         for (std::size_t place = 0; place < n; ++place) {
             std::vector<float> x(n, -5.0f);
             x[place] = -1.0f;

@@ -272,7 +272,7 @@ TEST_CASE("a stack of GRUs refuses no layers and layers that do not chain") {
 
 TEST_CASE("a stack's steps one at a time, several sequences at once, and one run have the same bits") {
     Random random(15);
-    for (const std::size_t layer_count : {1, 2, 3, 4}) {
+    for (const std::size_t layer_count : {1u, 2u, 3u, 4u}) {
         const std::size_t in = 5, hidden = 19, steps = 7, rows = 6;
         std::vector<Gru<>> layers;
         for (std::size_t l = 0; l < layer_count; ++l) {

@@ -38,7 +38,7 @@ Indices sorted(const std::vector<float>& scores, std::size_t k) {
 TEST_CASE("top_k is a full sort's beginning: ties, NaN, infinities, every k") {
     Random random(1);
     for (std::size_t n = 0; n <= 120; ++n)
-        for (const std::size_t distinct : {1, 2, 7, 1000000}) {
+        for (const std::size_t distinct : {1u, 2u, 7u, 1000000u}) {
             std::vector<float> scores(n);
             for (float& score : scores) {
                 score = static_cast<float>(random.below(distinct)) - 3.0f;
@@ -80,7 +80,7 @@ TEST_CASE("sorted input in either direction, and a large one, agree with the sor
     std::reverse_copy(rising.begin(), rising.end(), falling.begin());
     Random random(2);
     const std::vector<float> large = random.row(200000);
-    for (const std::size_t k : {1, 10, 100, 4999}) {
+    for (const std::size_t k : {1u, 10u, 100u, 4999u}) {
         CHECK(top(rising, k) == sorted(rising, k));
         CHECK(top(falling, k) == sorted(falling, k));
         CHECK(top(large, k) == sorted(large, k));

@@ -319,7 +319,7 @@ TEST_CASE("no items, one item and thousands of items make catalogs that can be r
     for (const std::string name : text_model_names) {
         CAPTURE(name);
         const Recommender model = load_model(name);
-        for (const std::size_t n : {0, 1, 3000}) {
+        for (const std::size_t n : {0u, 1u, 3000u}) {
             const Items items(n);
             const Catalog catalog = take(model.encode_catalog(items.items, {.threads = 2}));
             CHECK(catalog.size() == n);
@@ -355,8 +355,8 @@ TEST_CASE("ids that are empty or stand twice, and texts that are not UTF-8, are 
 TEST_CASE("the first of several broken texts is the one that is named, with any number of threads") {
     const Recommender model = load_model("tiny-next-event");
     Items items(500);
-    for (const std::size_t broken : {499, 401, 133, 300}) items.items[broken].text = "\xFF";
-    for (const std::size_t threads : {1, 2, 8})
+    for (const std::size_t broken : {499u, 401u, 133u, 300u}) items.items[broken].text = "\xFF";
+    for (const std::size_t threads : {1u, 2u, 8u})
         check_error(model.encode_catalog(items.items, {.threads = threads}), ErrorCode::invalid_text, "text 133");
 }
 
@@ -377,7 +377,7 @@ TEST_CASE("the empty text, blanks and unknown characters are items like others")
 TEST_CASE("progress is told up to the end, never backwards") {
     const Recommender model = load_model("tiny-text-gru");
     const Items items(300);
-    for (const std::size_t threads : {1, 3}) {
+    for (const std::size_t threads : {1u, 3u}) {
         std::vector<std::size_t> told;
         BatchOptions options;
         options.threads = threads;
@@ -400,7 +400,7 @@ TEST_CASE("a recommender with its kinds fixed at compile time gives the same, an
     const Catalog catalog = take(model.encode_catalog(items.items));
     auto user = model.new_user();
     auto fixed_user = fixed.new_user();
-    for (const std::size_t i : {3, 5, 3}) {
+    for (const std::size_t i : {3u, 5u, 3u}) {
         succeed(user.observe(catalog[i], 2.0f));
         succeed(fixed_user.observe(catalog[i], 2.0f));
     }
