@@ -74,3 +74,13 @@ TEST_CASE("a row is quantised to the nearest multiple of its largest magnitude /
         for (const auto v : q) CHECK(stored(v) == 0);
     }
 }
+
+TEST_CASE("a row with a NaN anywhere has the scale NaN, so that its products are NaN and not a wrong number") {
+    for (const std::size_t k : {1, 15, 16, 17, 100})
+        for (std::size_t at = 0; at < k; ++at) {
+            std::vector<float> x(k, 2.0f);
+            x[at] = quiet_nan;
+            std::vector<typename Mac::Input> q(kernels::i8_row_size<Arch>(k));
+            CHECK(std::isnan(kernels::quantize_row<Arch>(x.data(), k, q.data())));
+        }
+}

@@ -166,7 +166,8 @@ inline void pack_rows_i8(const std::int8_t* w, std::size_t n, std::size_t k, std
     }
 }
 
-/// q[i] = round(x[i] * 127 / max|x|), ties to even; returns max|x| / 127. `q` has i8_row_size(k) elements.
+/// q[i] = round(x[i] * 127 / max|x|), ties to even; returns max|x| / 127. `q` has i8_row_size(k) elements. A NaN in x
+/// gives NaN, so that the product's row is NaN as in f32.
 template <class Arch>
 inline float quantize_row(const float* x, std::size_t k, typename MacI8<Arch>::Input* q) noexcept {
     using Mac = MacI8<Arch>;
@@ -175,10 +176,10 @@ inline float quantize_row(const float* x, std::size_t k, typename MacI8<Arch>::I
         k, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
             largest = Lanes<Arch>::map(largest, load_block<Arch>(x + i, count, 0.0f), [](auto a, auto b) {
                 const auto magnitude = xsimd::abs(b);
-                return xsimd::select(magnitude > a, magnitude, a);
+                return xsimd::select(a >= magnitude, a, xsimd::select(a == a, magnitude, a));
             });
         });
-    const float bound = largest.reduce(max_scalars);
+    const float bound = largest.reduce([](float a, float b) { return a >= b || a != a ? a : b; });
     const F32<Arch> inverse(bound > 0.0f ? 127.0f / bound : 0.0f), magic(12582912.0f);
     const I32<Arch> shift(0x4B400000 - Mac::offset);  // the rounding constant's bits
     const auto round_block = [&](const float* from, std::size_t count, std::int32_t* to)
