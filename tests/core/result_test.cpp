@@ -5,6 +5,8 @@
 
 #include <memory>
 #include <string>
+#include <type_traits>
+#include <vector>
 
 namespace {
 
@@ -76,6 +78,14 @@ TEST_CASE("make_error joins text and numbers, and every code has a name") {
                                  ErrorCode::unsupported, ErrorCode::missing, ErrorCode::mismatch, ErrorCode::self_test,
                                  ErrorCode::out_of_memory})
         CHECK(std::string(ranklet::to_string(code)) != "unknown");
+}
+
+TEST_CASE("what * of a temporary gives outlives it") {
+    const auto list = [] { return Result<std::vector<int>>(std::vector<int>{1, 2, 3}); };
+    int sum = 0;
+    for (const int x : *list()) sum += x;
+    CHECK(sum == 6);
+    static_assert(!std::is_reference_v<decltype(*list())>);
 }
 
 #if RANKLET_HAS_EXCEPTIONS

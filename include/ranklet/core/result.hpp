@@ -134,8 +134,10 @@ public:
     [[nodiscard]] T value() && { return check(), std::move(*std::get_if<0>(&state_)); }
 
     /// Precondition: ok().
-    [[nodiscard]] T& operator*() noexcept { return *std::get_if<0>(&state_); }
-    [[nodiscard]] const T& operator*() const noexcept { return *std::get_if<0>(&state_); }
+    [[nodiscard]] T& operator*() & noexcept { return *std::get_if<0>(&state_); }
+    [[nodiscard]] const T& operator*() const& noexcept { return *std::get_if<0>(&state_); }
+    /// By value, as value() is.
+    [[nodiscard]] T operator*() && { return std::move(*std::get_if<0>(&state_)); }
     [[nodiscard]] T* operator->() noexcept { return std::get_if<0>(&state_); }
     [[nodiscard]] const T* operator->() const noexcept { return std::get_if<0>(&state_); }
 
