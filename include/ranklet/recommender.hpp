@@ -72,6 +72,7 @@ public:
     [[nodiscard]] RANKLET_COLD static Result<BasicRecommender> from_file(const GgufFile& file,
                                                                          const LoadOptions& options = {}) {
         if (options.verify_checksum) RANKLET_TRY(file.verify_checksum());
+        RANKLET_TRY(check_version(file));
         if (!file.has("ranklet.recommender.scoring"))
             return make_error(ErrorCode::missing, {file.name(),
                                                    ": no key ranklet.recommender.scoring: an encoder alone, or "
@@ -151,6 +152,8 @@ public:
         if (state.hidden.size() != state_size(*model_))
             return make_error(ErrorCode::format, {"the user state has ", state.hidden.size(),
                                                   " values, the model's have ", state_size(*model_)});
+        if (!std::all_of(state.hidden.begin(), state.hidden.end(), [](float h) { return std::isfinite(h); }))
+            return Error{ErrorCode::format, "the user state has a hidden value that is not finite"};
         User user(model_);
         user.state_ = std::move(state);
         return user;
@@ -290,11 +293,33 @@ private:
     Result<void> check(const User& user) const {
         if (user.model_ != model_ && user.state().model != fingerprint())
             return Error{ErrorCode::mismatch, "the user belongs to another model"};
+        if (user.state().hidden.size() != state_size(*model_))
+            return Error{ErrorCode::invalid_argument, "the user has no state: it was moved from"};
         return {};
     }
     Result<void> check(const CatalogData& catalog) const {
         if (catalog.model != fingerprint()) return Error{ErrorCode::mismatch, "the catalog was made by another model"};
-        return {};
+        return check_shapes(*model_, catalog);
+    }
+    // A catalog that the caller put together (Catalog::create) may lack what this model's decoder reads.
+    static Result<void> check_shapes(const Model& model, const CatalogData& data) {
+        const bool fit =
+            data.ids.empty() || visit(model.decoder, [&](const auto& scorer) {
+                using Scorer = std::remove_cvref_t<decltype(scorer)>;
+                const GruStack<>& gru = scorer.decoder().gru();
+                const bool projected = data.projected.cols() == 3 * gru.hidden();
+                if constexpr (std::is_same_v<Scorer, TextGru>) {
+                    return projected && !data.token_offsets.empty();
+                } else {
+                    if (data.vectors.cols() != gru.in() || !data.token_offsets.empty()) return false;
+                    if constexpr (std::is_same_v<Scorer, DotProduct>)
+                        return (data.outputs.empty() ? data.vectors : data.outputs).cols() == scorer.shared_size();
+                    else
+                        return projected;
+                }
+            });
+        if (fit) return {};
+        return Error{ErrorCode::mismatch, "the catalog's parts are not those that the model's scoring reads"};
     }
 
     // Everything of the decoder that depends on the item alone.
@@ -427,7 +452,10 @@ private:
             if (history[e] < 0 || static_cast<std::size_t>(history[e]) >= catalog.size())
                 return make_error(ErrorCode::format, {file.name(), ": ranklet.selftest.history names item ", history[e],
                                                       " of ", catalog.size()});
-            RANKLET_TRY(user.observe(catalog[static_cast<std::size_t>(history[e])], ratings[e]));
+            const auto status = user.observe(catalog[static_cast<std::size_t>(history[e])], ratings[e]);
+            if (!status.ok())
+                return make_error(ErrorCode::self_test, {file.name(), ": self-test failed: ranklet.selftest.history[",
+                                                         e, "]: ", status.error().message});
         }
         RANKLET_ASSIGN(const auto expected, file.floats("ranklet.selftest.scores"));
         RANKLET_ASSIGN(const auto found, scores(user, catalog));
@@ -464,10 +492,12 @@ public:
 
     /// The user met an item: one GRU step (text_gru: one a token), whatever the history's length. A model without
     /// ratings remembers the rating and computes without it. Error mismatch when the item is of another model's
-    /// catalog, invalid_argument when the rating is infinite (no_rating, the default, is fine).
+    /// catalog, invalid_argument when the rating is infinite (no_rating, the default, is fine) or so large that the
+    /// state would not be finite. With an error the user stays as before.
     [[nodiscard]] Result<void> observe(const ItemRef& item, float rating = no_rating) {
         if (item.data().model != model_->fingerprint)
             return make_error(ErrorCode::mismatch, {"item \"", item.id(), "\" is of another model's catalog"});
+        RANKLET_TRY(check_shapes(*model_, item.data()));
         RANKLET_TRY(check_rating(rating));
         const std::size_t i = item.index();
         if (const TextGru* scorer = as<TextGru>(model_->decoder)) {
@@ -512,14 +542,25 @@ private:
     }
     Result<void> advance(std::span<const float> vector, float rating) {
         const GruDecoder& decoder = gru_decoder(*model_);
-        RANKLET_TRY(scratch_.reserve(decoder.advance_scratch_size()));
-        decoder.advance(state_.hidden, vector.data(), rating, scratch_);
-        return {};
+        return step(decoder.advance_scratch_size(),
+                    [&] { decoder.advance(state_.hidden, vector.data(), rating, scratch_); });
     }
     Result<void> run(const TextGru& scorer, MatrixView<const float> projected) {
-        RANKLET_TRY(scratch_.reserve(scorer.run_scratch_size()));
-        scorer.run(state_.hidden, projected, nullptr, scratch_);
-        return {};
+        return step(scorer.run_scratch_size(), [&] { scorer.run(state_.hidden, projected, nullptr, scratch_); });
+    }
+    // A NaN in the state would stay there and empty every later ranking: such a step is taken back.
+    template <class Function>
+    Result<void> step(std::size_t scratch_size, const Function& function) {
+        auto& hidden = state_.hidden;
+        RANKLET_TRY(scratch_.reserve(scratch_size + scratch_bytes<float>(hidden.size())));
+        const ScratchFrame frame(scratch_);
+        float* before = scratch_.take<float>(hidden.size());
+        std::copy(hidden.begin(), hidden.end(), before);
+        function();
+        if (std::all_of(hidden.begin(), hidden.end(), [](float h) { return std::isfinite(h); })) return {};
+        std::copy_n(before, hidden.size(), hidden.begin());
+        return Error{ErrorCode::invalid_argument,
+                     "the event's numbers are not finite: a rating that is too large, or a damaged model"};
     }
 
     ModelPointer model_;

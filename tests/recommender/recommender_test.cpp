@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <set>
 #include <string>
 #include <vector>
@@ -408,4 +409,56 @@ TEST_CASE("a recommender with its kinds fixed at compile time gives the same, an
     CHECK(same_bits(take(fixed.scores(fixed_user, catalog)), take(model.scores(user, catalog))));
     check_error(Fixed::load(model_path("tiny-dot-product")), ErrorCode::unsupported, "dot_product");
     check_error(Fixed::load(model_path("tiny-items")), ErrorCode::unsupported, "items");
+}
+
+TEST_CASE("a user that was moved from is an error, not a read of what is gone") {
+    for (const std::string name : model_names) {
+        const Recommender model = load_model(name);
+        const Catalog catalog = make_catalog(model, 4);
+        auto user = make_user(model, catalog);
+        const auto taken = std::move(user);
+        CHECK(model.recommend(taken, catalog).ok());
+        const ranklet::Result<Ranking> gone = model.recommend(user, catalog);  // NOLINT: what it says is tested
+        CHECK_FALSE(gone.ok());
+    }
+}
+
+TEST_CASE("a catalog put together by hand without what the model reads is a mismatch") {
+    for (const std::string name : model_names) {
+        const Recommender model = load_model(name);
+        auto user = model.new_user();
+        for (const std::size_t width : {0u, 1u, 7u}) {
+            ranklet::CatalogData data;
+            data.ids = {"a", "b"};
+            data.model = model.fingerprint();
+            data.vectors = take(ranklet::Matrix::zeroed(2, width));
+            data.projected = take(ranklet::Matrix::zeroed(2, width));
+            const Catalog catalog = take(Catalog::create(std::move(data)));
+            check_error(model.recommend(user, catalog), ErrorCode::mismatch, "parts");
+            check_error(user.observe(catalog[0]), ErrorCode::mismatch, "parts");
+        }
+    }
+}
+
+TEST_CASE("an event whose numbers overflow is refused and changes nothing: a NaN would empty every later ranking") {
+    std::vector<std::byte> bytes = read_bytes(model_path("tiny-dot-product"));  // ratings are weights
+    const std::string key = "ranklet.rating.scale";
+    const auto at = std::search(bytes.begin(), bytes.end(), key.begin(), key.end(),
+                                [](std::byte a, char b) { return a == static_cast<std::byte>(b); });
+    REQUIRE(at != bytes.end());
+    const float huge = 1e30f;
+    std::memcpy(&*at + key.size() + 4, &huge, sizeof huge);  // after the key: the value's type, then the value
+    const auto file = take(ranklet::GgufFile::from_memory(bytes, "huge.gguf"));
+    const Recommender model = take(Recommender::from_file(file, {.self_test = false}));
+    const Catalog catalog = make_catalog(model);
+    auto user = make_user(model, catalog, 0);
+    succeed(user.observe(catalog[1]));
+    const auto before = user.state().hidden;
+    check_error(user.observe(catalog[2], 3e38f), ErrorCode::invalid_argument, "not finite");
+    CHECK(same_bits(user.state().hidden, before));
+    CHECK(user.events().size() == 1);
+    CHECK(take(model.recommend(user, catalog)).size() == 10);
+    ranklet::UserState state = user.state();
+    state.hidden[0] = quiet_nan;
+    check_error(model.load_user(state), ErrorCode::format, "not finite");
 }

@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <limits>
 #include <set>
 #include <string>
 #include <vector>
@@ -166,4 +168,27 @@ TEST_CASE("a file without a self-test, or an encoder alone, is refused as a reco
     check_error(load(bytes), ErrorCode::missing, "no self-test");
     check_error(Recommender::load(model_path("tiny-minilm")), ErrorCode::missing, "ranklet.recommender.scoring");
     check_error(Recommender::load("no/such/file.gguf"), ErrorCode::io, "no/such/file.gguf");
+}
+
+TEST_CASE("a file that says of itself what this program does not do is refused, whatever its self-test gives") {
+    const Bytes bytes = read_bytes(model_path("tiny-next-event"));
+    const auto place = [&](const std::string& key) {
+        const auto at = std::search(bytes.begin(), bytes.end(), key.begin(), key.end(),
+                                    [](std::byte a, char b) { return a == static_cast<std::byte>(b); });
+        REQUIRE(at != bytes.end());
+        return static_cast<std::size_t>(at - bytes.begin());
+    };
+    const auto with_value = [&](const std::string& key, auto value) {
+        Bytes changed = bytes;
+        std::memcpy(changed.data() + place(key) + key.size() + 4, &value, sizeof value);
+        return changed;
+    };
+    check_error(load(with_value("ranklet.version", std::uint32_t{2})), ErrorCode::unsupported, "ranklet.version");
+    check_error(load(with_value("bert.attention.causal", std::uint8_t{1})), ErrorCode::unsupported, "causal");
+    for (const float tolerance : {1.0f, 1e9f, std::numeric_limits<float>::infinity(), -1.0f, std::nanf("")})
+        check_error(load(with_value("ranklet.selftest.tolerance", tolerance)), ErrorCode::format, "tolerance");
+    Bytes prompts = bytes;  // one of the three keys without the others
+    const std::string texts = "ranklet.prompts.texts";
+    std::memcpy(prompts.data() + place("bert.attention.causal"), texts.data(), texts.size());
+    check_error(load(prompts), ErrorCode::missing, "ranklet.prompts.names");
 }

@@ -68,6 +68,7 @@ public:
     }
     /// Builds the encoder from an open file, without the self-test.
     [[nodiscard]] RANKLET_COLD static Result<Bert> from_file(const GgufFile& file, const BertDefaults& defaults = {}) {
+        RANKLET_TRY(check_version(file));
         Bert bert;
         RANKLET_ASSIGN(bert.tokenizer_, load_tokenizer(file, defaults));
         RANKLET_ASSIGN(const Activation activation, load_activation(file, defaults));
@@ -384,7 +385,9 @@ private:
     }
 
     RANKLET_COLD Result<void> load_prompts(const GgufFile& file) {
-        if (!file.has("ranklet.prompts.names")) return {};
+        if (!file.has("ranklet.prompts.names") && !file.has("ranklet.prompts.texts") &&
+            !file.has("ranklet.prompts.default"))
+            return {};
         RANKLET_ASSIGN(const auto names, file.strings("ranklet.prompts.names"));
         RANKLET_ASSIGN(const auto texts, file.strings("ranklet.prompts.texts"));
         if (names.size() != texts.size())

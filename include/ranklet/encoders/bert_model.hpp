@@ -47,6 +47,12 @@ public:
         RANKLET_ASSIGN(const std::size_t heads, file.u32("bert.attention.head_count"));
         RANKLET_ASSIGN(const std::size_t positions, file.u32("bert.context_length"));
         RANKLET_ASSIGN(const float epsilon, file.f32("bert.attention.layer_norm_epsilon"));
+        if (file.has("bert.attention.causal")) {
+            RANKLET_ASSIGN(const bool causal, file.boolean("bert.attention.causal"));
+            if (causal)
+                return make_error(ErrorCode::unsupported,
+                                  {file.name(), ": bert.attention.causal is true, only encoders are read"});
+        }
         if (dim == 0 || heads == 0 || dim % heads != 0)
             return make_error(ErrorCode::format, {file.name(), ": bert.embedding_length ", dim,
                                                   " does not split into bert.attention.head_count ", heads});

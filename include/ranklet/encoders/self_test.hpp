@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -13,11 +14,23 @@
 
 RANKLET_NAMESPACE_BEGIN
 
+/// Error unsupported when a file with keys of ours is of a version that this program does not know.
+[[nodiscard]] RANKLET_COLD inline Result<void> check_version(const GgufFile& file) {
+    if (!file.has("ranklet.version")) return {};
+    RANKLET_ASSIGN(const std::uint32_t version, file.u32("ranklet.version"));
+    if (version == 1) return {};
+    return make_error(ErrorCode::unsupported,
+                      {file.name(), ": ranklet.version is ", version, ", this program reads 1"});
+}
+
 /// Error self_test when an element differs by more than tolerance * max(1, largest |expected|), or is NaN.
 [[nodiscard]] RANKLET_COLD inline Result<void> compare_self_test(const GgufFile& file, const std::string& what,
                                                                  std::span<const float> expected,
                                                                  std::span<const float> found) {
     RANKLET_ASSIGN(const float tolerance, file.f32("ranklet.selftest.tolerance"));
+    if (!(tolerance >= 0.0f && tolerance < 1.0f))  // a test that nothing fails is none
+        return make_error(ErrorCode::format,
+                          {file.name(), ": ranklet.selftest.tolerance is ", tolerance, ", expected 0 to 1"});
     if (expected.size() != found.size())
         return make_error(ErrorCode::self_test, {file.name(), ": ", what, " has ", expected.size(),
                                                  " values, the model gives ", found.size()});
