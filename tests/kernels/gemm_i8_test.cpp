@@ -76,7 +76,7 @@ TEST_CASE("a row is quantised to the nearest multiple of its largest magnitude /
 }
 
 TEST_CASE("a row with a NaN anywhere has the scale NaN, so that its products are NaN and not a wrong number") {
-    for (const std::size_t k : {1, 15, 16, 17, 100})
+    for (const std::size_t k : {1u, 15u, 16u, 17u, 100u})
         for (std::size_t at = 0; at < k; ++at) {
             std::vector<float> x(k, 2.0f);
             x[at] = quiet_nan;
