@@ -7,7 +7,12 @@
 #include <vector>
 
 int main(int argc, char** argv) {
-    const auto encoder = ranklet::Bert::load(argc > 1 ? argv[1] : "examples/models/demo-shop.gguf").value();
+    const auto loaded = ranklet::Bert::load(argc > 1 ? argv[1] : "examples/models/demo-shop.gguf");
+    if (!loaded.ok()) {  // or ask for value() and catch ranklet::Exception
+        std::cerr << loaded.error().message << '\n';
+        return 1;
+    }
+    const auto& encoder = *loaded;
     const std::vector<std::string_view> texts{"wireless headphones with noise cancelling", "bluetooth earphones",
                                               "无线蓝牙耳机", "espresso machine with milk frother", "全自动咖啡机"};
     const auto vectors = encoder.encode(texts, {.threads = 2}).value();

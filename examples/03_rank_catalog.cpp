@@ -15,8 +15,8 @@ int main() {
     const auto catalog = model.encode_catalog(items, {.threads = 2}).value();
 
     auto user = model.new_user();
-    user.observe(catalog.at("en-espresso-3"), 5.0f).value();  // liked
     user.observe(catalog.at("en-tent-1"), 1.0f).value();      // not at all
+    user.observe(catalog.at("en-espresso-3"), 5.0f).value();  // liked
 
     const auto print = [&](const char* title, const ranklet::RecommendOptions& options) {
         std::cout << title << '\n' << std::fixed << std::setprecision(1);

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
     std::string path = "build/gru-movielens.gguf", test;
     std::vector<std::string> history;
     CLI::App app("Movies for a history of movies, by a GRU over learned item embeddings.");
@@ -51,4 +51,7 @@ int main(int argc, char** argv) {
         for (const auto& r : ranking) std::cout << r.id << (&r == &ranking.items.back() ? '\n' : ' ');
     }
     std::cout << "HR@10: " << hits << " of " << cases << '\n';
+} catch (const ranklet::Exception& error) {
+    std::cerr << error.what() << '\n';
+    return 1;
 }

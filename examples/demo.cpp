@@ -21,6 +21,13 @@ double milliseconds_since(Clock::time_point start) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
+/// ASCII letters only: enough to find titles by a word.
+std::string lower_case(std::string text) {
+    for (char& c : text)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    return text;
+}
+
 class Demo {
 public:
     Demo(const std::string& model_path, const std::string& catalog_path, std::size_t threads, std::size_t k)
@@ -42,19 +49,28 @@ public:
         recommend(user);
     }
 
-    /// An unknown item or a bad rating is told, and changes nothing.
-    void observe(ranklet::Recommender::User& user, const shop::ShopperEvent& event) const {
-        const float rating = event.rating.empty() ? ranklet::no_rating : std::strtof(event.rating.c_str(), nullptr);
+    /// An unknown item or a bad rating is told, and changes nothing. Whether the event counted.
+    bool observe(ranklet::Recommender::User& user, const shop::ShopperEvent& event) const {
+        float rating = ranklet::no_rating;
+        if (!event.rating.empty()) {
+            char* end = nullptr;
+            rating = std::strtof(event.rating.c_str(), &end);
+            if (*end != '\0' || !(rating >= 1.0f && rating <= 5.0f)) {
+                std::cout << "  ! a rating is a number from 1 to 5, not \"" << event.rating << "\"\n";
+                return false;
+            }
+        }
         const auto status =
             event.query ? user.observe_text(event.value, rating) : user.observe(catalog_.at(event.value), rating);
         if (!status.ok()) {
             std::cout << "  ! " << status.error().message << '\n';
-            return;
+            return false;
         }
         std::cout << (event.query ? "  typed     " : "  looked at ")
                   << (event.query ? '"' + event.value + '"' : products_[catalog_.find(event.value)].title);
         if (!event.rating.empty()) std::cout << "  (rated " << event.rating << ")";
         std::cout << '\n';
+        return true;
     }
 
     void recommend(const ranklet::Recommender::User& user) {
@@ -76,7 +92,7 @@ public:
     void search(const std::string& word) const {
         std::size_t shown = 0;
         for (const auto& p : products_)
-            if (p.title.find(word) != std::string::npos && shown++ < 10)
+            if (lower_case(p.title).find(lower_case(word)) != std::string::npos && shown++ < 10)
                 std::cout << "  " << shop::fit(p.id, 20) << p.title << '\n';
         std::cout << "  " << shown << " titles contain \"" << word << "\""
                   << (shown > 10 ? ", the first ten shown" : "") << '\n';
@@ -116,7 +132,7 @@ void interactive(Demo& demo) {
     std::cout << "\nNow you. Type\n" << commands << '\n';
     auto user = demo.new_user();
     for (std::string line; std::cout << "> " << std::flush, std::getline(std::cin, line);) {
-        if (line.empty()) continue;
+        if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
         if (line == "quit" || line == "exit") return;
         if (line == "help") {
             std::cout << commands << '\n';
@@ -127,12 +143,12 @@ void interactive(Demo& demo) {
             if (word != std::string::npos) demo.search(line.substr(word));
         } else if (line[0] == '+') {
             std::istringstream words(line.substr(1));
-            std::string id, rating;
-            words >> id >> rating;
-            demo.observe(user, {false, id, rating});
-            demo.recommend(user);
-        } else {
-            demo.observe(user, {true, line, ""});
+            std::string id, rating, more;
+            if (!(words >> id) || (words >> rating && words >> more))
+                std::cout << "  ! + ID [RATING], for example: + en-phone-9 5\n";
+            else if (demo.observe(user, {false, id, rating}))
+                demo.recommend(user);
+        } else if (demo.observe(user, {true, line, ""})) {
             demo.recommend(user);
         }
     }

@@ -40,6 +40,9 @@ want python3-numpy "$PYTHON" -c 'import numpy'
 if [ "$all" = 1 ]; then
     want clang command -v clang++
     want libomp-dev eval 'echo "#include <omp.h>" | clang++ -fopenmp -fsyntax-only -x c++ -'
+    # The same bits on another processor: AArch64, emulated.
+    want g++-aarch64-linux-gnu command -v aarch64-linux-gnu-g++
+    want qemu-user command -v qemu-aarch64
     want nodejs command -v node
     want npm command -v npm
     want python3-torch "$PYTHON" -c 'import torch'
