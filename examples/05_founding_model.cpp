@@ -8,24 +8,29 @@
 
 int main(int argc, char** argv) {
     const auto model = ranklet::Recommender::load(argc > 1 ? argv[1] : "examples/models/founding.gguf").value();
-    const std::vector<ranklet::Item> candidates{{"手机壳", "手机保护壳 防摔 透明"},
-                                                {"充电器", "手机快速充电器 65W"},
-                                                {"帐篷", "双人帐篷 防雨 露营"},
-                                                {"coffee", "Espresso coffee beans, dark roast, 1 kg"},
-                                                {"case", "Slim phone case with a soft lining"}};
+    const std::vector<ranklet::Item> candidates{{"手机", "路美诺 Aria 3 智能手机 256GB 冰川蓝"},
+                                                {"phone", "Tavko P20 Smartphone, 256 GB, Ice Blue"},
+                                                {"tent", "Nordfell Four-Season Mountain Tent"},
+                                                {"stove", "Campelo Portable Gas Stove"},
+                                                {"coffee", "Torrefa Decaf Coffee Beans, 250 g"}};
     const auto catalog = model.encode_catalog(candidates).value();
+    const auto print = [&](const auto& user, const ranklet::RecommendOptions& options) {
+        std::cout << std::fixed << std::setprecision(3);
+        for (const auto& r : model.recommend(user, catalog, options).value())
+            std::cout << "  " << std::setw(7) << r.score << "  p " << r.probability << "  " << r.id << '\n';
+    };
 
-    auto user = model.new_user();
-    user.observe_text("手机").value();  // the GRU ran over 手机: its state is where each candidate starts
-    std::cout << "After \"手机\":\n" << std::fixed << std::setprecision(3);
-    for (const auto& r : model.recommend(user, catalog, {.k = 5}).value())
-        std::cout << "  " << std::setw(7) << r.score << "  p " << r.probability << "  " << r.id << '\n';
+    for (const char* query : {"phone", "camping"}) {
+        auto user = model.new_user();
+        user.observe_text(query).value();  // the GRU ran over the query: its state is where each candidate starts
+        std::cout << "After \"" << query << "\":\n";
+        print(user, {.k = 5});
+    }
+    const auto nobody = model.new_user();
+    std::cout << "From the zero state (no history):\n";
+    print(nobody, {.k = 5, .initial_state = ranklet::InitialState::zero});
 
-    std::cout << "From the zero state (nobody's history):\n";
-    for (const auto& r : model.recommend(user, catalog, {.k = 5, .initial_state = ranklet::InitialState::zero}).value())
-        std::cout << "  " << std::setw(7) << r.score << "  p " << r.probability << "  " << r.id << '\n';
-
-    std::cout << "The score of 手机保护壳 after each of its tokens:";
-    for (const float score : model.position_scores(user, "手机保护壳").value()) std::cout << ' ' << score;
+    std::cout << "The score of 手机 after each of its tokens ([CLS] ... [SEP]):";
+    for (const float score : model.position_scores(nobody, "手机").value()) std::cout << ' ' << score;
     std::cout << '\n';
 }

@@ -10,6 +10,12 @@
 #define RANKLET_VERSION_MINOR 1
 #define RANKLET_VERSION_PATCH 0
 
+// NaN and infinity carry meaning here (no rating, a filtered candidate, a damaged weight), and the order of operations is
+// a promise: a unit compiled with -ffast-math would break both without a word.
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "ranklet needs IEEE arithmetic: compile this file without -ffast-math and -ffinite-math-only"
+#endif
+
 #if defined(__cpp_exceptions) || defined(__EXCEPTIONS)
 #define RANKLET_HAS_EXCEPTIONS 1
 #define RANKLET_ABI_EXCEPTIONS
