@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fstream>
+#include <iomanip>
 #include <iostream>
 #include <ranklet/ranklet.hpp>
 #include <sstream>
@@ -14,8 +15,9 @@ int main(int argc, char** argv) try {
     std::vector<std::string> history;
     CLI::App app("Movies for a history of movies, by a GRU over learned item embeddings.");
     app.add_option("--model", path, "the converted model file")->capture_default_str();
-    app.add_option("--test", test,
-                   "lines of ids, the next movie's first, then the history's: prints each top ten and HR@10");
+    app.add_option(
+        "--test", test,
+        "lines of ids, the next movie's first, then the history's: prints each top ten with its scores, and HR@10");
     app.add_option("ids", history, "the movies that the user saw, oldest first");
     CLI11_PARSE(app, argc, argv);
     if (!std::ifstream(path)) {
@@ -48,7 +50,8 @@ int main(int argc, char** argv) try {
         while (ids >> id) viewer.observe(catalog.at(id)).value();
         const auto ranking = model.recommend(viewer, catalog, {.k = 10}).value();
         hits += std::any_of(ranking.begin(), ranking.end(), [&](const auto& r) { return r.id == next; });
-        for (const auto& r : ranking) std::cout << r.id << (&r == &ranking.items.back() ? '\n' : ' ');
+        for (const auto& r : ranking)
+            std::cout << r.id << ':' << std::setprecision(9) << r.score << (&r == &ranking.items.back() ? '\n' : ' ');
     }
     std::cout << "HR@10: " << hits << " of " << cases << '\n';
 } catch (const ranklet::Exception& error) {

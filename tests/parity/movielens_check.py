@@ -2,8 +2,8 @@
 
     python3 tests/parity/movielens_check.py EXAMPLE_PROGRAM
 
-Converts the checkpoint, lets the program rank all test cases, and compares every top-10 list and the hit rate (8 of 95)
-with torch.nn.GRU on the checkpoint's own tensors; without torch, with the converter's numpy reference on the model file.
+Converts the checkpoint, lets the program rank all test cases, and compares every top-10 list, its logits (to 1e-5) and
+the hit rate (8 of 95) with torch.nn.GRU on the checkpoint's own tensors; without torch, with the converter's numpy reference on the model file.
 Ends with 77 (skipped) where the assets are absent.
 """
 import json
@@ -20,7 +20,7 @@ sys.path.insert(0, str(REPOSITORY))
 from weights_converter.numpy_reference import Reference  # noqa: E402
 from weights_converter.safetensors import SafeTensors  # noqa: E402
 
-EXPECTED_HITS, CASES = 8, 95
+EXPECTED_HITS, CASES, TOLERANCE = 8, 95, 1e-5
 
 
 def torch_scores(weights, histories):
@@ -62,13 +62,16 @@ def main(program):
         oracle = "torch" if scores is not None else "numpy"
         if scores is None:
             scores = numpy_scores(model, histories)
-    found = [[int(i) for i in line.split()] for line in output[-len(cases) - 1:-1]]
+    pairs = [[pair.split(":") for pair in line.split()] for line in output[-len(cases) - 1:-1]]
+    found = [[int(item) for item, _ in row] for row in pairs]
+    off = max(abs(float(logit) - row[int(item)]) / max(1.0, abs(row[int(item)]))
+              for case, row in zip(pairs, scores) for item, logit in case)
     # Score descending, then index ascending, as the library ranks.
     expected = [np.lexsort((np.arange(len(row)), -row))[:10].tolist() for row in scores]
     hits = sum(case["next"] in ranked for case, ranked in zip(cases, found))
     wrong = [n for n, (a, b) in enumerate(zip(found, expected)) if a != b]
-    print(f"{len(cases)} cases against {oracle}: {len(wrong)} lists differ; {output[-1]}")
-    good = not wrong and len(found) == len(cases) == CASES and hits == EXPECTED_HITS
+    print(f"{len(cases)} cases against {oracle}: {len(wrong)} lists differ, logits by at most {off:.1e}; {output[-1]}")
+    good = off <= TOLERANCE and not wrong and len(found) == len(cases) == CASES and hits == EXPECTED_HITS
     return 0 if good and output[-1] == f"HR@10: {EXPECTED_HITS} of {CASES}" else 1
 
 
