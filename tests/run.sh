@@ -2,8 +2,8 @@
 # Installs what the tests need and is missing (Debian, Ubuntu), builds, runs every test. Ends with CTest's summary.
 #
 #     bash tests/run.sh                      the library, the converter, the examples
-#     RANKLET_TEST_ALL=1 bash tests/run.sh   also against PyTorch, ONNX Runtime and Hugging Face's tokenizers,
-#                                            under sanitizers, with clang, and without exceptions
+#     RANKLET_TEST_ALL=1 bash tests/run.sh   also against PyTorch, ONNX Runtime and Hugging Face's tokenizers
+#     RANKLET_TEST_PRESETS=1 ...             also under sanitizers, with clang, and without exceptions
 #
 # Builds are in build/, and a second run rebuilds what changed. RANKLET_JOBS: compilers at a time (default: all cores).
 set -euo pipefail
@@ -11,7 +11,7 @@ set -euo pipefail
 case ${1:-} in
     "") ;;
     *)
-        sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+        sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
         [ "$1" = --help ] || [ "$1" = -h ] && exit 0
         exit 2
         ;;
@@ -22,6 +22,7 @@ cd "$repository"
 # shellcheck source=cmake/packages.sh
 source cmake/packages.sh
 all=${RANKLET_TEST_ALL:-0}
+presets=${RANKLET_TEST_PRESETS:-0}
 jobs=${RANKLET_JOBS:-$(nproc)}
 export PYTHON=${PYTHON:-/usr/bin/python3}
 
@@ -86,7 +87,7 @@ fi
 
 build_and_test release
 
-if [ "$all" = 1 ]; then
+if [ "$presets" = 1 ]; then
     # What does not depend on the build's options has been tested above.
     once=(-LE build-independent)
     wide=()

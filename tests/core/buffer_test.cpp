@@ -38,7 +38,7 @@ TEST_CASE("moving a buffer hands its memory over and leaves nothing behind") {
     CHECK(second.data() == memory);
     CHECK(second[2] == 7);
     CHECK(first->empty());
-    AlignedBuffer<int> third = std::move(*AlignedBuffer<int>::zeroed(9));
+    AlignedBuffer<int> third = *AlignedBuffer<int>::zeroed(9);
     third = std::move(second);
     CHECK(third.data() == memory);
     CHECK(third.size() == 4);

@@ -69,6 +69,7 @@ std::vector<T> run_linear(Activation activation, bool with_bias, bool with_resid
     CHECK(layer.has_bias() == with_bias);
     std::vector<T> y(m * out);
     ranklet::Scratch scratch;
+    REQUIRE(scratch.reserve(layer.scratch_size(m)).ok());
     if (with_residual)
         layer.forward_residual(view(x, m, in), view(residual, m, out), {y.data(), m, out}, scratch);
     else

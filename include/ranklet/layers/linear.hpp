@@ -21,6 +21,7 @@ RANKLET_NAMESPACE_BEGIN
 template <class T = float, std::ptrdiff_t In = dynamic, std::ptrdiff_t Out = dynamic>
 class Linear {
     using Ops = kernels::Ops<T>;
+    static constexpr bool may_be_i8 = std::is_same_v<T, float> && In == dynamic && Out == dynamic;
 
 public:
     /// Takes copies of `weight` [out, in] and `bias` [out] (empty: none). Error when the shapes contradict each other
@@ -55,7 +56,7 @@ public:
 
     /// Scratch bytes of the forward passes over `rows` rows that take a Scratch.
     [[nodiscard]] std::size_t scratch_size(std::size_t rows) const noexcept {
-        if constexpr (std::is_same_v<T, float>)
+        if constexpr (may_be_i8)
             if (is_i8()) return Ops::linear_i8_scratch_size(rows, in());
         return 0;
     }
@@ -99,7 +100,7 @@ private:
     }
     void run(MatrixView<const T> x, MatrixView<T> y, const kernels::Epilogue<T>& epilogue,
              Scratch& scratch) const noexcept {
-        if constexpr (std::is_same_v<T, float>)
+        if constexpr (may_be_i8)
             if (is_i8())
                 return Ops::linear_i8(x.rows, out(), in(), x.data, x.stride, i8_.packed.data(), i8_.start.data(),
                                       i8_.scale.data(), y.data, y.stride, epilogue, scratch);
