@@ -31,10 +31,7 @@ Bytes with_checksum(Bytes bytes) {
     for (int i = 0; i < 8; ++i) bytes.push_back(static_cast<std::byte>(hash >> (8 * i)));
     return bytes;
 }
-Bytes without_checksum(Bytes bytes) {
-    bytes.resize(bytes.size() - 8);
-    return bytes;
-}
+Bytes without_checksum(const Bytes& bytes) { return {bytes.begin(), bytes.end() - 8}; }
 
 }  // namespace
 
