@@ -2,6 +2,11 @@
 import argparse
 import sys
 
+try:
+    import numpy  # noqa: F401  said plainly here, before the modules that use it
+except ModuleNotFoundError:
+    sys.exit("error: numpy is missing for this python3 (Debian: apt install python3-numpy, and /usr/bin/python3)")
+
 from .convert import Options, convert
 from .errors import ConversionError
 from .recommender import SCORINGS

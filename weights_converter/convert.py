@@ -42,6 +42,8 @@ def convert(options):
     with_text, with_gru = encoder.find_prefix(state) is not None, recommender.has_gru(state)
     _check_kind(options, folder, state, with_text, with_gru, settings)
 
+    if options.dtype == "i8" and not with_text:
+        raise ConversionError(f"{weights}: has no text encoder, and --dtype i8 stores only that in 8 bits; use f16 or bf16")
     model = Model(options.dtype)
     model.key("general.architecture", "bert" if with_text else "ranklet", "string")
     model.key("general.name", options.name or (settings and settings.name) or _default_name(options), "string")

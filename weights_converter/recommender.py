@@ -189,6 +189,9 @@ def add_text_recommender(model, state, scoring, rating, settings_path, token_dim
         if name is None:
             raise ConversionError(f"{state.path}: tensor out.weight is missing (with any prefix), {scoring} scores with it")
         _add_linear(model, state, "ranklet.out", name, [1, hidden])
+    if scoring == "text_gru" and rating.mode != "none":
+        raise ConversionError(f"{settings_path}: rating.mode {rating.mode} has no meaning with scoring text_gru, which reads "
+                              "token states; use next_event or dot_product, or rating.mode none")
     _add_rating(model, state, rating, into, settings_path)
     return f"GRU {into} -> {hidden}, {layers} layer{'s' * (layers > 1)}"
 

@@ -114,11 +114,8 @@ public:
             data.ids.emplace_back(item.id);
             texts.push_back(item.text);
         }
-        if (model_->text_gru) {
-            RANKLET_TRY(encode_tokens(texts, options, data));
-        } else {
-            RANKLET_ASSIGN(data.vectors, bert()->encode(texts, options));
-        }
+        if (const auto status = encode_items(texts, options, data); !status.ok())
+            return name_item(items, status.error());
         return finish_catalog(std::move(data), options.threads);
     }
     /// The model's own items. Error unsupported when it encodes text instead.
@@ -353,6 +350,22 @@ private:
                                          const BatchOptions& options) {
         RANKLET_ASSIGN(const Matrix states, encoder.encode_tokens(text, options));
         return project(scorer, states.view(), 1);
+    }
+
+    Result<void> encode_items(std::span<const std::string_view> texts, const BatchOptions& options,
+                              CatalogData& data) const {
+        if (model_->text_gru) return encode_tokens(texts, options, data);
+        RANKLET_ASSIGN(data.vectors, bert()->encode(texts, options));
+        return {};
+    }
+
+    // The encoder counts texts; who gave items wants the id.
+    [[nodiscard]] RANKLET_COLD Error name_item(std::span<const Item> items, const Error& error) const {
+        Encoding encoding;
+        for (const Item& item : items)
+            if (error.code == ErrorCode::invalid_text && !bert()->tokenizer().encode(item.text, {}, encoding).ok())
+                return make_error(error.code, {"item \"", item.id, "\": ", error.message});
+        return error;
     }
 
     // text_gru keeps the GRU's input part of every token of every item.

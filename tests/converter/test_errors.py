@@ -229,6 +229,10 @@ class Recommenders(FolderTest):
         layouts.write_json(self.model / "ranklet.json", self.settings)
         self.convert(self.model)
 
+    def test_ratings_where_the_scoring_has_no_place_for_them(self):
+        self.refused_with("rating.mode weight", "text_gru",
+                          settings={"scoring": "text_gru", "rating": {"mode": "weight", "scale": 0.2}})
+
     def test_grus_that_are_none(self):
         ones = lambda *shape: np.ones(shape, np.float32)
         gru = "decoder.gru."
@@ -317,6 +321,9 @@ class LearnedItems(FolderTest):
         layouts.write_safetensors(self.model / "model.safetensors", self.state)
         self.refused(self.model, "has no text encoder", options=("--pooling", "mean"))
         self.refused(self.model, "scoring next_event needs a text encoder", options=("--scoring", "next_event"))
+
+    def test_eight_bits_without_a_text_encoder(self):
+        self.refused(self.model, "no text encoder", "i8", options=("--dtype", "i8"))
 
     def test_item_lists_that_do_not_fit(self):
         layouts.write_safetensors(self.model / "model.safetensors", self.state)

@@ -348,7 +348,7 @@ TEST_CASE("ids that are empty or stand twice, and texts that are not UTF-8, are 
         for (const std::string_view broken :
              {"\xFF", "a\xC3", "\xED\xA0\x80", "\xC0\x80", "\xF4\x90\x80\x80", "ok \x80"}) {
             items[1].text = broken;
-            check_error(model.encode_catalog(items), ErrorCode::invalid_text, "text 1");
+            check_error(model.encode_catalog(items), ErrorCode::invalid_text, "item \"b\": text 1: ");
         }
     }
 }

@@ -67,7 +67,7 @@ class RecommendationModel(nn.Module):
         return next(gru.parameters()).new_zeros(gru.num_layers, gru.hidden_size)
 
     def rate(self, x, rating):
-        """x [steps, input_size] of one event, with its rating put in. In text_gru every token state of it is rated."""
+        """x [steps, input_size] of one event, with its rating put in. Models in text_gru have no ratings."""
         if rating is None:
             return x
         if hasattr(self, "rating"):
