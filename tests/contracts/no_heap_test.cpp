@@ -1,70 +1,13 @@
 // What touches no heap: rankings from the second call on, users whose scratch is sized, forward passes.
-// This file replaces the program's operator new and delete by ones that count; std::vector, std::string, AlignedBuffer
-// and whatever else C++ code allocates with go through them.
 #include <doctest/doctest.h>
 
-#include <atomic>
 #include <cstdlib>
-#include <new>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "counting_heap.hpp"
 #include "recommender/models.hpp"
-
-namespace {
-
-std::atomic<std::size_t> requests{0};
-
-void* allocate(std::size_t size, std::size_t align) noexcept {
-    ++requests;
-    size = size == 0 ? 1 : size;
-    return align <= alignof(std::max_align_t) ? std::malloc(size)
-                                              : std::aligned_alloc(align, (size + align - 1) / align * align);
-}
-void* allocate_or_fail(std::size_t size, std::size_t align) {
-    void* memory = allocate(size, align);
-    if (memory == nullptr) {
-#if RANKLET_HAS_EXCEPTIONS
-        throw std::bad_alloc();
-#else
-        std::abort();
-#endif
-    }
-    return memory;
-}
-constexpr std::size_t usual = alignof(std::max_align_t);
-
-}  // namespace
-
-void* operator new(std::size_t size) { return allocate_or_fail(size, usual); }
-void* operator new[](std::size_t size) { return allocate_or_fail(size, usual); }
-void* operator new(std::size_t size, std::align_val_t align) {
-    return allocate_or_fail(size, static_cast<std::size_t>(align));
-}
-void* operator new[](std::size_t size, std::align_val_t align) {
-    return allocate_or_fail(size, static_cast<std::size_t>(align));
-}
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size, usual); }
-void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return allocate(size, usual); }
-void* operator new(std::size_t size, std::align_val_t align, const std::nothrow_t&) noexcept {
-    return allocate(size, static_cast<std::size_t>(align));
-}
-void* operator new[](std::size_t size, std::align_val_t align, const std::nothrow_t&) noexcept {
-    return allocate(size, static_cast<std::size_t>(align));
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
-void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t, const std::nothrow_t&) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::align_val_t, const std::nothrow_t&) noexcept { std::free(memory); }
 
 namespace {
 
@@ -77,14 +20,14 @@ using Ids = std::vector<std::string_view>;
 /// Requests for heap memory while f runs.
 template <class Function>
 std::size_t requests_of(const Function& f) {
-    const std::size_t before = requests;
+    const std::size_t before = heap_requests;
     f();
-    return requests - before;
+    return heap_requests - before;
 }
 
 }  // namespace
 
-TEST_CASE("the counter counts: vectors, strings and aligned buffers are requests") {
+TEST_CASE("the counter counts: vectors, strings and aligned buffers are heap_requests") {
     CHECK(requests_of([] { std::vector<int>(10).back() = 1; }) == 1);
     CHECK(requests_of([] { std::string(100, 'x').back() = 'y'; }) == 1);
     CHECK(requests_of([] { CHECK_FALSE(ranklet::AlignedBuffer<float>::zeroed(10)->empty()); }) >= 1);

@@ -1,22 +1,10 @@
-// Encoding asks for no memory once its Encoding has grown. This file's operator new is the whole program's.
+// Encoding asks for no memory once its Encoding has grown.
 #include <doctest/doctest.h>
 
-#include <atomic>
-#include <cstdlib>
 #include <filesystem>
-#include <new>
 
+#include "counting_heap.hpp"
 #include "oracle_cases.hpp"
-
-// Not inlined: g++ takes an inlined `free` in a `delete` for a mistake.
-static std::atomic<std::size_t> requests = 0;
-[[gnu::noinline]] void* operator new(std::size_t size) {
-    ++requests;
-    if (void* memory = std::malloc(size != 0 ? size : 1)) return memory;
-    std::abort();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 using namespace ranklet;
 
@@ -28,7 +16,7 @@ TEST_CASE("encoding touches no heap from the second time on: fast text, reordere
         const WordPiece tokenizer = oracle::read_tokenizer(folder / name).value();
         Encoding out;
         const auto encode_all = [&] {
-            const std::size_t before = requests;
+            const std::size_t before = heap_requests;
             std::size_t failed = 0;
             for (const char* a : texts) {
                 failed += !tokenizer.encode(a, {}, out).ok();
@@ -37,7 +25,7 @@ TEST_CASE("encoding touches no heap from the second time on: fast text, reordere
                     failed += !tokenizer.encode_pair(a, b, {.add_special_tokens = false}, out).ok();
                 }
             }
-            const std::size_t asked = requests - before;
+            const std::size_t asked = heap_requests - before;
             CHECK(failed == 0);
             return asked;
         };

@@ -1,0 +1,65 @@
+// Counts what the program asks of the heap: a replacement of every operator new and delete.
+// In: nothing; include it in one file of an executable. Out: heap_requests, which std::vector, std::string,
+// AlignedBuffer, standard algorithms' buffers and whatever else C++ code allocates with make grow.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <new>
+
+#include "ranklet/core/config.hpp"
+
+namespace {
+
+std::atomic<std::size_t> heap_requests{0};
+
+void* allocate(std::size_t size, std::size_t align) noexcept {
+    ++heap_requests;
+    size = size == 0 ? 1 : size;
+    return align <= alignof(std::max_align_t) ? std::malloc(size)
+                                              : std::aligned_alloc(align, (size + align - 1) / align * align);
+}
+void* allocate_or_fail(std::size_t size, std::size_t align) {
+    void* memory = allocate(size, align);
+    if (memory == nullptr) {
+#if RANKLET_HAS_EXCEPTIONS
+        throw std::bad_alloc();
+#else
+        std::abort();
+#endif
+    }
+    return memory;
+}
+constexpr std::size_t usual = alignof(std::max_align_t);
+
+}  // namespace
+
+void* operator new(std::size_t size) { return allocate_or_fail(size, usual); }
+void* operator new[](std::size_t size) { return allocate_or_fail(size, usual); }
+void* operator new(std::size_t size, std::align_val_t align) {
+    return allocate_or_fail(size, static_cast<std::size_t>(align));
+}
+void* operator new[](std::size_t size, std::align_val_t align) {
+    return allocate_or_fail(size, static_cast<std::size_t>(align));
+}
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size, usual); }
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return allocate(size, usual); }
+void* operator new(std::size_t size, std::align_val_t align, const std::nothrow_t&) noexcept {
+    return allocate(size, static_cast<std::size_t>(align));
+}
+void* operator new[](std::size_t size, std::align_val_t align, const std::nothrow_t&) noexcept {
+    return allocate(size, static_cast<std::size_t>(align));
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::align_val_t, const std::nothrow_t&) noexcept { std::free(memory); }
