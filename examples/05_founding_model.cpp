@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
             std::cout << "  " << std::setw(7) << r.score << "  p " << r.probability << "  " << r.id << '\n';
     };
 
-    for (const char* query : {"phone", "camping"}) {
+    for (const char* query : {"phone", "手机", "camping"}) {
         auto user = model.new_user();
         user.observe_text(query).value();  // the GRU ran over the query: its state is where each candidate starts
         std::cout << "After \"" << query << "\":\n";

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Trains the founding model: RecommendationModel{encoder.bert, decoder.gru, decoder.out}, scoring text_gru.
 
-    python3 -m weights_converter.training.train_founding [--start FOLDER] [--out FOLDER] [--steps N]
+    python3 -m weights_converter.training.train_founding [--start FILE] [--out FOLDER] [--steps N]
 
-In: the demo shop, as train.py, and the checkpoint that train.py made: its encoder is where this one starts.
+In: the demo shop, as train.py, and the model file that train.py's checkpoint became: its encoder is where this one
+starts.
 Out: a checkpoint folder (model.pth is the plain state dict) with metrics.json.
 The GRU runs over the token states of the history's texts, one after another, then over a candidate's; `out` at the
 candidate's last token is its logit. The loss is a sampled softmax (Bengio and Senecal 2008): the true next item among
@@ -22,6 +23,8 @@ import torch
 import torch.nn.functional as F
 
 from . import batches, data, evaluate, train
+from ..encoder import BERT_LAYER, LAYER
+from ..gguf import read_gguf
 from ..reference.recommender import RecommendationModel
 
 CONFIG = dict(train.CONFIG, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
@@ -31,10 +34,19 @@ FULL_STEPS = 0.15  # share of the steps that read descriptions too; the others r
 
 
 def make_model(vocabulary_size, start):
-    """The founding model; start: the folder of the checkpoint whose encoder it begins with."""
+    """The founding model; start: the model file whose encoder it begins with."""
     model = RecommendationModel(dict(CONFIG, vocab_size=vocabulary_size), "text_gru", normalize=True)
-    prefix, state = "encoder.", torch.load(start / "model.pth")
-    model.encoder.load_state_dict({k[len(prefix):]: v for k, v in state.items() if k.startswith(prefix)})
+    tensors = read_gguf(start)[1]
+    names = {"embeddings.word_embeddings.weight": "token_embd.weight",
+             "embeddings.position_embeddings.weight": "position_embd.weight",
+             "embeddings.token_type_embeddings.weight": "token_types.weight"}
+    for end in "weight", "bias":
+        names[f"embeddings.LayerNorm.{end}"] = f"token_embd_norm.{end}"
+        for n in range(CONFIG["num_hidden_layers"]):
+            names.update({f"{BERT_LAYER.format(n)}{theirs}.{end}": f"blk.{n}.{ours}.{end}"
+                          for ours, theirs, *_ in LAYER})
+    model.encoder.bert.load_state_dict({theirs: torch.tensor(tensors[ours], dtype=torch.float32)
+                                        for theirs, ours in names.items()}, strict=True)
     return model
 
 
@@ -220,7 +232,7 @@ class Scorer:
 
 def main():
     parser = argparse.ArgumentParser(description="Trains the founding model.")
-    parser.add_argument("--start", type=Path, default=train.REPOSITORY / "build" / "training" / "demo-shop")
+    parser.add_argument("--start", type=Path, default=train.REPOSITORY / "examples" / "models" / "demo-shop.gguf")
     parser.add_argument("--out", type=Path, default=train.REPOSITORY / "build" / "training" / "founding")
     parser.add_argument("--catalog", type=Path, default=train.REPOSITORY / "examples" / "data" / "catalog.tsv")
     parser.add_argument("--steps", type=int, default=600)
