@@ -71,6 +71,8 @@
 #define RANKLET_CONCAT(a, b, c, d) RANKLET_CONCAT_IMPL(a, b, c, d)
 /// Code that runs at load or on errors: compiled for size, which is faster to compile too.
 #define RANKLET_COLD __attribute__((cold))
+/// Code of the error path that many places call: never inlined into them.
+#define RANKLET_OUT_OF_LINE __attribute__((noinline, cold))
 
 /// The inline namespace: version, instruction set, exceptions, threads.
 #define RANKLET_ABI_TAG RANKLET_CONCAT(v0_1, RANKLET_ABI_ISA, RANKLET_ABI_EXCEPTIONS, RANKLET_ABI_THREADS)

@@ -3,15 +3,19 @@
 // `value()` on an error throws ranklet::Exception where exceptions exist, and traps where they do not.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
-#include <variant>
 
 #if defined(__cpp_exceptions) || defined(__EXCEPTIONS)
 #include <exception>
+#include <new>
 #endif
 
 #include "ranklet/core/config.hpp"
@@ -62,29 +66,62 @@ struct Error {
     std::string message;
 };
 
-/// A piece of an error message: text or a number.
+/// A piece of an error message: text or a number. Nothing is copied or formatted before make_error runs.
 class ErrorPart {
 public:
-    ErrorPart(const char* text) : text_(text) {}
-    ErrorPart(std::string_view text) : text_(text) {}
-    ErrorPart(const std::string& text) : text_(text) {}
+    ErrorPart(const char* text) noexcept : text_(text) {}
+    ErrorPart(std::string_view text) noexcept : text_(text) {}
+    ErrorPart(const std::string& text) noexcept : text_(text) {}
     template <class Number>
-    requires(std::is_arithmetic_v<Number>) ErrorPart(Number number) : number_(std::to_string(number)), text_(number_) {}
-    ErrorPart(const ErrorPart&) = delete;
-    ErrorPart& operator=(const ErrorPart&) = delete;
-    [[nodiscard]] std::string_view text() const noexcept { return text_; }
+    requires(std::is_arithmetic_v<Number>) ErrorPart(Number number)
+    noexcept {
+        if constexpr (std::is_floating_point_v<Number>) {
+            kind_ = Kind::real;
+            real_ = static_cast<double>(number);
+        } else if constexpr (std::is_signed_v<Number>) {
+            kind_ = Kind::integer;
+            integer_ = static_cast<std::int64_t>(number);
+        } else {
+            kind_ = Kind::natural;
+            natural_ = static_cast<std::uint64_t>(number);
+        }
+    }
+
+    void append_to(std::string& message) const;
 
 private:
-    std::string number_;
-    std::string_view text_;
+    enum class Kind { text, integer, natural, real };
+    Kind kind_ = Kind::text;
+    union {
+        std::string_view text_;
+        std::int64_t integer_;
+        std::uint64_t natural_;
+        double real_;
+    };
 };
+
+RANKLET_OUT_OF_LINE inline void ErrorPart::append_to(std::string& message) const {
+    switch (kind_) {
+        case Kind::text:
+            message.append(text_);
+            return;
+        case Kind::integer:
+            message.append(std::to_string(integer_));
+            return;
+        case Kind::natural:
+            message.append(std::to_string(natural_));
+            return;
+        case Kind::real:
+            message.append(std::to_string(real_));
+            return;
+    }
+}
 
 /// An Error whose message is the parts joined. Out of line on purpose: errors are rare, and spelling messages out with
 /// operator+ at every check costs compile time and code size.
-[[nodiscard]] __attribute__((noinline, cold)) inline Error make_error(ErrorCode code,
-                                                                      std::initializer_list<ErrorPart> parts) {
+[[nodiscard]] RANKLET_OUT_OF_LINE inline Error make_error(ErrorCode code, std::initializer_list<ErrorPart> parts) {
     Error error{code, {}};
-    for (const ErrorPart& part : parts) error.message.append(part.text());
+    for (const ErrorPart& part : parts) part.append_to(error.message);
     return error;
 }
 
@@ -110,6 +147,40 @@ namespace detail {
     __builtin_trap();  // asked for a value that is not there, with no way to say so
 #endif
 }
+
+// An error that results share: a failing call hands a pointer on, not a string. Null: no error.
+class SharedError {
+public:
+    SharedError() = default;
+    explicit SharedError(Error error) : node_(make(std::move(error))) {}
+    SharedError(const SharedError& other) noexcept : node_(other.node_) {
+        if (node_ != nullptr) retain(node_);
+    }
+    SharedError& operator=(const SharedError& other) noexcept {
+        SharedError copy(other);
+        std::swap(node_, copy.node_);
+        return *this;
+    }
+    ~SharedError() {
+        if (node_ != nullptr) release(node_);
+    }
+    explicit operator bool() const noexcept { return node_ != nullptr; }
+    const Error& operator*() const noexcept { return node_->error; }
+
+private:
+    struct Node {
+        Error error;
+        std::atomic<std::size_t> owners{1};
+    };
+    RANKLET_OUT_OF_LINE static Node* make(Error&& error) { return new Node{std::move(error)}; }
+    RANKLET_OUT_OF_LINE static void retain(Node* node) noexcept {
+        node->owners.fetch_add(1, std::memory_order_relaxed);
+    }
+    RANKLET_OUT_OF_LINE static void release(Node* node) noexcept {
+        if (node->owners.fetch_sub(1, std::memory_order_acq_rel) == 1) delete node;
+    }
+    Node* node_ = nullptr;
+};
 }  // namespace detail
 
 /// A value of type T, or an Error.
@@ -118,34 +189,39 @@ class [[nodiscard]] Result {
 public:
     using value_type = T;
 
-    Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
-    Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+    Result(T value) : value_(std::move(value)) {}
+    Result(Error error) : error_(std::move(error)) {}
+    Result(detail::SharedError error) noexcept : error_(std::move(error)) {}
 
-    [[nodiscard]] bool ok() const noexcept { return state_.index() == 0; }
+    [[nodiscard]] bool ok() const noexcept { return value_.has_value(); }
     explicit operator bool() const noexcept { return ok(); }
 
     /// The error. Precondition: !ok().
-    [[nodiscard]] const Error& error() const noexcept { return *std::get_if<1>(&state_); }
+    [[nodiscard]] const Error& error() const noexcept { return *error_; }
 
     /// The value, or throws Exception (traps where there are no exceptions).
-    [[nodiscard]] T& value() & { return check(), *std::get_if<0>(&state_); }
-    [[nodiscard]] const T& value() const& { return check(), *std::get_if<0>(&state_); }
+    [[nodiscard]] T& value() & { return check(), *value_; }
+    [[nodiscard]] const T& value() const& { return check(), *value_; }
     /// By value, so that `for (auto& x : f().value())` keeps what it iterates over alive.
-    [[nodiscard]] T value() && { return check(), std::move(*std::get_if<0>(&state_)); }
+    [[nodiscard]] T value() && { return check(), std::move(*value_); }
 
     /// Precondition: ok().
-    [[nodiscard]] T& operator*() & noexcept { return *std::get_if<0>(&state_); }
-    [[nodiscard]] const T& operator*() const& noexcept { return *std::get_if<0>(&state_); }
+    [[nodiscard]] T& operator*() & noexcept { return *value_; }
+    [[nodiscard]] const T& operator*() const& noexcept { return *value_; }
     /// By value, as value() is.
-    [[nodiscard]] T operator*() && { return std::move(*std::get_if<0>(&state_)); }
-    [[nodiscard]] T* operator->() noexcept { return std::get_if<0>(&state_); }
-    [[nodiscard]] const T* operator->() const noexcept { return std::get_if<0>(&state_); }
+    [[nodiscard]] T operator*() && { return std::move(*value_); }
+    [[nodiscard]] T* operator->() noexcept { return &*value_; }
+    [[nodiscard]] const T* operator->() const noexcept { return &*value_; }
+
+    /// For the macros below: the error, to be handed on.
+    [[nodiscard]] const detail::SharedError& shared_error() const noexcept { return error_; }
 
 private:
     void check() const {
         if (!ok()) detail::raise(error());
     }
-    std::variant<T, Error> state_;
+    std::optional<T> value_;
+    detail::SharedError error_;
 };
 
 /// Success, or an Error.
@@ -155,19 +231,36 @@ public:
     using value_type = void;
 
     Result() = default;
-    Result(Error error) : error_(std::move(error)), ok_(false) {}
+    Result(Error error) : error_(std::move(error)) {}
+    Result(detail::SharedError error) noexcept : error_(std::move(error)) {}
 
-    [[nodiscard]] bool ok() const noexcept { return ok_; }
-    explicit operator bool() const noexcept { return ok_; }
-    [[nodiscard]] const Error& error() const noexcept { return error_; }
+    [[nodiscard]] bool ok() const noexcept { return !error_; }
+    explicit operator bool() const noexcept { return ok(); }
+    [[nodiscard]] const Error& error() const noexcept { return *error_; }
     void value() const {
-        if (!ok_) detail::raise(error_);
+        if (!ok()) detail::raise(error());
     }
 
+    [[nodiscard]] const detail::SharedError& shared_error() const noexcept { return error_; }
+
 private:
-    Error error_;
-    bool ok_ = true;
+    detail::SharedError error_;
 };
+
+/// function(), or Error out_of_memory where it throws std::bad_alloc: for work on other threads, which no exception may
+/// leave. Where there are no exceptions, a failing allocation ends the program in any case.
+template <class Function>
+[[nodiscard]] auto catch_out_of_memory(const Function& function) -> decltype(function()) {
+#if RANKLET_HAS_EXCEPTIONS
+    try {
+        return function();
+    } catch (const std::bad_alloc&) {
+        return Error{ErrorCode::out_of_memory, "out of memory"};
+    }
+#else
+    return function();
+#endif
+}
 
 RANKLET_NAMESPACE_END
 
@@ -175,16 +268,15 @@ RANKLET_NAMESPACE_END
 #define RANKLET_UNIQUE_NAME(a, b) RANKLET_UNIQUE_NAME_IMPL(a, b)
 
 /// `RANKLET_TRY(f());` returns f's error from the enclosing function.
-#define RANKLET_TRY(expression)                                         \
-    do {                                                                \
-        if (auto&& ranklet_status = (expression); !ranklet_status.ok()) \
-            return ::ranklet::Error{ranklet_status.error()};            \
+#define RANKLET_TRY(expression)                                                                               \
+    do {                                                                                                      \
+        if (auto&& ranklet_status = (expression); !ranklet_status.ok()) return ranklet_status.shared_error(); \
     } while (false)
 
 /// `RANKLET_ASSIGN(auto x, f());` binds f's value to x, or returns f's error from the enclosing function.
 #define RANKLET_ASSIGN(declaration, expression) \
     RANKLET_ASSIGN_IMPL(RANKLET_UNIQUE_NAME(ranklet_result_, __LINE__), declaration, expression)
-#define RANKLET_ASSIGN_IMPL(result, declaration, expression)   \
-    auto result = (expression);                                \
-    if (!result.ok()) return ::ranklet::Error{result.error()}; \
+#define RANKLET_ASSIGN_IMPL(result, declaration, expression) \
+    auto result = (expression);                              \
+    if (!result.ok()) return result.shared_error();          \
     declaration = std::move(*result)

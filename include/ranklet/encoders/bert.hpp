@@ -69,6 +69,7 @@ public:
     /// Builds the encoder from an open file, without the self-test.
     [[nodiscard]] RANKLET_COLD static Result<Bert> from_file(const GgufFile& file, const BertDefaults& defaults = {}) {
         RANKLET_TRY(check_version(file));
+        RANKLET_TRY(check_kind(file));
         Bert bert;
         RANKLET_ASSIGN(bert.tokenizer_, load_tokenizer(file, defaults));
         RANKLET_ASSIGN(const Activation activation, load_activation(file, defaults));
@@ -148,6 +149,7 @@ public:
         RANKLET_ASSIGN(const auto ids, file.i32s("ranklet.selftest.token_ids"));
         RANKLET_ASSIGN(const auto offsets, file.i32s("ranklet.selftest.token_offsets"));
         RANKLET_ASSIGN(const auto expected, file.floats("ranklet.selftest.vectors"));
+        if (texts.empty()) return make_error(ErrorCode::format, {file.name(), ": ranklet.selftest.texts is empty"});
         if (offsets.size() != texts.size() + 1 || offsets.front() != 0 ||
             static_cast<std::size_t>(offsets.back()) != ids.size() || !std::is_sorted(offsets.begin(), offsets.end()))
             return make_error(ErrorCode::format,
@@ -187,7 +189,8 @@ public:
         std::atomic<std::size_t> done{0};
         parallel_for(groups, threads, [&](std::size_t group, std::size_t thread) {
             const std::size_t first = group * group_texts, last = std::min(texts.size(), first + group_texts);
-            const auto status = run_group(texts, first, last, prompt, workers[thread], sink, sink_scratch);
+            const auto status = catch_out_of_memory(
+                [&] { return run_group(texts, first, last, prompt, workers[thread], sink, sink_scratch); });
             if (!status.ok()) errors[group] = status.error();
             const std::size_t finished = done += last - first;
             if (thread == 0 && options.progress && finished < texts.size()) options.progress(finished, texts.size());
@@ -258,6 +261,25 @@ private:
                  worker.scratch);
         worker.ids.clear();
         worker.offsets.assign(1, 0);
+        return {};
+    }
+
+    // Says what a file is, rather than which key of a BERT file it lacks.
+    RANKLET_COLD static Result<void> check_kind(const GgufFile& file) {
+        if (file.has("ranklet.encoder.type")) {
+            RANKLET_ASSIGN(const auto type, file.string("ranklet.encoder.type"));
+            if (type != "bert")
+                return make_error(ErrorCode::unsupported,
+                                  {file.name(), ": ranklet.encoder.type is \"", type, "\", not \"bert\": ",
+                                   type == "items" ? "the model has items of its own and no text encoder"
+                                                   : "another encoder reads it"});
+        }
+        if (file.has("general.architecture")) {
+            RANKLET_ASSIGN(const auto architecture, file.string("general.architecture"));
+            if (architecture != "bert" && architecture != "ranklet")
+                return make_error(ErrorCode::unsupported,
+                                  {file.name(), ": general.architecture is \"", architecture, "\", not \"bert\""});
+        }
         return {};
     }
 

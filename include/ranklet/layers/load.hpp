@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <span>
 #include <string>
@@ -86,7 +87,12 @@ template <class T>
         std::vector<float> scale;
         for (std::size_t p = 0; p < tensors.size(); ++p) {
             std::memcpy(weight.data() + p * out * in, tensors[p].data, out * in);
-            for (std::size_t r = 0; r < out; ++r) scale.push_back(tensors[p].scale(r));
+            for (std::size_t r = 0; r < out; ++r) {
+                scale.push_back(tensors[p].scale(r));
+                if (!(scale.back() >= 0.0f && std::isfinite(scale.back())))
+                    return make_error(ErrorCode::format, {file.name(), ": ", prefixes[p], ".weight_scale[", r, "] is ",
+                                                          scale.back(), ", expected a finite number from 0 on"});
+            }
         }
         if (std::find(weight.begin(), weight.end(), std::int8_t{-128}) != weight.end())
             return make_error(ErrorCode::format, {file.name(), ": ", prefixes[0], ".weight: an 8-bit weight is -128"});

@@ -77,6 +77,13 @@ public:
         return {};
     }
 
+    /// The same as a value of its own.
+    [[nodiscard]] Result<Encoding> encode(std::string_view text, const EncodeOptions& options = {}) const {
+        Encoding encoding;
+        RANKLET_TRY(encode(text, options, encoding));
+        return encoding;
+    }
+
     /// [CLS] a [SEP] b [SEP] into `out`; type ids are 1 from b on. Offsets and word indices are each text's own.
     /// What exceeds `options.max_length` is cut from the longer text's end, then from both (`longest_first`). As in
     /// Hugging Face's, a text counts as no longer than its words up to the one that reaches max_length: of two that
