@@ -17,5 +17,6 @@
 #include "ranklet/layers/transformer_layer.hpp"  // TransformerLayer, SelfAttention, Linear, LayerNorm
 #include "ranklet/ranking/catalog.hpp"           // Catalog
 #include "ranklet/ranking/recommendation.hpp"    // Recommendation, RecommendOptions, top_k, softmax
+#include "ranklet/ranking/vector_index.hpp"      // VectorIndex
 #include "ranklet/recommender.hpp"               // Recommender
 #include "ranklet/text/wordpiece.hpp"            // WordPiece

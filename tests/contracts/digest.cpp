@@ -54,6 +54,25 @@ bool failed(std::string_view what, const ranklet::Error& error) {
     return false;
 }
 
+void hash_scan() {
+    constexpr std::size_t rows = 77, users = 9, n = 100;
+    const auto catalog = row(rows * n), queries = row(users * n);
+    for (const auto& [name, type] :
+         {std::pair{"scan_f32", ranklet::RowType::f32}, std::pair{"scan_f16", ranklet::RowType::f16},
+          std::pair{"scan_i8", ranklet::RowType::i8}, std::pair{"scan_i8_exact", ranklet::RowType::i8_exact}}) {
+        const auto index = ranklet::VectorIndex::create({catalog.data(), rows, n}, type);
+        ranklet::VectorIndex::Workspace workspace;
+        const auto found = index->search({queries.data(), users, n}, {.k = rows}, workspace);
+        Hash hash;
+        for (const auto& hits : *found)
+            for (const ranklet::Hit& hit : hits) {
+                const std::array<float, 2> values{static_cast<float>(hit.index), hit.score};
+                hash.add(values);
+            }
+        hash.print(name);
+    }
+}
+
 void hash_math() {
     std::vector<float> x;  // every 40961st float, NaN and infinities with them, then the range that matters densely
     for (std::uint64_t b = 0; b < std::uint64_t{1} << 32; b += 40961)
@@ -198,6 +217,7 @@ int main(int argc, char** argv) {
     }
     const std::string folder = argv[1];
     hash_math();
+    hash_scan();
     hash_rows();
     bool fine = hash_products();
     for (const char* name : {"tiny-minilm", "tiny-dense", "tiny-distilbert", "tiny-minilm-i8"})

@@ -180,7 +180,8 @@ inline float quantize_row(const float* x, std::size_t k, typename MacI8<Arch>::I
             });
         });
     const float bound = largest.reduce([](float a, float b) { return a >= b || a != a ? a : b; });
-    const F32<Arch> inverse(bound > 0.0f ? 127.0f / bound : 0.0f), magic(12582912.0f);
+    // A row that is all but zero becomes zero: 127 / bound would be infinite.
+    const F32<Arch> inverse(bound < 1e-36f ? 0.0f : 127.0f / bound), magic(12582912.0f);
     const I32<Arch> shift(0x4B400000 - Mac::offset);  // the rounding constant's bits
     const auto round_block = [&](const float* from, std::size_t count, std::int32_t* to)
         __attribute__((always_inline)) {

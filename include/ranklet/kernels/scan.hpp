@@ -1,0 +1,227 @@
+// Scores of catalog rows for one or many users: out[u, r] = users[u] . rows[r], rows in f32 or f16.
+// In: row-major rows and users. Out: f32, each with the bits of dot() of the row widened to f32.
+// Every row is read once for all users of a call: for one user it is a stream from memory, for many a matrix product.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/half.hpp"
+#include "ranklet/kernels/arch.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+namespace kernels {
+
+namespace detail {
+
+// Vectors a and b hold Width / Part sums each, spread over Part neighbouring elements: the result holds those of a,
+// then those of b, each spread over half as many, element i added to element i + Part / 2 as Lanes::reduce does.
+template <std::size_t Width, std::size_t Part, class Vector>
+RANKLET_INLINE Vector fold(const Vector& a, const Vector& b) noexcept {
+    constexpr auto from = [](std::size_t i, std::size_t offset) {
+        const std::size_t half = Part / 2, sum = i / half, sums = Width / Part;
+        return static_cast<int>((sum < sums ? sum * Part : Width + (sum - sums) * Part) + i % half + offset);
+    };
+    return [&]<std::size_t... I>(std::index_sequence<I...>) __attribute__((always_inline)) {
+        return __builtin_shufflevector(a, b, from(I, 0)...) + __builtin_shufflevector(a, b, from(I, Part / 2)...);
+    }
+    (std::make_index_sequence<Width>{});
+}
+
+/// Each of the Count (a power of two) vectors to one sum by the fixed tree; sums[i] is that of v[i].
+/// `sums` has room for at least Width elements.
+template <std::size_t Width, std::size_t Part = Width, std::size_t Count, class Vector, class Number>
+RANKLET_INLINE void reduce_each(const Vector (&v)[Count], Number* sums) noexcept {
+    if constexpr (Part == 1) {
+        std::memcpy(sums, v, sizeof v);
+    } else {
+        Vector folded[(Count + 1) / 2];
+        unroll<(Count + 1) / 2>([&](auto i) __attribute__((always_inline)) {
+            folded[i] = fold<Width, Part>(v[2 * i], v[Count == 1 ? 0 : 2 * i + 1]);
+        });
+        reduce_each<Width, Part / 2>(folded, sums);
+    }
+}
+
+/// The first steps of the tree: sixteen lanes to one vector.
+template <class Arch>
+RANKLET_INLINE F32<Arch> add_vectors(const Lanes<Arch>& lanes) noexcept {
+    if constexpr (Lanes<Arch>::count == 1)
+        return lanes.v[0];
+    else if constexpr (Lanes<Arch>::count == 2)
+        return lanes.v[0] + lanes.v[1];
+    else
+        return (lanes.v[0] + lanes.v[2]) + (lanes.v[1] + lanes.v[3]);
+}
+
+}  // namespace detail
+
+/// Rows of f32.
+template <class Arch>
+struct RowF32 {
+    using Element = float;
+    static RANKLET_INLINE Lanes<Arch> load(const Element* x) noexcept { return Lanes<Arch>::load(x); }
+    static RANKLET_INLINE float widen(Element x) noexcept { return x; }
+};
+
+/// Rows of finite IEEE binary16, widened as they are read.
+template <class Arch>
+struct RowF16 {
+    using Element = std::uint16_t;
+    static RANKLET_INLINE Lanes<Arch> load(const Element* x) noexcept {
+        Lanes<Arch> lanes;
+#if defined(__AVX512F__)
+        if constexpr (F32<Arch>::size == 16) {
+            // The masked form of the same instruction: g++ 12 warns falsely inside its own header of the other.
+            lanes.v[0] =
+                _mm512_maskz_cvtph_ps(__mmask16(0xFFFF), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
+            return lanes;
+        }
+#endif
+#if defined(__F16C__)
+        if constexpr (F32<Arch>::size == 8) {
+            unroll<2>([&](auto i) __attribute__((always_inline)) {
+                lanes.v[i] = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + 8 * i)));
+            });
+            return lanes;
+        }
+#endif
+#if defined(__aarch64__)
+        if constexpr (F32<Arch>::size == 4) {
+            unroll<4>([&](auto i) __attribute__((always_inline)) {
+                lanes.v[i] = vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(x + 4 * i)));
+            });
+            return lanes;
+        }
+#endif
+        float wide[lane_count];
+        for (std::size_t i = 0; i < lane_count; ++i) wide[i] = f16_to_f32(x[i]);
+        return Lanes<Arch>::load(wide);
+    }
+    static RANKLET_INLINE float widen(Element x) noexcept { return f16_to_f32(x); }
+};
+
+namespace detail {
+
+// sums[u * Rows + r] = users[u] . rows[r]; `sums` has room for at least a vector.
+template <class Arch, class Row, std::size_t Rows, std::size_t Users>
+RANKLET_INLINE void scan_tile(const typename Row::Element* rows, std::size_t stride, const float* users, std::size_t n,
+                              float* sums) noexcept {
+    using Vector = typename F32<Arch>::register_type;
+    constexpr std::size_t count = Rows * Users;
+    Lanes<Arch> total[count];
+    unroll<count>([&](auto i) __attribute__((always_inline)) { total[i] = Lanes<Arch>::broadcast(0.0f); });
+    const auto step = [&](const auto& row, const auto& user) __attribute__((always_inline)) {
+        Lanes<Arch> x[Rows];
+        unroll<Rows>([&](auto r) __attribute__((always_inline)) { x[r] = row(r); });
+        unroll<Users>([&](auto u) __attribute__((always_inline)) {
+            const Lanes<Arch> y = user(u);
+            unroll<Rows>([&](auto r) __attribute__((always_inline)) {
+                auto& sum = total[u * Rows + r];
+                sum = Lanes<Arch>::map(
+                    x[r], y, sum,
+                    [](auto a, auto b, auto c) __attribute__((always_inline)) { return fma<Arch>(a, b, c); });
+            });
+        });
+    };
+    std::size_t i = 0;
+    for (; i + lane_count <= n; i += lane_count)
+        step(
+            [&](std::size_t r) __attribute__((always_inline)) { return Row::load(rows + r * stride + i); },
+            [&](std::size_t u) __attribute__((always_inline)) { return Lanes<Arch>::load(users + u * n + i); });
+    if (i < n) {
+        const std::size_t rest = n - i;
+        step(
+            [&](std::size_t r) {
+                float end[lane_count];
+                for (std::size_t j = 0; j < lane_count; ++j)
+                    end[j] = j < rest ? Row::widen(rows[r * stride + i + j]) : 0.0f;
+                return Lanes<Arch>::load(end);
+            },
+            [&](std::size_t u) { return Lanes<Arch>::load_partial(users + u * n + i, rest, 0.0f); });
+    }
+    Vector v[count];
+    unroll<count>([&](auto j) __attribute__((always_inline)) { v[j] = add_vectors<Arch>(total[j]); });
+    reduce_each<F32<Arch>::size>(v, sums);
+}
+
+}  // namespace detail
+
+/// Asks for the next block of rows in equal shares, one a pass over the present block: memory is busy while the
+/// registers are.
+class PrefetchShare {
+public:
+    PrefetchShare(const void* data, std::size_t bytes, std::size_t passes) noexcept
+        : data_(static_cast<const char*>(data)), bytes_(bytes), passes_(passes) {}
+    RANKLET_INLINE void prefetch(std::size_t pass) const noexcept {
+        const std::size_t last = bytes_ * (pass + 1) / passes_;
+        for (std::size_t at = bytes_ * pass / passes_ & ~std::size_t{63}; at < last; at += 64)
+            __builtin_prefetch(data_ + at);
+    }
+
+private:
+    const char* data_;
+    std::size_t bytes_, passes_;
+};
+
+/// out[u * out_stride + r] = users[u] . rows[r] for `count` rows of n that lie `stride` apart and `user_count` users,
+/// [user_count, n] without gaps.
+template <class Arch, class Row>
+inline void scan_rows(const typename Row::Element* rows, std::size_t count, std::size_t stride, const float* users,
+                      std::size_t user_count, std::size_t n, float* out, std::size_t out_stride) noexcept {
+    constexpr std::size_t width = F32<Arch>::size;
+    constexpr std::size_t tile = width == 16 ? 4 : 2;  // rows and users whose sums fit into the registers
+    constexpr std::size_t block = 16;                  // rows that stay in the first-level cache for all users
+    const auto run = [&]<std::size_t Rows, std::size_t Users>(std::size_t r, std::size_t u)
+        __attribute__((always_inline)) {
+        float sums[std::max(Rows * Users, width)];
+        detail::scan_tile<Arch, Row, Rows, Users>(rows + r * stride, stride, users + u * n, n, sums);
+        for (std::size_t i = 0; i < Users; ++i)
+            std::memcpy(out + (u + i) * out_stride + r, sums + i * Rows, Rows * sizeof(float));
+    };
+    for (std::size_t first = 0; first < count; first += block) {
+        const std::size_t last = std::min(count, first + block);
+        const PrefetchShare ahead(rows + last * stride, std::min(count - last, block) * stride * sizeof(*rows),
+                                  user_count / tile + user_count % tile);
+        std::size_t u = 0, pass = 0;
+        for (; u + tile <= user_count; u += tile) {
+            ahead.prefetch(pass++);
+            std::size_t r = first;
+            for (; r + tile <= last; r += tile) run.template operator()<tile, tile>(r, u);
+            for (; r < last; ++r) run.template operator()<1, tile>(r, u);
+        }
+        for (; u < user_count; ++u) {
+            ahead.prefetch(pass++);
+            std::size_t r = first;
+            for (; r + 4 <= last; r += 4) run.template operator()<4, 1>(r, u);
+            for (; r < last; ++r) run.template operator()<1, 1>(r, u);
+        }
+    }
+}
+
+/// Writes the positions of the elements of x that are not less than `threshold` (NaN is not) and returns how many.
+template <class Arch>
+inline std::size_t not_less_than(const float* x, std::size_t n, float threshold, std::uint32_t* positions) noexcept {
+    std::size_t found = 0, i = 0;
+    const F32<Arch> limit(threshold);
+    for (; i + lane_count <= n; i += lane_count) {
+        const Lanes<Arch> lanes = Lanes<Arch>::load(x + i);
+        bool all_less = true;
+        unroll<Lanes<Arch>::count>([&](auto v) __attribute__((always_inline)) {
+            all_less = all_less && xsimd::all(lanes.v[v] < limit);
+        });
+        if (all_less) continue;
+        for (std::size_t j = i; j < i + lane_count; ++j)
+            if (!(x[j] < threshold)) positions[found++] = static_cast<std::uint32_t>(j);
+    }
+    for (; i < n; ++i)
+        if (!(x[i] < threshold)) positions[found++] = static_cast<std::uint32_t>(i);
+    return found;
+}
+
+}  // namespace kernels
+RANKLET_NAMESPACE_END
