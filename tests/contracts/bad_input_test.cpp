@@ -161,6 +161,19 @@ TEST_CASE("kinds and functions that are unknown are errors that name them") {
     wrong_value("tokenizer.ggml.model", "bert", "gpt2", "gpt2");
     wrong_value("ranklet.encoder.pooling", "mean", "mode", "mode");
     wrong_value("ranklet.rating.mode", "embedding", "embodding", "embodding");
+    wrong_value("general.architecture", "bert", "gpt2", "general.architecture is \"gpt2\"");
+    check_error(ranklet::Bert::load(model_path("tiny-items")), ErrorCode::unsupported, "no text encoder");
+}
+
+TEST_CASE("a scale of an 8-bit row that is negative or not finite is refused without a self-test too") {
+    Bytes bytes = read_bytes(model_path("tiny-minilm-i8"));
+    const GgufFile file = take(GgufFile::from_memory(bytes, "bad.gguf"));
+    const auto scales = take(file.tensor("blk.0.ffn_up.weight_scale"));
+    for (const float wrong : {-1.0f, quiet_nan, infinity}) {
+        std::memcpy(bytes.data() + (scales.data - bytes.data()) + 4, &wrong, sizeof wrong);
+        check_error(ranklet::Bert::from_file(take(GgufFile::from_memory(bytes, "bad.gguf"))), ErrorCode::format,
+                    "bad.gguf: blk.0.ffn_up.weight_scale[1]");
+    }
 }
 
 TEST_CASE("a missing tensor is an error naming it, for each tensor that must be there") {

@@ -32,7 +32,7 @@ struct Case {
 Hits plain(const Case& c, const std::vector<float>& rows, std::size_t query, std::size_t k) {
     std::vector<float> scores(c.n);
     for (std::size_t r = 0; r < c.n; ++r) {
-        scores[r] = ranklet::kernels::Ops<float>::dot(rows.data() + r * c.dim, c.queries.data() + query * c.dim, c.dim);
+        scores[r] = ranklet::kernels::dot<Arch>(rows.data() + r * c.dim, c.queries.data() + query * c.dim, c.dim);
         if (!c.bias.empty()) scores[r] += c.bias[r];
     }
     std::vector<std::uint32_t> best(k);

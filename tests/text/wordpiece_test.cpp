@@ -84,6 +84,14 @@ TEST_CASE("an empty text gives [CLS] [SEP], and an empty pair [CLS] [SEP] [SEP]"
     CHECK(tokens(" \t\r\n\u00A0\u3000") == "");
 }
 
+TEST_CASE("encode gives a value too, with default options") {
+    const auto tokenizer = make();
+    Encoding encoding;
+    REQUIRE(tokenizer.encode("hello world", {}, encoding).ok());
+    CHECK(tokenizer.encode("hello world")->ids == encoding.ids);
+    CHECK(tokenizer.encode("\xFF").error().code == ranklet::ErrorCode::invalid_text);
+}
+
 TEST_CASE("every token says which bytes and which word of the text it came from") {
     const WordPiece tokenizer = make();
     Encoding out;

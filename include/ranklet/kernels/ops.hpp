@@ -14,8 +14,6 @@
 #include "ranklet/kernels/gemm_i8.hpp"
 #include "ranklet/kernels/gru.hpp"
 #include "ranklet/kernels/layer_norm.hpp"
-#include "ranklet/kernels/scan.hpp"
-#include "ranklet/kernels/scan_i8.hpp"
 #include "ranklet/kernels/softmax.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -194,28 +192,6 @@ struct Ops<float> {
     static void dot_rows(const float* rows, std::size_t count, std::size_t stride, const float* x, std::size_t n,
                          float* out) noexcept {
         kernels::dot_rows<Arch>(rows, count, stride, x, n, out);
-    }
-    // Rows of a catalog against one or many users, see scan.hpp and scan_i8.hpp.
-    static void scan(const float* rows, std::size_t count, std::size_t stride, const float* users,
-                     std::size_t user_count, std::size_t n, float* out, std::size_t out_stride) noexcept {
-        scan_rows<Arch, RowF32<Arch>>(rows, count, stride, users, user_count, n, out, out_stride);
-    }
-    static void scan(const std::uint16_t* f16_rows, std::size_t count, std::size_t stride, const float* users,
-                     std::size_t user_count, std::size_t n, float* out, std::size_t out_stride) noexcept {
-        scan_rows<Arch, RowF16<Arch>>(f16_rows, count, stride, users, user_count, n, out, out_stride);
-    }
-    using UserI8 = typename DotI8<Arch>::User;  ///< an element of a quantised user
-    static constexpr std::int32_t user_i8_offset = MacI8<Arch>::offset;
-    static float quantize_user(const float* x, std::size_t n, UserI8* user) noexcept {
-        return kernels::quantize_user<Arch>(x, n, user);
-    }
-    static void scan_i8(const RowsI8& rows, std::size_t count, const UserI8* users, const float* user_scale,
-                        std::size_t user_count, std::size_t n, float* out, std::size_t out_stride) noexcept {
-        scan_rows_i8<Arch>(rows, count, users, user_scale, user_count, n, out, out_stride);
-    }
-    static std::size_t not_less_than(const float* x, std::size_t n, float threshold,
-                                     std::uint32_t* positions) noexcept {
-        return kernels::not_less_than<Arch>(x, n, threshold, positions);
     }
     static void layer_norm(const float* x, const float* weight, const float* bias, float epsilon, float* y,
                            std::size_t n) noexcept {

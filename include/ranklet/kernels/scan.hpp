@@ -73,30 +73,19 @@ template <class Arch>
 struct RowF16 {
     using Element = std::uint16_t;
     static RANKLET_INLINE Lanes<Arch> load(const Element* x) noexcept {
-        Lanes<Arch> lanes;
 #if defined(__AVX512F__)
-        if constexpr (F32<Arch>::size == 16) {
-            // The masked form of the same instruction: g++ 12 warns falsely inside its own header of the other.
-            lanes.v[0] =
-                _mm512_maskz_cvtph_ps(__mmask16(0xFFFF), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
-            return lanes;
-        }
+        // The masked form of the same instruction: g++ 12 warns falsely inside its own header of the other.
+        if constexpr (F32<Arch>::size == 16)
+            return {_mm512_maskz_cvtph_ps(__mmask16(0xFFFF), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)))};
 #endif
 #if defined(__F16C__)
-        if constexpr (F32<Arch>::size == 8) {
-            unroll<2>([&](auto i) __attribute__((always_inline)) {
-                lanes.v[i] = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + 8 * i)));
-            });
-            return lanes;
-        }
+        if constexpr (F32<Arch>::size == 8)
+            return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x))),
+                    _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + 8)))};
 #endif
 #if defined(__aarch64__)
-        if constexpr (F32<Arch>::size == 4) {
-            unroll<4>([&](auto i) __attribute__((always_inline)) {
-                lanes.v[i] = vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(x + 4 * i)));
-            });
-            return lanes;
-        }
+        const auto four = [&](std::size_t i) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(x + i))); };
+        if constexpr (F32<Arch>::size == 4) return {four(0), four(4), four(8), four(12)};
 #endif
         float wide[lane_count];
         for (std::size_t i = 0; i < lane_count; ++i) wide[i] = f16_to_f32(x[i]);

@@ -19,7 +19,10 @@
 #include "ranklet/core/parallel.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/view.hpp"
-#include "ranklet/kernels/ops.hpp"
+#include "ranklet/kernels/elementwise.hpp"
+#include "ranklet/kernels/reduce.hpp"
+#include "ranklet/kernels/scan.hpp"
+#include "ranklet/kernels/scan_i8.hpp"
 #include "ranklet/ranking/top_k.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -38,7 +41,9 @@ struct SearchOptions {
 };
 
 class VectorIndex {
-    using Ops = kernels::Ops<float>;
+    using Arch = kernels::default_arch;
+    using UserI8 = typename kernels::DotI8<Arch>::User;
+    static constexpr std::int32_t user_offset = kernels::MacI8<Arch>::offset;
 
 public:
     /// Memory of search(), reused by the next call of the same thread.
@@ -60,10 +65,10 @@ public:
             std::vector<std::vector<Candidate>> candidates;  // [queries] exact
             std::optional<Error> error;
         };
-        std::vector<float> queries;            // [m, dim]
-        AlignedBuffer<Ops::UserI8> quantized;  // [m, scan_i8_stride(dim)]
-        std::vector<float> scales;             // [m]
-        std::vector<Query> bounds;             // [m]
+        std::vector<float> queries;       // [m, dim]
+        AlignedBuffer<UserI8> quantized;  // [m, scan_i8_stride(dim)]
+        std::vector<float> scales;        // [m]
+        std::vector<Query> bounds;        // [m]
         std::vector<Thread> threads;
         std::vector<Hit> hits;                    // [m, k]
         std::vector<std::span<const Hit>> found;  // [m]
@@ -106,7 +111,7 @@ public:
     }
 
     /// The best rows for each of `queries` [m, dim]: one list a query, best first, at most k long, that lives in
-    /// `workspace` until its next use. Score: the f32 dot product with the bits of `kernels::Ops<float>::dot` (of the
+    /// `workspace` until its next use. Score: the f32 dot product with the bits of `kernels::dot` (of the
     /// rounded row for f16; i8: of the rounded row and the rounded query) plus the bias. Each query's result is what it
     /// is alone, with any number of threads. Error invalid_argument naming a query that is not finite, or when `dim`
     /// differs.
@@ -198,12 +203,12 @@ private:
             RANKLET_ASSIGN(norm_, AlignedBuffer<float>::zeroed(size()));
             RANKLET_ASSIGN(error_, AlignedBuffer<float>::zeroed(size()));
         }
-        std::vector<Ops::UserI8> row(stride);
+        std::vector<UserI8> row(stride);
         for (std::size_t r = 0; r < size(); ++r) {
-            scale_[r] = Ops::quantize_user(vectors_.row(r).data(), dim(), row.data());
+            scale_[r] = kernels::quantize_user<Arch>(vectors_.row(r).data(), dim(), row.data());
             double norm = 0.0, error = 0.0;
             for (std::size_t i = 0; i < dim(); ++i) {
-                const auto value = static_cast<std::int8_t>(row[i] - Ops::user_i8_offset);
+                const auto value = static_cast<std::int8_t>(row[i] - user_offset);
                 i8_[r * stride + i] = value;
                 sum_[r] += value;
                 const double exact = vectors_(r, i), stored = value * static_cast<double>(scale_[r]);
@@ -236,13 +241,13 @@ private:
         }
         if (type_ != RowType::i8 && type_ != RowType::i8_exact) return {};
         if (workspace.quantized.size() < m * stride) {
-            RANKLET_ASSIGN(workspace.quantized, AlignedBuffer<Ops::UserI8>::zeroed(m * stride));
+            RANKLET_ASSIGN(workspace.quantized, AlignedBuffer<UserI8>::zeroed(m * stride));
         }
         workspace.scales.resize(m);
         workspace.bounds.resize(m);
         for (std::size_t q = 0; q < m && size() > 0; ++q) {
-            workspace.scales[q] = Ops::quantize_user(workspace.queries.data() + q * dim(), dim(),
-                                                     workspace.quantized.data() + q * stride);
+            workspace.scales[q] = kernels::quantize_user<Arch>(workspace.queries.data() + q * dim(), dim(),
+                                                               workspace.quantized.data() + q * stride);
             workspace.bounds[q] = bound(q, workspace);
         }
         return {};
@@ -255,10 +260,10 @@ private:
     // rounded up.
     typename Workspace::Query bound(std::size_t q, const Workspace& workspace) const noexcept {
         const float* query = workspace.queries.data() + q * dim();
-        const Ops::UserI8* stored = workspace.quantized.data() + q * kernels::scan_i8_stride(dim());
+        const UserI8* stored = workspace.quantized.data() + q * kernels::scan_i8_stride(dim());
         double norm = 0.0, stored_norm = 0.0, error = 0.0;
         for (std::size_t i = 0; i < dim(); ++i) {
-            const double x = query[i], y = (stored[i] - Ops::user_i8_offset) * static_cast<double>(workspace.scales[q]);
+            const double x = query[i], y = (stored[i] - user_offset) * static_cast<double>(workspace.scales[q]);
             norm += x * x;
             stored_norm += y * y;
             error += (x - y) * (x - y);
@@ -284,31 +289,33 @@ private:
         const float* users = workspace.queries.data() + first * dim();
         const std::size_t stride = kernels::scan_i8_stride(dim());
         if (type_ == RowType::f16)
-            Ops::scan(f16_.data() + row * dim(), count, dim(), users, queries, dim(), scores, block);
+            kernels::scan_rows<Arch, kernels::RowF16<Arch>>(f16_.data() + row * dim(), count, dim(), users, queries,
+                                                            dim(), scores, block);
         else if (type_ == RowType::i8 || exact)
-            Ops::scan_i8({i8_.data() + row * stride, scale_.data() + row, sum_.data() + row}, count,
-                         workspace.quantized.data() + first * stride, workspace.scales.data() + first, queries, dim(),
-                         scores, block);
+            kernels::scan_rows_i8<Arch>({i8_.data() + row * stride, scale_.data() + row, sum_.data() + row}, count,
+                                        workspace.quantized.data() + first * stride, workspace.scales.data() + first,
+                                        queries, dim(), scores, block);
         else
-            Ops::scan(vectors_.row(row).data(), count, vectors_.stride, users, queries, dim(), scores, block);
+            kernels::scan_rows<Arch, kernels::RowF32<Arch>>(vectors_.row(row).data(), count, vectors_.stride, users,
+                                                            queries, dim(), scores, block);
         float* upper = scores + group * block;
         std::array<std::uint32_t, block> places;
         for (std::size_t q = 0; q < queries; ++q) {
             float* score = scores + q * block;
             BestHits& best = thread.best[first + q];
-            if (!bias_.empty()) Ops::add(score, bias_.data() + row, score, count);
+            if (!bias_.empty()) kernels::add<Arch>(score, bias_.data() + row, score, count);
             if (!exact) {
-                const std::size_t found = Ops::not_less_than(score, count, best.threshold(), places.data());
+                const std::size_t found = kernels::not_less_than<Arch>(score, count, best.threshold(), places.data());
                 for (const std::uint32_t i : std::span(places).first(found))
                     best.push({static_cast<std::uint32_t>(row) + i, score[i]});
                 continue;
             }
             const auto& query = workspace.bounds[first + q];
             auto& candidates = thread.candidates[first + q];
-            Ops::multiply_add(query.of_norm, norm_.data() + row, score, upper, count);
-            Ops::multiply_add(query.of_error, error_.data() + row, upper, upper, count);
+            kernels::multiply_add<Arch>(query.of_norm, norm_.data() + row, score, upper, count);
+            kernels::multiply_add<Arch>(query.of_error, error_.data() + row, upper, upper, count);
             const auto enough = [&] { return below(best.threshold() - query.least); };
-            const std::size_t found = Ops::not_less_than(upper, count, enough(), places.data());
+            const std::size_t found = kernels::not_less_than<Arch>(upper, count, enough(), places.data());
             for (const std::uint32_t i : std::span(places).first(found)) {
                 const auto index = static_cast<std::uint32_t>(row) + i;
                 candidates.push_back({index, upper[i]});
@@ -329,8 +336,8 @@ private:
         for (std::size_t t = 0; t < threads; ++t)
             for (const auto& candidate : workspace.threads[t].candidates[q]) {
                 if (candidate.upper < threshold) continue;
-                float score =
-                    Ops::dot(vectors_.row(candidate.index).data(), workspace.queries.data() + q * dim(), dim());
+                float score = kernels::dot<Arch>(vectors_.row(candidate.index).data(),
+                                                 workspace.queries.data() + q * dim(), dim());
                 if (!bias_.empty()) score += bias_[candidate.index];
                 best.push({candidate.index, score});
             }
