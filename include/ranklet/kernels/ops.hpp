@@ -129,11 +129,9 @@ private:
     }
 };
 
-/// f32: the SIMD kernels, for the instruction set of the including translation unit.
-template <>
-struct Ops<float> {
-    using Arch = default_arch;
-
+/// f32: the SIMD kernels of one instruction set. (A template, so that a program compiles those alone that it uses.)
+template <class Arch>
+struct SimdOps {
     [[nodiscard]] static constexpr std::size_t packed_size(std::size_t n, std::size_t k) noexcept {
         return kernels::packed_size<Arch>(n, k);
     }
@@ -210,6 +208,10 @@ struct Ops<float> {
         kernels::attention_head<Arch>(length, d, q, k, v, stride, out, out_stride, scratch);
     }
 };
+
+/// For the instruction set of the including translation unit.
+template <>
+struct Ops<float> : SimdOps<default_arch> {};
 
 }  // namespace kernels
 RANKLET_NAMESPACE_END
