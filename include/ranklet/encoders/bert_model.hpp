@@ -127,9 +127,10 @@ private:
                                                                             std::size_t inner, std::size_t heads,
                                                                             float epsilon, Activation activation) {
         const auto load = [&](std::initializer_list<const char*> names, std::size_t from, std::size_t to) {
-            std::vector<std::string> prefixes;
-            for (const char* name : names) prefixes.push_back(prefix + name);
-            return load_weights(file, prefixes, from, to);
+            std::vector<LinearNames> tensors;
+            for (const std::string name : names)
+                tensors.push_back({prefix + name + ".weight", prefix + name + ".bias"});
+            return load_linear(file, tensors, from, to, true);
         };
         RANKLET_ASSIGN(auto qkv, load({"attn_q", "attn_k", "attn_v"}, dim, dim));
         RANKLET_ASSIGN(auto output, load({"attn_output"}, dim, dim));

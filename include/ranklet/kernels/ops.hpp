@@ -11,6 +11,7 @@
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/kernels/attention.hpp"
 #include "ranklet/kernels/gemm.hpp"
+#include "ranklet/kernels/gemm_bf16.hpp"
 #include "ranklet/kernels/gemm_i8.hpp"
 #include "ranklet/kernels/gru.hpp"
 #include "ranklet/kernels/layer_norm.hpp"
@@ -141,6 +142,17 @@ struct SimdOps {
     static void linear(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t a_stride,
                        const float* packed, float* c, std::size_t c_stride, const Epilogue<float>& epilogue) noexcept {
         gemm_f32<Arch>(
+            m, n, k, a, a_stride, packed, c, c_stride,
+            BiasActivation<Arch>{epilogue.bias, epilogue.activation, epilogue.residual, epilogue.residual_stride});
+    }
+    // The same with bf16 weights (k even).
+    static void pack_bf16(const std::uint16_t* w, std::size_t n, std::size_t k, std::uint16_t* packed) noexcept {
+        pack_rows_bf16<Arch>(w, n, k, packed);
+    }
+    static void linear_bf16(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t a_stride,
+                            const std::uint16_t* packed, float* c, std::size_t c_stride,
+                            const Epilogue<float>& epilogue) noexcept {
+        gemm_bf16<Arch>(
             m, n, k, a, a_stride, packed, c, c_stride,
             BiasActivation<Arch>{epilogue.bias, epilogue.activation, epilogue.residual, epilogue.residual_stride});
     }

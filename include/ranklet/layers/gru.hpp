@@ -34,6 +34,16 @@ public:
         return from_state_.assign(weight_hh, bias_hh);
     }
 
+    /// From the two linear maps, [in -> 3 * hidden] and [hidden -> 3 * hidden], f32 or bf16.
+    [[nodiscard]] Result<void> assign(Linear<T, In, gates> from_input, Linear<T, Hidden, gates> from_state) {
+        if (from_state.out() != 3 * from_state.in() || from_input.out() != from_state.out() || from_input.is_i8() ||
+            from_state.is_i8())
+            return Error{ErrorCode::invalid_argument, "the GRU's two linear maps do not fit together"};
+        from_input_ = std::move(from_input);
+        from_state_ = std::move(from_state);
+        return {};
+    }
+
     [[nodiscard]] std::size_t in() const noexcept { return from_input_.in(); }
     [[nodiscard]] std::size_t hidden() const noexcept { return from_state_.in(); }
 

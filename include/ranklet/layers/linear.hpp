@@ -1,6 +1,7 @@
 // Linear: y = x W^T + b, torch.nn.Linear.
-// In: x [m, in]. Out: y [m, out]. W is [out, in], packed once when assigned, in T or, for f32, in 8 bits with one scale
-// an output: then inputs are quantised token by token, and products are exact integers on every machine.
+// In: x [m, in]. Out: y [m, out]. W is [out, in], packed once when assigned, in T or, for f32, in
+//   bf16: half the memory, the results of f32;
+//   8 bits with one scale an output: inputs are quantised token by token, products are exact integers on every machine.
 #pragma once
 
 #include <algorithm>
@@ -21,7 +22,7 @@ RANKLET_NAMESPACE_BEGIN
 template <class T = float, std::ptrdiff_t In = dynamic, std::ptrdiff_t Out = dynamic>
 class Linear {
     using Ops = kernels::Ops<T>;
-    static constexpr bool may_be_i8 = std::is_same_v<T, float> && In == dynamic && Out == dynamic;
+    static constexpr bool may_be_small = std::is_same_v<T, float> && In == dynamic && Out == dynamic;
 
 public:
     /// Takes copies of `weight` [out, in] and `bias` [out] (empty: none). Error when the shapes contradict each other
@@ -32,11 +33,19 @@ public:
         Ops::pack(weight.data, weight.rows, weight.cols, weight.stride, packed_.data());
         return {};
     }
+    /// The same with bf16 weights [out, in], `in` even.
+    [[nodiscard]] Result<void> assign_bf16(MatrixView<const std::uint16_t> weight,
+                                           std::span<const float> bias = {}) requires(may_be_small) {
+        if (weight.cols % 2 != 0 || weight.stride != weight.cols)
+            return Error{ErrorCode::invalid_argument, "bf16 weights need rows without gaps and an even input"};
+        RANKLET_TRY(set_sizes(weight.rows, weight.cols, bias));
+        RANKLET_ASSIGN(bf16_, AlignedBuffer<std::uint16_t>::zeroed(Ops::packed_size(weight.rows, weight.cols)));
+        Ops::pack_bf16(weight.data, weight.rows, weight.cols, bf16_.data());
+        return {};
+    }
     /// The same with 8-bit weights: W[o, i] = scale[o] * weight[o, i], `weight` [out, in] in [-127, 127].
     [[nodiscard]] Result<void> assign(MatrixView<const std::int8_t> weight, std::span<const float> scale,
-                                      std::span<const float> bias = {}) requires(std::is_same_v<T, float>&& In ==
-                                                                                     dynamic &&
-                                                                                 Out == dynamic) {
+                                      std::span<const float> bias = {}) requires(may_be_small) {
         if (scale.size() != weight.rows || weight.stride != weight.cols)
             return Error{ErrorCode::invalid_argument, "8-bit weights need rows without gaps and one scale each"};
         RANKLET_TRY(set_sizes(weight.rows, weight.cols, bias));
@@ -53,20 +62,20 @@ public:
     [[nodiscard]] bool has_bias() const noexcept { return has_bias_; }
 
     [[nodiscard]] bool is_i8() const noexcept { return !i8_.packed.empty(); }
+    [[nodiscard]] bool is_bf16() const noexcept { return !bf16_.empty(); }
 
     /// Scratch bytes of the forward passes over `rows` rows that take a Scratch.
     [[nodiscard]] std::size_t scratch_size(std::size_t rows) const noexcept {
-        if constexpr (may_be_i8)
+        if constexpr (may_be_small)
             if (is_i8()) return Ops::linear_i8_scratch_size(rows, in());
         return 0;
     }
     /// y = activation(x W^T + b). y must not overlap x. Precondition: the weights are not 8-bit.
     void forward(MatrixView<const T> x, MatrixView<T> y, Activation activation = Activation::identity) const noexcept {
         assert(!is_i8());
-        Ops::linear(x.rows, out(), in(), x.data, x.stride, packed_.data(), y.data, y.stride,
-                    {bias(), activation, nullptr, 0});
+        run_float(x, y, {bias(), activation, nullptr, 0});
     }
-    /// The same with weights of either kind.
+    /// The same with weights of any kind.
     void forward(MatrixView<const T> x, MatrixView<T> y, Scratch& scratch,
                  Activation activation = Activation::identity) const noexcept {
         run(x, y, {bias(), activation, nullptr, 0}, scratch);
@@ -95,28 +104,40 @@ private:
         RANKLET_TRY(bias_.resize(out));
         for (std::size_t i = 0; i < bias.size(); ++i) bias_.data()[i] = bias[i];
         has_bias_ = !bias.empty();
-        i8_ = {};
+        if constexpr (may_be_small) {  // of an earlier assignment only one kind shall stay
+            i8_ = {};
+            bf16_ = {};
+            packed_ = {};
+        }
         return {};
+    }
+    void run_float(MatrixView<const T> x, MatrixView<T> y, const kernels::Epilogue<T>& epilogue) const noexcept {
+        if constexpr (may_be_small)
+            if (is_bf16())
+                return Ops::linear_bf16(x.rows, out(), in(), x.data, x.stride, bf16_.data(), y.data, y.stride,
+                                        epilogue);
+        Ops::linear(x.rows, out(), in(), x.data, x.stride, packed_.data(), y.data, y.stride, epilogue);
     }
     void run(MatrixView<const T> x, MatrixView<T> y, const kernels::Epilogue<T>& epilogue,
              Scratch& scratch) const noexcept {
-        if constexpr (may_be_i8)
+        if constexpr (may_be_small)
             if (is_i8())
                 return Ops::linear_i8(x.rows, out(), in(), x.data, x.stride, i8_.packed.data(), i8_.start.data(),
                                       i8_.scale.data(), y.data, y.stride, epilogue, scratch);
-        Ops::linear(x.rows, out(), in(), x.data, x.stride, packed_.data(), y.data, y.stride, epilogue);
+        run_float(x, y, epilogue);
     }
 
     Extent<In> in_;
     Extent<Out> out_;
-    Storage<T, packed_extent> packed_;
+    Storage<T, packed_extent> packed_;  // empty when one of the two below is not
     Storage<T, Out> bias_;
     bool has_bias_ = false;
     struct {
         AlignedBuffer<std::int8_t> packed;
         AlignedBuffer<std::int32_t> start;
         AlignedBuffer<float> scale;
-    } i8_;  // empty unless the weights are 8-bit
+    } i8_;
+    AlignedBuffer<std::uint16_t> bf16_;
 };
 
 RANKLET_NAMESPACE_END

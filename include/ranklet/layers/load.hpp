@@ -50,39 +50,33 @@ template <class T>
     return values;
 }
 
-/// `prefix`.weight [out, in] and, if it is there, `prefix`.bias [out].
-[[nodiscard]] RANKLET_COLD inline Result<Linear<>> load_linear(const GgufFile& file, const std::string& prefix,
-                                                               std::size_t in, std::size_t out) {
-    RANKLET_ASSIGN(const Matrix weight, load_matrix(file, prefix + ".weight", out, in));
-    std::vector<float> bias;
-    if (file.has_tensor(prefix + ".bias")) {
-        RANKLET_ASSIGN(bias, load_vector(file, prefix + ".bias", out));
-    }
-    Linear<> linear;
-    RANKLET_TRY(in_file(file, prefix, linear.assign(weight.view(), bias)));
-    return linear;
-}
+/// The tensors of one linear map; the bias may be absent from the file.
+struct LinearNames {
+    std::string weight, bias;
+};
 
-/// Several linear layers over the same input as one, their outputs one after the other: each `prefix`.weight
-/// [out, in] and, if it is there, `prefix`.bias [out]. 8-bit weights stay 8-bit when all are.
-[[nodiscard]] RANKLET_COLD inline Result<Linear<>> load_weights(const GgufFile& file,
-                                                                std::span<const std::string> prefixes, std::size_t in,
-                                                                std::size_t out) {
-    const std::size_t outputs = prefixes.size() * out;
-    std::vector<float> bias(outputs, 0.0f);
+/// Several linear maps over the same input as one, their outputs one after the other: each weight [out, in] and, if it
+/// is there, bias [out]. bf16 weights stay bf16 when all are and `in` is even, 8-bit weights 8-bit when all are and
+/// `keep_i8` (the layer's forward passes then need a Scratch).
+[[nodiscard]] RANKLET_COLD inline Result<Linear<>> load_linear(const GgufFile& file, std::span<const LinearNames> names,
+                                                               std::size_t in, std::size_t out, bool keep_i8) {
+    const std::size_t outputs = names.size() * out;
+    std::vector<float> bias;
     std::vector<TensorView> tensors;
-    bool i8 = true;
-    for (std::size_t p = 0; p < prefixes.size(); ++p) {
-        RANKLET_ASSIGN(const TensorView tensor, file.tensor(prefixes[p] + ".weight", out, in));
+    for (std::size_t p = 0; p < names.size(); ++p) {
+        RANKLET_ASSIGN(const TensorView tensor, file.tensor(names[p].weight, out, in));
         tensors.push_back(tensor);
-        i8 = i8 && tensor.type == TensorType::i8;
-        if (file.has_tensor(prefixes[p] + ".bias")) {
-            RANKLET_ASSIGN(const std::vector<float> part, load_vector(file, prefixes[p] + ".bias", out));
+        if (file.has_tensor(names[p].bias)) {
+            RANKLET_ASSIGN(const std::vector<float> part, load_vector(file, names[p].bias, out));
+            bias.resize(outputs, 0.0f);
             std::copy(part.begin(), part.end(), bias.begin() + static_cast<std::ptrdiff_t>(p * out));
         }
     }
+    const auto all_are = [&](TensorType type) {
+        return std::all_of(tensors.begin(), tensors.end(), [&](const auto& tensor) { return tensor.type == type; });
+    };
     Linear<> linear;
-    if (i8) {
+    if (keep_i8 && all_are(TensorType::i8)) {
         std::vector<std::int8_t> weight(outputs * in);
         std::vector<float> scale;
         for (std::size_t p = 0; p < tensors.size(); ++p) {
@@ -90,20 +84,35 @@ template <class T>
             for (std::size_t r = 0; r < out; ++r) {
                 scale.push_back(tensors[p].scale(r));
                 if (!(scale.back() >= 0.0f && std::isfinite(scale.back())))
-                    return make_error(ErrorCode::format, {file.name(), ": ", prefixes[p], ".weight_scale[", r, "] is ",
+                    return make_error(ErrorCode::format, {file.name(), ": ", names[p].weight, "_scale[", r, "] is ",
                                                           scale.back(), ", expected a finite number from 0 on"});
             }
         }
         if (std::find(weight.begin(), weight.end(), std::int8_t{-128}) != weight.end())
-            return make_error(ErrorCode::format, {file.name(), ": ", prefixes[0], ".weight: an 8-bit weight is -128"});
-        RANKLET_TRY(in_file(file, prefixes[0],
+            return make_error(ErrorCode::format, {file.name(), ": ", names[0].weight, ": an 8-bit weight is -128"});
+        RANKLET_TRY(in_file(file, names[0].weight,
                             linear.assign(MatrixView<const std::int8_t>(weight.data(), outputs, in), scale, bias)));
+        return linear;
+    }
+    if (in % 2 == 0 && all_are(TensorType::bf16)) {
+        std::vector<std::uint16_t> weight(outputs * in);
+        for (std::size_t p = 0; p < tensors.size(); ++p)
+            std::memcpy(weight.data() + p * out * in, tensors[p].data, out * in * sizeof(std::uint16_t));
+        RANKLET_TRY(in_file(file, names[0].weight,
+                            linear.assign_bf16(MatrixView<const std::uint16_t>(weight.data(), outputs, in), bias)));
         return linear;
     }
     RANKLET_ASSIGN(Matrix weight, Matrix::zeroed(outputs, in));
     for (std::size_t r = 0; r < outputs; ++r) dequantize_row(tensors[r / out], r % out, weight.row(r).data());
-    RANKLET_TRY(in_file(file, prefixes[0], linear.assign(weight.view(), bias)));
+    RANKLET_TRY(in_file(file, names[0].weight, linear.assign(weight.view(), bias)));
     return linear;
+}
+
+/// `prefix`.weight [out, in] and, if it is there, `prefix`.bias [out]; not 8-bit.
+[[nodiscard]] RANKLET_COLD inline Result<Linear<>> load_linear(const GgufFile& file, const std::string& prefix,
+                                                               std::size_t in, std::size_t out) {
+    const LinearNames names{prefix + ".weight", prefix + ".bias"};
+    return load_linear(file, std::span(&names, 1), in, out, false);
 }
 
 /// `prefix`.weight and `prefix`.bias [size].
@@ -124,17 +133,14 @@ template <class T>
     std::vector<Gru<>> layers;
     for (std::size_t l = 0; l < count; ++l) {
         const std::string prefix = "ranklet.gru." + std::to_string(l);
-        RANKLET_ASSIGN(const Matrix ih, load_matrix(file, prefix + ".weight_ih", 3 * hidden, l == 0 ? input : hidden));
-        RANKLET_ASSIGN(const Matrix hh, load_matrix(file, prefix + ".weight_hh", 3 * hidden, hidden));
-        std::vector<float> bias_ih, bias_hh;
-        if (file.has_tensor(prefix + ".bias_ih")) {
-            RANKLET_ASSIGN(bias_ih, load_vector(file, prefix + ".bias_ih", 3 * hidden));
-        }
-        if (file.has_tensor(prefix + ".bias_hh")) {
-            RANKLET_ASSIGN(bias_hh, load_vector(file, prefix + ".bias_hh", 3 * hidden));
-        }
+        const auto load = [&](const char* part, std::size_t in) {
+            const LinearNames names{prefix + ".weight_" + part, prefix + ".bias_" + part};
+            return load_linear(file, std::span(&names, 1), in, 3 * hidden, false);
+        };
+        RANKLET_ASSIGN(auto from_input, load("ih", l == 0 ? input : hidden));
+        RANKLET_ASSIGN(auto from_state, load("hh", hidden));
         Gru<> layer;
-        RANKLET_TRY(in_file(file, prefix, layer.assign(ih.view(), hh.view(), bias_ih, bias_hh)));
+        RANKLET_TRY(in_file(file, prefix, layer.assign(std::move(from_input), std::move(from_state))));
         layers.push_back(std::move(layer));
     }
     GruStack<> stack;

@@ -1,0 +1,70 @@
+// Matrix product with bfloat16 weights: half the memory to read of f32, where reading is what takes the time (one text,
+// one step of a GRU). Weights are widened as they are read; activations and sums stay f32.
+// In: A row-major f32, W packed once as bf16. Out: C f32, with the bits of gemm_f32 on the widened weights.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/kernels/arch.hpp"
+#include "ranklet/kernels/gemm.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+namespace kernels {
+
+/// bf16 weights: two values of k a step, side by side in 32 bits, so that widening is a shift or a mask.
+template <class Arch>
+struct MacBf16 {
+    struct Tile {
+        static constexpr std::size_t width = GemmTile<Arch>::width;
+        static constexpr std::size_t panel = GemmTile<Arch>::panel;
+        // Four vectors of weights are held where gemm_f32 holds two.
+        static constexpr std::size_t rows = GemmTile<Arch>::rows > 8 ? 12 : 4;
+    };
+    using Input = float;
+    using Weight = std::uint16_t;
+    using Start = float;
+    using Sum = F32<Arch>;
+    static constexpr std::size_t step = 2;
+    static constexpr std::size_t block = MacF32<Arch>::block / step;
+
+    struct Pair {
+        F32<Arch> even, odd;
+    };
+    static RANKLET_INLINE Sum start(const Start*, std::size_t) noexcept { return Sum(0.0f); }
+    static RANKLET_INLINE Pair weights(const Weight* w) noexcept {
+        const I32<Arch> both = I32<Arch>::load_unaligned(reinterpret_cast<const std::int32_t*>(w));
+        return {from_bits<Arch>(shift_left<16, Arch>(both)),
+                from_bits<Arch>(both & I32<Arch>(static_cast<std::int32_t>(0xFFFF0000u)))};
+    }
+    static RANKLET_INLINE Pair input(const Input* a) noexcept { return {F32<Arch>(a[0]), F32<Arch>(a[1])}; }
+    static RANKLET_INLINE Sum accumulate(const Pair& a, const Pair& w, const Sum& sum) noexcept {
+        return fma<Arch>(a.odd, w.odd, fma<Arch>(a.even, w.even, sum));
+    }
+    static RANKLET_INLINE F32<Arch> finish(const Sum& sum) noexcept { return sum; }
+};
+
+/// W[n, k] of bf16, row r at w + r * k, into panels: packed[p][i / 2][j][i % 2] = W[p * panel + j, i], zero beyond n.
+/// `packed` has packed_size(n, k) elements. k is even.
+template <class Arch>
+inline void pack_rows_bf16(const std::uint16_t* w, std::size_t n, std::size_t k, std::uint16_t* packed) noexcept {
+    constexpr std::size_t panel = GemmTile<Arch>::panel;
+    for (std::size_t p = 0; p < n; p += panel, packed += panel * k) {
+        const std::size_t columns = std::min(panel, n - p);
+        if (columns < panel) std::fill_n(packed, panel * k, std::uint16_t{0});
+        for (std::size_t j = 0; j < columns; ++j)
+            for (std::size_t i = 0; i < k; ++i) packed[(i / 2 * panel + j) * 2 + i % 2] = w[(p + j) * k + i];
+    }
+}
+
+/// C = A * W^T and the epilogue, as gemm_f32; packed: pack_rows_bf16. k is even.
+template <class Arch, class Epilogue>
+inline void gemm_bf16(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t a_stride,
+                      const std::uint16_t* packed, float* c, std::size_t c_stride, const Epilogue& epilogue) noexcept {
+    detail::gemm<MacBf16<Arch>>(m, {n, k / 2, a, a_stride, packed, nullptr, c, c_stride}, epilogue);
+}
+
+}  // namespace kernels
+RANKLET_NAMESPACE_END

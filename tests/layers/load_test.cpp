@@ -1,0 +1,107 @@
+// Layers from a file's tensors: bf16 weights stay small and give the numbers of f32; what does not fit is named.
+#include "ranklet/layers/load.hpp"
+
+#include <doctest/doctest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "io/gguf_builder.hpp"
+#include "kernels/reference.hpp"
+
+namespace {
+
+using namespace ranklet_test;
+using ranklet::GgufFile;
+using ranklet::MatrixView;
+using ranklet::TensorType;
+
+constexpr std::uint32_t bf16 = static_cast<std::uint32_t>(TensorType::bf16);
+
+struct Stored {
+    std::vector<std::uint16_t> bits;
+    std::vector<float> values;
+    Stored(Random& random, std::size_t n) {
+        for (std::size_t i = 0; i < n; ++i) {
+            bits.push_back(ranklet::f32_to_bf16(random.between(-1.0f, 1.0f)));
+            values.push_back(ranklet::bf16_to_f32(bits.back()));
+        }
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a linear map of a bf16 file keeps bf16 and has the bits of its f32 twin; an odd width is widened") {
+    Random random(71);
+    for (const std::size_t in : {6u, 7u}) {
+        const std::size_t out = 37;
+        const Stored weight(random, out * in);
+        const std::vector<float> bias = random.row(out);
+        const Bytes small = GgufBuilder()
+                                .tensor("a.weight", bf16, {out, in}, bytes_of(weight.bits))
+                                .tensor("a.bias", {out}, bias)
+                                .build();
+        const Bytes wide =
+            GgufBuilder().tensor("a.weight", {out, in}, weight.values).tensor("a.bias", {out}, bias).build();
+        const auto one = ranklet::load_linear(GgufFile::from_memory(small, "small").value(), "a", in, out).value();
+        const auto two = ranklet::load_linear(GgufFile::from_memory(wide, "wide").value(), "a", in, out).value();
+        CHECK(one.is_bf16() == (in % 2 == 0));
+        CHECK_FALSE(two.is_bf16());
+        const std::vector<float> x = random.row(5 * in);
+        std::vector<float> y(5 * out), z(5 * out);
+        one.forward({x.data(), 5, in}, {y.data(), 5, out});
+        two.forward({x.data(), 5, in}, {z.data(), 5, out});
+        CHECK(same_bits(y, z));
+    }
+}
+
+TEST_CASE("a GRU of a bf16 file has the bits of its f32 twin, with one bias, two or none") {
+    Random random(72);
+    constexpr std::size_t in = 10, hidden = 12;
+    const Stored ih(random, 3 * hidden * in), hh(random, 3 * hidden * hidden);
+    const std::vector<float> bias = random.row(3 * hidden);
+    const auto build = [&](bool small, std::size_t biases) {
+        GgufBuilder builder;
+        builder.key("ranklet.gru.input_size", std::uint32_t{in})
+            .key("ranklet.gru.hidden_size", std::uint32_t{hidden})
+            .key("ranklet.gru.layer_count", std::uint32_t{1});
+        if (small)
+            builder.tensor("ranklet.gru.0.weight_ih", bf16, {3 * hidden, in}, bytes_of(ih.bits))
+                .tensor("ranklet.gru.0.weight_hh", bf16, {3 * hidden, hidden}, bytes_of(hh.bits));
+        else
+            builder.tensor("ranklet.gru.0.weight_ih", {3 * hidden, in}, ih.values)
+                .tensor("ranklet.gru.0.weight_hh", {3 * hidden, hidden}, hh.values);
+        if (biases > 0) builder.tensor("ranklet.gru.0.bias_ih", {3 * hidden}, bias);
+        if (biases > 1) builder.tensor("ranklet.gru.0.bias_hh", {3 * hidden}, bias);
+        const Bytes bytes = builder.build();
+        return ranklet::load_gru(GgufFile::from_memory(bytes, "gru").value()).value();
+    };
+    const std::vector<float> x = random.row(4 * in);
+    for (const std::size_t biases : {0u, 1u, 2u}) {
+        std::vector<std::vector<float>> results;
+        for (const bool small : {false, true}) {
+            const auto gru = build(small, biases);
+            ranklet::Scratch scratch;
+            scratch.reserve(gru.scratch_size(4)).value();
+            std::vector<float> state(hidden, 0.25f), outputs(4 * hidden);
+            gru.forward({x.data(), 4, in}, state, {outputs.data(), 4, hidden}, scratch);
+            results.push_back(outputs);
+        }
+        CHECK(same_bits(results[0], results[1]));
+    }
+}
+
+TEST_CASE("a tensor of another shape, or a GRU whose parts do not fit, is an error that names file and tensor") {
+    const Bytes bytes = GgufBuilder().tensor("a.weight", {2, 3}, std::vector<float>(6, 1.0f)).build();
+    const auto linear = ranklet::load_linear(GgufFile::from_memory(bytes, "small.gguf").value(), "a", 4, 2);
+    REQUIRE_FALSE(linear.ok());
+    CHECK(linear.error().message.find("small.gguf") != std::string::npos);
+    CHECK(linear.error().message.find("a.weight") != std::string::npos);
+    ranklet::Linear<> one, two;
+    const std::vector<float> weight(12, 1.0f);
+    one.assign({weight.data(), 6, 2}).value();
+    two.assign({weight.data(), 4, 2}).value();
+    ranklet::Gru<> gru;
+    CHECK_FALSE(gru.assign(std::move(one), std::move(two)).ok());
+}
