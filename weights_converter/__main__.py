@@ -7,6 +7,7 @@ try:
 except ModuleNotFoundError:
     sys.exit("error: numpy is missing for this python3 (Debian: apt install python3-numpy, and /usr/bin/python3)")
 
+from .classifier import ACTIVATIONS
 from .convert import Options, convert
 from .errors import ConversionError
 from .recommender import SCORINGS
@@ -46,6 +47,8 @@ def parse(arguments):
     parser.add_argument("--scoring", choices=SCORINGS, help="how a recommender scores, where no ranklet.json says it")
     parser.add_argument("--lowercase", choices=("yes", "no"), help="whether text is lower-cased, where the files do not say "
                         "or contradict each other")
+    parser.add_argument("--activation", choices=ACTIVATIONS, help="what makes a sequence classifier's outputs scores, in "
+                        "place of what config.json says")
     parser.add_argument("--items", metavar="FILE.tsv", help="ids and titles of learned items, one a line, separated by a tab "
                         "(default: items.tsv beside the weights, if it is there)")
     parser.add_argument("--name", help="the model's name (default: the folder's)")
@@ -61,6 +64,7 @@ def main(arguments=None):
             pooling_list(given.pooling.split(","), "--pooling") if given.pooling is not None else None,
             given.normalize, given.max_length, given.scoring,
             None if given.lowercase is None else given.lowercase == "yes", given.items, given.name,
+            given.activation,
             note=lambda text: progress.say(f"note: {text}"), stage=progress.show))
     except ConversionError as error:
         progress.say(f"error: {error}")

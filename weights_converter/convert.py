@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Callable, Optional
 
-from . import encoder, recommender, sentence
+from . import classifier, encoder, recommender, sentence
 from . import tokenizer as tokenizers
 from .checkpoint import StateDict, find_weights, optional_json, read_json
 from .errors import ConversionError
@@ -27,6 +27,7 @@ class Options:
     lowercase: Optional[bool] = None
     items: Optional[str] = None
     name: Optional[str] = None
+    activation: Optional[str] = None  # of a sequence classifier's scores
     note: Callable = lambda text: None
     stage: Callable = lambda text: None  # what is being done, for a progress line
 
@@ -115,9 +116,10 @@ def _check_kind(options, folder, state, with_text, with_gru, settings):
     if not with_text:
         if scoring not in (None, "dot_product"):
             raise ConversionError(f"{state.path}: scoring {scoring} needs a text encoder; learned items have dot_product")
-        if any(value is not None for value in (options.pooling, options.max_length, options.lowercase)) or options.normalize:
-            raise ConversionError(f"{state.path}: has no text encoder, so --pooling, --normalize, --max-length and "
-                                  "--lowercase mean nothing")
+        if any(value is not None for value in (options.pooling, options.max_length, options.lowercase,
+                                            options.activation)) or options.normalize:
+            raise ConversionError(f"{state.path}: has no text encoder, so --pooling, --normalize, --max-length, "
+                                  "--lowercase and --activation mean nothing")
     elif options.items:
         raise ConversionError(f"{state.path}: has a text encoder; --items is for learned item embeddings")
 
@@ -135,7 +137,7 @@ def _scoring(options, state, settings):
     return scoring
 
 
-def _resolve_modules(options, modules, settings, scoring, where):
+def _resolve_modules(options, modules, settings, scoring, where, with_head):
     """What follows the transformer, from modules.json, ranklet.json or the command line; never guessed."""
     stated = [("the command line", options.pooling, options.normalize, options.max_length)]
     if settings:
@@ -157,12 +159,13 @@ def _resolve_modules(options, modules, settings, scoring, where):
         max_length = resolve(3, "max_length")
     result = modules or sentence.SentenceModules(where, pooling, ["pooling"] + ["normalize"] * bool(normalize))
     if result.pooling is None:
-        if scoring != "text_gru":
+        if scoring != "text_gru" and not with_head:
             raise ConversionError(f"{where}: how token states become a text's vector is not stated (no modules.json); give "
                                   "--pooling cls|mean|max|mean_sqrt_len|weighted_mean|last and, if it belongs to the "
                                   "model, --normalize")
         result.pooling = ["mean"]
-        options.note("text_gru scores token states; a text's vector, which no score depends on, will be their mean "
+        what = "a classifier" if with_head else "text_gru"
+        options.note(f"{what} scores token states; a text's vector, which no score depends on, will be their mean "
                      "(--pooling says otherwise)")
     if settings and settings.prompts:
         if result.prompts and result.prompts != settings.prompts:
@@ -194,7 +197,12 @@ def _add_text_model(options, model, state, folder, modules, settings, with_gru):
     tokenizer = tokenizers.read_tokenizer(folder, options.lowercase, options.note)
     options.stage("checking the encoder's weights")
     info = encoder.add_encoder(model, state, config, config_path, custom_model=with_gru)
-    modules, stated_length = _resolve_modules(options, modules, settings, scoring, folder)
+    head = None
+    if with_gru and options.activation is not None:
+        raise ConversionError(f"{state.path}: is a recommender, so --activation means nothing")
+    if not with_gru:
+        head = classifier.add_classifier(model, state, config, config_path, info, options.activation, options.note)
+    modules, stated_length = _resolve_modules(options, modules, settings, scoring, folder, head is not None)
     if modules.do_lower_case and not tokenizer.lowercase:
         tokenizer.lowercase = True  # sentence-transformers lower-cases before the tokenizer; accents stay
         options.note("do_lower_case of sentence-transformers: text is lower-cased, accents are kept")
@@ -211,6 +219,8 @@ def _add_text_model(options, model, state, folder, modules, settings, with_gru):
         f"  vector        {size}: {' + '.join(modules.pooling)} pooling"
         + "".join(f", {name}" for name in modules.modules[1:])
         + (f"; prompts {', '.join(modules.prompts)}" if modules.prompts else "")]
+    if head:
+        lines.append(head)
     if with_gru:
         rating = settings.rating if settings else recommender.Rating()
         gru = recommender.add_text_recommender(model, state, scoring, rating, settings.path if settings else None,
@@ -242,4 +252,4 @@ def _check_leftovers(options, state, with_gru):
         raise ConversionError(f"{state.path}: what {', '.join(other[:5])}{' ...' if len(other) > 5 else ''} is for is not "
                               "known, and a recommender without it would score differently")
     some = ", ".join(heads[:4]) + (f" and {len(heads) - 4} more" if len(heads) > 4 else "")
-    options.note(f"left out (a pooler and task heads are not converted): {some}")
+    options.note(f"left out (a pooler and other heads than classifiers are not converted): {some}")

@@ -101,13 +101,17 @@ class Reference:
 
     # ---- encoder
 
-    def token_states(self, texts):
-        """Token ids of several texts -> the last layer's states [length, dim] of each."""
+    def token_states(self, texts, type_ids=None):
+        """Token ids of several texts -> the last layer's states [length, dim] of each.
+
+        type_ids: of each text its tokens' types (None: all 0); a model without token types has no use for them.
+        """
         offset = self.metadata["ranklet.encoder.position_offset"]
         epsilon = self.kind(np.float32(self.metadata["bert.attention.layer_norm_epsilon"]))
         heads = self.metadata["bert.attention.head_count"]
         activation = ACTIVATIONS[self.metadata["ranklet.encoder.activation"]]
-        types = self.tensor("token_types.weight", np.array([0]))
+        of_tokens = np.zeros(1, np.int64) if type_ids is None else np.concatenate([np.asarray(t, np.int64) for t in type_ids])
+        types = self.tensor("token_types.weight", of_tokens)
         bounds = np.cumsum([0] + [len(ids) for ids in texts])
 
         def norm(x, name):
@@ -115,7 +119,7 @@ class Reference:
 
         x = self.tensor("token_embd.weight", np.concatenate([np.asarray(ids, dtype=np.int64) for ids in texts]))
         x = x + self.tensor("position_embd.weight", np.concatenate([np.arange(len(ids)) for ids in texts]) + offset)
-        x = norm(x if types is None else x + types[0], "token_embd_norm")
+        x = norm(x if types is None else x + types, "token_embd_norm")
         for n in range(self.metadata["bert.block_count"]):
             block = f"blk.{n}."
             q, k, v = (self.linear(x, block + name) for name in ("attn_q", "attn_k", "attn_v"))
@@ -137,6 +141,15 @@ class Reference:
                 x = ACTIVATIONS[activation](self.linear(x, f"ranklet.{module}"))
             x = x.astype(self.kind)
         return x
+
+    # ---- classifier
+
+    def logits(self, states):
+        """Token states of one text -> logits [labels] of the text, or [length, labels] of its tokens."""
+        if self.metadata["ranklet.classifier.kind"] == "sequence":
+            activation = ACTIVATIONS[self.metadata["ranklet.classifier.dense.activation"]]
+            states = activation(self.linear(states[0], "ranklet.classifier.dense"))
+        return self.linear(states, "ranklet.classifier.out").astype(self.kind)
 
     # ---- recommender
 

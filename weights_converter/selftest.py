@@ -19,6 +19,7 @@ TEXTS = (
     "many years, come home with stories nobody believes; a novel about courage, distance, letters that arrive too late and "
     "the price of a promise. 一本关于友谊与远行的小说。",
 )
+PAIRS = ((1, 0), (0, 2), (2, 1))  # of the texts, short ones: how a pair is cut is the tokenizer's own tests' business
 HISTORY = (1, 3, 0, 4, 1)
 ITEM_EVENTS = 8
 MIN_TOLERANCE = 2e-5
@@ -48,6 +49,16 @@ def _both(metadata, tensor, run):
     return exact, max(_relative(s, e) for s, e in zip(single, exact))
 
 
+def _pairs(wordpiece, metadata):
+    """((first, second), (ids, type ids)) of those pairs that need no cutting; none where the model has one token type."""
+    if metadata["tokenizer.ggml.token_type_count"] == 1:
+        return []
+    limit = metadata["ranklet.encoder.max_length"]
+    whole = WordPiece(wordpiece.settings)
+    encoded = [((a, b), whole.encode_pair(TEXTS[a], TEXTS[b])) for a, b in PAIRS]
+    return [pair for pair in encoded if len(pair[1][0]) < limit]
+
+
 def add_selftest(model, tokenizer=None):
     """Adds the keys; -> (what was tested, tolerance)."""
     metadata = model.metadata()
@@ -64,9 +75,18 @@ def add_selftest(model, tokenizer=None):
         history = list(HISTORY) if scoring else []
         ratings = _ratings(metadata, len(history)) if scoring else None
 
+        kind = metadata.get("ranklet.classifier.kind")
+        pairs = _pairs(wordpiece, metadata) if kind == "sequence" else []
+
         def run(reference):
             states = reference.token_states(ids)
             vectors = np.stack([reference.vector(each) for each in states])
+            if kind:
+                outputs = [vectors, np.concatenate([reference.logits(each).reshape(-1) for each in states])]
+                if pairs:
+                    of_pairs = reference.token_states([pair[0] for _, pair in pairs], [pair[1] for _, pair in pairs])
+                    outputs.append(np.concatenate([reference.logits(each) for each in of_pairs]))
+                return outputs
             if not scoring:
                 return [vectors]
             return [vectors, reference.scores(reference.text_events(states), history, ratings)]
@@ -76,8 +96,14 @@ def add_selftest(model, tokenizer=None):
         model.key("ranklet.selftest.token_ids", [i for each in ids for i in each], "[i32]")
         model.key("ranklet.selftest.token_offsets", np.cumsum([0] + [len(each) for each in ids]), "[i32]")
         model.key("ranklet.selftest.vectors", outputs[0].astype(np.float32), "[f32]")
+        if kind:
+            model.key("ranklet.selftest.logits", outputs[1].astype(np.float32), "[f32]")
+        if pairs:
+            model.key("ranklet.selftest.pairs", [i for indices, _ in pairs for i in indices], "[i32]")
+            model.key("ranklet.selftest.pair_logits", outputs[2].astype(np.float32), "[f32]")
         scores = outputs[1] if scoring else None
         what = f"{len(ids)} texts" + (f", {len(history)} events, {len(ids)} scores" if scoring else "")
+        what += (f", logits of {len(ids)} texts" + f" and {len(pairs)} pairs" * bool(pairs)) if kind else ""
     if scoring:
         model.key("ranklet.selftest.history", history, "[i32]")
         if ratings is not None:

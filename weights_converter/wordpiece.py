@@ -109,6 +109,25 @@ class WordPiece:
         return ids
 
     def encode(self, text):
+        ids = self._ids(text)
+        if self.max_length is not None:
+            ids = ids[:self.max_length - 2]
+        return [self.settings.cls_id, *ids, self.settings.sep_id]
+
+    def encode_pair(self, a, b):
+        """(ids, type ids) of [CLS] a [SEP] b [SEP], types 1 from b on; the longer text is cut first (longest_first)."""
+        a, b = self._ids(a), self._ids(b)
+        if self.max_length is not None and len(a) + len(b) > self.max_length - 3:
+            room, least = self.max_length - 3, min(len(a), len(b))
+            most = max(least, room - least)
+            if least + most > room:
+                least, most = room // 2, room - room // 2
+            of_a, of_b = (most, least) if len(a) > len(b) else (least, most)
+            a, b = a[:of_a], b[:of_b]
+        ids = [self.settings.cls_id, *a, self.settings.sep_id, *b, self.settings.sep_id]
+        return ids, [0] * (len(a) + 2) + [1] * (len(b) + 1)
+
+    def _ids(self, text):
         ids = []
         for piece, token in self._split(text, self.raw):
             if token is not None:
@@ -120,6 +139,4 @@ class WordPiece:
                 else:
                     for word in words(part):
                         ids += self._pieces_of(word)
-        if self.max_length is not None:
-            ids = ids[:self.max_length - 2]
-        return [self.settings.cls_id, *ids, self.settings.sep_id]
+        return ids

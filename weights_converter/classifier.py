@@ -1,0 +1,113 @@
+"""Sequence and token classification: the head of a Hugging Face checkpoint becomes the model file's.
+
+In: config.json and a StateDict whose encoder was taken. Out: keys `ranklet.classifier.*` and its tensors.
+Layouts: BertForSequenceClassification (pooler.dense, tanh, classifier), DistilBertForSequenceClassification
+(pre_classifier, ReLU, classifier), BertForTokenClassification and DistilBertForTokenClassification (classifier).
+"""
+from .errors import ConversionError
+
+KINDS = {"ForSequenceClassification": "sequence", "ForTokenClassification": "token"}
+ACTIVATIONS = ("softmax", "sigmoid", "identity")
+PROBLEMS = {"single_label_classification": "softmax", "multi_label_classification": "sigmoid", "regression": "identity"}
+# What sentence-transformers' cross-encoders write of their activation; its default differs by version, so it says
+CROSS_ENCODER_ACTIVATIONS = {"Identity": "identity", "Sigmoid": "sigmoid"}
+WEIGHT = "classifier.weight"
+
+
+def find_kind(config, state, prefix):
+    """'sequence', 'token', or None where config.json names no such class."""
+    for name in config.get("architectures") or []:
+        for suffix, kind in KINDS.items():
+            if str(name).endswith(suffix):
+                if _outer(prefix) + WEIGHT not in state:
+                    raise ConversionError(f"{state.path}: tensor {_outer(prefix) + WEIGHT} is missing (the head of {name})")
+                return kind
+    return None
+
+
+def _outer(prefix):
+    """What stands before the head's names where `prefix` stands before the encoder's ('bert.' is the encoder's own)."""
+    for own in ("distilbert.", "bert."):
+        if prefix == own or prefix.endswith("." + own):
+            return prefix[:-len(own)]
+    return prefix
+
+
+def _labels(config, count, path):
+    names = config.get("id2label")
+    if names is None:
+        return [f"LABEL_{i}" for i in range(count)]  # transformers' own names
+    if not isinstance(names, dict) or set(names) != {str(i) for i in range(count)}:
+        raise ConversionError(f"{path}: id2label must name the labels \"0\" to \"{count - 1}\" of classifier.weight")
+    names = [names[str(i)] for i in range(count)]
+    if not all(isinstance(name, (str, int)) for name in names):
+        raise ConversionError(f"{path}: id2label has a name that is not text")
+    return [str(name) for name in names]
+
+
+def _cross_encoder_activation(config, path):
+    """(what a cross-encoder of sentence-transformers applies or None, whether the checkpoint is one)"""
+    settings = config.get("sentence_transformers")
+    stated = settings.get("activation_fn") if isinstance(settings, dict) else None
+    stated = stated or config.get("sbert_ce_default_activation_function")
+    if stated is None:
+        return None, isinstance(settings, dict)
+    name = str(stated).rsplit(".", 1)[-1]
+    if name not in CROSS_ENCODER_ACTIVATIONS:
+        raise ConversionError(f"{path}: the cross-encoder's activation {stated!r} is not supported; known are "
+                              f"{', '.join(CROSS_ENCODER_ACTIVATIONS)}")
+    return CROSS_ENCODER_ACTIVATIONS[name], True
+
+
+def _activation(given, config, count, path, note):
+    """What turns a sequence's logits into scores."""
+    stated, is_cross_encoder = _cross_encoder_activation(config, path)
+    problem = config.get("problem_type")
+    if problem is not None and problem not in PROBLEMS:
+        raise ConversionError(f"{path}: problem_type {problem!r} is unknown; known are {', '.join(PROBLEMS)}")
+    if given is not None:
+        return given
+    if stated is not None:
+        return stated
+    if problem is not None:
+        return PROBLEMS[problem]
+    if is_cross_encoder:
+        return "sigmoid" if count == 1 else "identity"  # CrossEncoder's defaults
+    if count == 1:
+        note("one label and no problem_type: its score is the raw output, as transformers' regression "
+             "(--activation sigmoid makes it a probability, as sentence-transformers' cross-encoders do by default)")
+        return "identity"
+    return "softmax"
+
+
+def _linear(model, state, ours, name, shape):
+    model.matrix(f"{ours}.weight", state.take(f"{name}.weight", shape))
+    model.exact(f"{ours}.bias", state.take(f"{name}.bias", shape[:1]))
+
+
+def add_classifier(model, state, config, path, info, given_activation, note):
+    """Adds the head if config.json names one; -> a line for the summary, or None."""
+    kind = find_kind(config, state, info.prefix)
+    if kind is None:
+        if given_activation is not None:
+            raise ConversionError(f"{path}: architectures name no {' or '.join(KINDS)}, so --activation means nothing")
+        return None
+    outer = _outer(info.prefix)
+    count = state.array(outer + WEIGHT).shape[0] if state.rank(outer + WEIGHT) == 2 else None
+    if kind == "token":
+        if given_activation not in (None, "softmax"):
+            raise ConversionError(f"{path}: a token's labels exclude each other: --activation {given_activation} means nothing")
+        activation = "softmax"
+    if kind == "sequence":
+        inner = outer + "pre_classifier" if info.family == "distilbert" else info.prefix + "pooler.dense"
+        _linear(model, state, "ranklet.classifier.dense", inner, [info.dim, info.dim])
+        model.key("ranklet.classifier.dense.activation", "relu" if info.family == "distilbert" else "tanh", "string")
+    _linear(model, state, "ranklet.classifier.out", outer + "classifier", [count, info.dim])
+    labels = _labels(config, count, path)
+    if kind == "sequence":
+        activation = _activation(given_activation, config, count, path, note)
+    model.key("ranklet.classifier.kind", kind, "string")
+    model.key("ranklet.classifier.activation", activation, "string")
+    model.key("ranklet.classifier.labels", labels, "[string]")
+    some = ", ".join(labels[:6]) + (f" and {count - 6} more" if count > 6 else "")
+    return f"  classifier    of {'texts' if kind == 'sequence' else 'tokens'}, {activation}: {some}"
