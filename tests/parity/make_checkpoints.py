@@ -57,6 +57,10 @@ def write_json(path, value):
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def change_json(path, **changes):
+    write_json(path, {**json.loads(path.read_text(encoding="utf-8")), **changes})
+
+
 # ---------------------------------------------------------------- weights
 
 class Draw:
@@ -414,10 +418,69 @@ def tiny_items(folder, draw):
     (folder / "items.tsv").write_text(lines, encoding="utf-8")
 
 
+def tiny_sequence(folder, draw):
+    """BertForSequenceClassification, four labels that exclude each other."""
+    state = tiny_bert(folder, draw, dim=24, layers=1, ff=50, prefix="bert.", architecture="BertForSequenceClassification")
+    put(state, "bert.pooler.dense", draw.linear(24, 24))
+    put(state, "classifier", draw.linear(4, 24, 3.0))
+    write_safetensors(folder / "model.safetensors", state)
+    change_json(folder / "config.json", id2label={"0": "NEG", "1": "NEU", "2": "POS", "3": "好"})
+    change_json(folder / "tokenizer_config.json", model_max_length=16)
+
+
+def tiny_multi_label(folder, draw):
+    """DistilBertForSequenceClassification, labels of which several may hold."""
+    tokens = tiny_vocabulary()
+    config = dict(distilbert_config(24, 1, 2, 52, len(tokens), positions=40), problem_type="multi_label_classification",
+                  architectures=["DistilBertForSequenceClassification"],
+                  id2label={str(i): name for i, name in enumerate(("audio", "camping", "coffee"))})
+    state = distilbert_state(draw, config, head=False)
+    put(state, "pre_classifier", draw.linear(24, 24, 1.5))
+    put(state, "classifier", draw.linear(3, 24, 3.0))
+    write_json(folder / "config.json", config)
+    write_safetensors(folder / "model.safetensors", state)
+    write_tokenizer(folder, tokens, 40, kind="DistilBertTokenizer")
+
+
+def tiny_cross_encoder(folder, draw):
+    """One label, saved by sentence-transformers' CrossEncoder."""
+    state = tiny_bert(folder, draw, dim=24, layers=2, heads=2, ff=50, prefix="bert.", architecture="BertForSequenceClassification")
+    state["bert.embeddings.token_type_embeddings.weight"] *= 20  # so that a wrong type shows
+    put(state, "bert.pooler.dense", draw.linear(24, 24, 2.0))
+    put(state, "classifier", draw.linear(1, 24, 3.0))
+    write_safetensors(folder / "model.safetensors", state)
+    change_json(folder / "config.json", id2label={"0": "LABEL_0"}, sentence_transformers={
+        "activation_fn": "torch.nn.modules.activation.Sigmoid", "version": "4.1.0"})
+
+
+def tiny_tokens(folder, draw):
+    """BertForTokenClassification with BIO labels."""
+    state = tiny_bert(folder, draw, dim=24, layers=1, ff=50, prefix="bert.", architecture="BertForTokenClassification")
+    put(state, "classifier", draw.linear(5, 24, 4.0))
+    state["classifier.bias"] += np.array([2.5, 0, 1.5, -4, 0.5], np.float32)  # so that no label is everywhere
+    write_safetensors(folder / "model.safetensors", state)
+    change_json(folder / "config.json", id2label={
+        str(i): name for i, name in enumerate(("O", "B-BRAND", "I-BRAND", "B-PRODUCT", "I-PRODUCT"))})
+
+
+def tiny_tokens_distilbert(folder, draw):
+    """DistilBertForTokenClassification with labels without prefixes, as parts of speech have."""
+    tokens = tiny_vocabulary()
+    config = dict(distilbert_config(24, 1, 2, 52, len(tokens), positions=40), architectures=["DistilBertForTokenClassification"],
+                  id2label={"0": "NOUN", "1": "VERB", "2": "ADJ", "3": "PUNCT"})
+    state = distilbert_state(draw, config, head=False)
+    put(state, "classifier", draw.linear(4, 24, 2.0))
+    write_json(folder / "config.json", config)
+    write_safetensors(folder / "model.safetensors", state)
+    write_tokenizer(folder, tokens, 40, kind="DistilBertTokenizer")
+
+
 TINY = {
     "tiny-minilm": tiny_minilm, "tiny-dense": tiny_dense, "tiny-distilbert": tiny_distilbert,
     "tiny-text-gru": tiny_text_gru, "tiny-text-gru-wide": tiny_text_gru_wide, "tiny-next-event": tiny_next_event,
     "tiny-dot-product": tiny_dot_product, "tiny-dot-plain": tiny_dot_plain, "tiny-items": tiny_items,
+    "tiny-sequence": tiny_sequence, "tiny-multi-label": tiny_multi_label, "tiny-cross-encoder": tiny_cross_encoder,
+    "tiny-tokens": tiny_tokens, "tiny-tokens-distilbert": tiny_tokens_distilbert,
 }
 
 

@@ -5,7 +5,8 @@
 
 Out: layers.gguf (inputs, weights and outputs of every layer) and, for each tiny checkpoint of make_checkpoints.py,
 NAME.gguf (the model, written by weights_converter) with NAME.golden.gguf beside it (texts, token ids, token states,
-vectors; histories, ratings, user states, scores). Every file names the versions that made it under golden.*.
+vectors; histories, ratings, user states, scores; classifiers' logits of texts, pairs and tokens, and their spans);
+tagged_spans.gguf (probabilities of tokens and the spans they give, by tag_reference.py). Every file names the versions that made it under golden.*.
 
 PyTorch runs in float64 and the results are rounded once, so a golden carries no rounding of its own; the script fails
 if PyTorch's own float32 run differs from it by more than a test may.
@@ -28,9 +29,10 @@ sys.path[:0] = [str(REPOSITORY), str(HERE)]
 
 import make_checkpoints  # noqa: E402
 import reference_models  # noqa: E402
+import tag_reference  # noqa: E402
 from weights_converter.gguf import GGUFWriter, read_gguf  # noqa: E402
 from weights_converter.tokenizer import read_tokenizer  # noqa: E402
-from weights_converter.wordpiece import WordPiece  # noqa: E402
+from weights_converter.wordpiece import WordPiece, normalize, words  # noqa: E402
 
 TOLERANCE = 1e-5
 
@@ -79,7 +81,7 @@ class Case:
 
 def check_close(name, single, exact):
     scale = torch.clamp(exact.abs(), min=1.0)
-    difference = float(((single.double() - exact).abs() / scale).max())
+    difference = float(((single.double() - exact).abs() / scale).max()) if exact.numel() else 0.0
     if not difference <= TOLERANCE:
         raise SystemExit(f"{name}: PyTorch's own float32 differs from float64 by {difference:.2e}")
 
@@ -276,11 +278,26 @@ MODELS = {
     "tiny-dot-product": ("f32", []),
     "tiny-dot-plain": ("f16", []),
     "tiny-items": ("f32", []),
+    "tiny-sequence": ("f16", []),
+    "tiny-multi-label": ("f32", []),
+    "tiny-cross-encoder": ("f32", []),
+    "tiny-tokens": ("f32", []),
+    "tiny-tokens-distilbert": ("bf16", []),
 }
+CLASSIFIERS = ("tiny-sequence", "tiny-multi-label", "tiny-cross-encoder", "tiny-tokens", "tiny-tokens-distilbert")
+
+# Indices of texts that are read together: short ones, a long first, a long second, an empty one.
+PAIRS = [(2, 3), (3, 2), (8, 1), (5, 8), (0, 4), (6, 0), (7, 7)]
+
+# Texts whose tokens' places are simple to tell: lower case ASCII words, Chinese characters, punctuation.
+TAG_TEXTS = [
+    "the new phone case", "手机壳, fast charger", "runners bought waterproof shoes!", "zebra coffee beans & tent 咖啡豆 2",
+    "", "unwatchable", "黑手机 and 红手机壳 for 2 books",
+]
 
 
-# The same checkpoint in 8 bits: its file's self-test holds what the converter's numpy reference says of it.
-I8_MODEL = "tiny-minilm"
+# The same checkpoints in 8 bits: their files' self-tests hold what the converter's numpy reference says of them.
+I8_MODELS = ("tiny-minilm", "tiny-sequence", "tiny-tokens")
 
 
 def tokenize(folder, max_length, texts):
@@ -341,6 +358,103 @@ def make_score_goldens(writer, folder, dtype, ids):
             writer.add_tensor(f"golden.position_scores.{name}", as_f32(values), "f32")
 
 
+def add_spans(writer, prefix, cases, label_sets):
+    """Spans of each case by each strategy. A case: (label set, tokens (start, end, continues), probabilities)."""
+    for strategy in tag_reference.STRATEGIES:
+        found = [tag_reference.spans(tokens, scores, label_sets[k], strategy) for k, tokens, scores in cases]
+        flat = [span for spans in found for span in spans]
+        writer.add(f"{prefix}.{strategy}.counts", [len(spans) for spans in found], "[i32]")
+        for i, (field, kind) in enumerate((("labels", "[string]"), ("scores", "[f32]"), ("starts", "[i32]"), ("ends", "[i32]"))):
+            writer.add(f"{prefix}.{strategy}.{field}", [float(span[i]) if field == "scores" else span[i] for span in flat], kind)
+
+
+def tokens_with_places(text, wordpiece):
+    """(ids, tokens (start, end, continues) in code points) of a text of TAG_TEXTS, special tokens left out."""
+    ids, tokens, at = [], [], 0
+    for word in words(normalize(text, wordpiece.settings)):
+        at = text.index(word, at)
+        for piece in wordpiece._pieces_of(word):
+            unknown = piece == wordpiece.settings.unk_id
+            spelled = wordpiece.settings.tokens[piece]
+            length = len(word) if unknown else len(spelled) - 2 * (spelled[:2] == "##" and len(spelled) > 2)
+            ids.append(piece)
+            tokens.append((at, at + length, not unknown and len(spelled) != length))
+            at += length
+    return ids, tokens
+
+
+def make_classifier_golden(writer, folder, dtype, ids, metadata):
+    load = lambda: reference_models.load_classifier(folder, dtype)
+    if metadata["ranklet.classifier.kind"] == "sequence":
+        wordpiece = WordPiece(read_tokenizer(str(folder), None, print), metadata["ranklet.encoder.max_length"])
+        pairs = [wordpiece.encode_pair(TEXTS[a], TEXTS[b]) for a, b in PAIRS]
+
+        def run(model):
+            logits = torch.stack([model(row[None])[0] for row in ids])
+            of_pairs = torch.stack([model(torch.tensor([row]), torch.tensor([types]))[0] for row, types in pairs])
+            score = dict(softmax=lambda x: torch.softmax(x, -1), sigmoid=torch.sigmoid)[metadata["ranklet.classifier.activation"]]
+            return logits, score(logits), of_pairs, score(of_pairs)
+
+        writer.add("golden.pairs", [i for pair in PAIRS for i in pair], "[i32]")
+        for name, values in zip(("logits", "scores", "pair_logits", "pair_scores"), both_precisions(folder.name, load, run)):
+            writer.add_tensor(f"golden.{name}", as_f32(values), "f32")
+        return
+    states = both_precisions(folder.name, load, lambda model: [torch.cat([model(row[None])[0] for row in ids])])
+    writer.add_tensor("golden.logits", as_f32(states[0]), "f32")
+    wordpiece = WordPiece(read_tokenizer(str(folder), None, print))
+    placed = [tokens_with_places(text, wordpiece) for text in TAG_TEXTS]
+    rows = [torch.tensor([wordpiece.encode(text)]) for text in TAG_TEXTS]
+    for (inner, _), row in zip(placed, rows):
+        assert row[0, 1:-1].tolist() == inner
+    scores = both_precisions(folder.name, load, lambda model: [torch.softmax(model(row)[0, 1:-1], -1) for row in rows])
+    writer.add("golden.tag_texts", TAG_TEXTS, "[string]")
+    cases = [(0, tokens, each.numpy()) for (_, tokens), each in zip(placed, scores)]
+    add_spans(writer, "golden.spans", cases, [metadata["ranklet.classifier.labels"]])
+
+
+def make_tagged_spans(path):
+    """Random and awkward probabilities of tokens; from each the spans of every strategy."""
+    label_sets = [
+        ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"],
+        ["I-PER", "O", "B-PER", "E-PER", "S-PER", "B-LOC", "E-LOC"],
+        ["NOUN", "VERB", "ADJ"],
+        ["B-product-line", "I-product-line", "O", "B-line", "x-ray", "B-"],
+        ["B-名", "I-名", "O"],
+        ["O"],
+        ["only"],
+    ]
+    writer, draw, cases, texts = golden_writer(path), np.random.default_rng(17), [], []
+    for n in range(140):
+        labels, text, tokens = label_sets[n % len(label_sets)], "", []
+        for i in range(int(draw.integers(0, 12)) if n > 6 else n // 3):
+            continues = bool(draw.random() < 0.4) and i > 0  # the first may: a text that starts within a word
+            if n % 11 == 0 and i == 0:
+                continues = True
+            if not continues:
+                text += draw.choice(["", " ", "  ", "é "])
+            piece = draw.choice(["a", "bc", "手", "机壳", "ß", "😀x"])
+            tokens.append((len(text), len(text) + len(piece), continues))
+            text += piece
+        scores = draw.dirichlet(np.full(len(labels), 0.5), len(tokens)) if tokens else np.zeros((0, len(labels)))
+        if n % 5 == 0:  # ties: the first label, the first token wins
+            scores = np.round(scores * 4) / 4
+        if n % 5 == 1:  # runs of the same label
+            scores = np.repeat(scores, 2, axis=0)[:len(tokens)]
+        texts.append(text)
+        cases.append((n % len(label_sets), tokens, scores.astype(np.float32)))
+    for k, labels in enumerate(label_sets):
+        writer.add(f"labels.{k}", labels, "[string]")
+    writer.add("texts", texts, "[string]")
+    writer.add("label_sets", [k for k, _, _ in cases], "[i32]")
+    writer.add("counts", [len(tokens) for _, tokens, _ in cases], "[i32]")
+    every = [(len(text[:a].encode()), len(text[:b].encode()), int(c)) for text, (_, tokens, _) in zip(texts, cases) for a, b, c in tokens]
+    for i, name in enumerate(("begins", "ends", "continues")):
+        writer.add(name, [token[i] for token in every], "[i32]")
+    writer.add("scores", [float(x) for _, _, scores in cases for x in scores.reshape(-1)], "[f32]")
+    add_spans(writer, "spans", cases, label_sets)
+    writer.write()
+
+
 def convert(folder, model_file, dtype, options):
     subprocess.run([sys.executable, "-m", "weights_converter", str(folder), str(model_file), "--dtype", dtype, *options],
                    cwd=REPOSITORY, check=True)
@@ -359,6 +473,10 @@ def make_model(checkpoints, out, name):
         writer.add("golden.token_ids", [token for row in ids for token in row], "[i32]")
         writer.add("golden.token_offsets", np.cumsum([0] + [len(row) for row in ids]), "[i32]")
         ids = [torch.tensor(row) for row in ids]
+        if name in CLASSIFIERS:
+            make_classifier_golden(writer, folder, dtype, ids, metadata)
+            writer.write()
+            return
         make_encoder_golden(writer, folder, dtype, ids)
         writer.add("golden.position_text", POSITION_TEXT, "u32")
     else:
@@ -373,10 +491,12 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     make_layers(out / "layers.gguf")
+    make_tagged_spans(out / "tagged_spans.gguf")
     with tempfile.TemporaryDirectory() as scratch:
         for name in MODELS:
             make_model(Path(scratch), out, name)
-        convert(Path(scratch) / I8_MODEL, out / f"{I8_MODEL}-i8.gguf", "i8", MODELS[I8_MODEL][1])
+        for name in I8_MODELS:
+            convert(Path(scratch) / name, out / f"{name}-i8.gguf", "i8", MODELS[name][1])
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ sys.path[:0] = [str(REPOSITORY), str(Path(__file__).resolve().parent / "onnx")]
 
 from export import read_safetensors  # noqa: E402
 from weights_converter.gguf import round_to  # noqa: E402
-from weights_converter.reference.bert import TextEncoder  # noqa: E402
+from weights_converter.reference.bert import BertModel, TextEncoder  # noqa: E402
 from weights_converter.reference.recommender import ItemRecommender, RecommendationModel  # noqa: E402
 
 # In the order in which sentence-transformers concatenates them.
@@ -101,6 +101,36 @@ def load_encoder(folder, dtype="f32", pooling=None, normalize=False):
         pooling, dense, normalize = sentence_modules(folder, dtype)
     model = TextEncoder(config, pooling, normalize, dense).eval()
     model.bert.load_state_dict(bert_names(as_stored(load_state(folder), dtype), config))
+    return model
+
+
+class Classifier(torch.nn.Module):
+    """The heads of BertForSequenceClassification and its kin: forward(ids, type_ids) -> logits of each text or token."""
+
+    def __init__(self, config, labels, function, of_tokens):
+        super().__init__()
+        dim = config["hidden_size"]
+        self.bert, self.function, self.of_tokens = BertModel(config), function, of_tokens
+        self.dense = None if of_tokens else torch.nn.Linear(dim, dim)
+        self.classifier = torch.nn.Linear(dim, labels)
+
+    def forward(self, ids, type_ids=None):
+        with_types = self.bert.config.type_vocab_size > 1
+        states = self.bert(ids, type_ids=type_ids if with_types else None)
+        return self.classifier(states if self.of_tokens else self.function(self.dense(states[:, 0])))
+
+
+def load_classifier(folder, dtype="f32"):
+    state, config = as_stored(load_state(folder), dtype), bert_config(folder)
+    architecture = read_json(folder / "config.json")["architectures"][0]
+    of_tokens, distilbert = "ForToken" in architecture, architecture.startswith("Distil")
+    model = Classifier(config, len(state["classifier.weight"]), torch.relu if distilbert else torch.tanh, of_tokens).eval()
+    own = {f"bert.{name}": value for name, value in bert_names(state, config).items()}
+    for part in ("weight", "bias"):
+        own[f"classifier.{part}"] = state[f"classifier.{part}"]
+        if not of_tokens:
+            own[f"dense.{part}"] = state[f"pre_classifier.{part}" if distilbert else f"bert.pooler.dense.{part}"]
+    model.load_state_dict(own)
     return model
 
 

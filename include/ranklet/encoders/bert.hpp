@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "ranklet/core/config.hpp"
@@ -53,6 +54,11 @@ struct LoadOptions {
     bool self_test = true;         ///< run the file's self-test and refuse the file when its numbers differ
     bool verify_checksum = false;  ///< read all tensor data and compare its checksum
     BertDefaults bert = {};        ///< what a BERT file of another engine leaves unsaid
+};
+
+/// Two texts that are read together: [CLS] first [SEP] second [SEP], token types 0 and 1.
+struct TextPair {
+    std::string_view first, second;
 };
 
 class Bert {
@@ -178,27 +184,17 @@ public:
     [[nodiscard]] Result<void> for_each_text(std::span<const std::string_view> texts, const BatchOptions& options,
                                              const Sink& sink, std::size_t sink_scratch = 0) const {
         RANKLET_ASSIGN(const std::string_view prompt, find_prompt(options.prompt));
-        // A short list is cut finer, so that every thread gets a share.
-        const std::size_t wanted = resolve_threads(options.threads);
-        const std::size_t group_texts =
-            std::clamp<std::size_t>((texts.size() + wanted - 1) / wanted, 1, max_group_texts);
-        const std::size_t groups = (texts.size() + group_texts - 1) / group_texts;
-        const std::size_t threads = std::min(wanted, std::max<std::size_t>(groups, 1));
-        std::vector<Worker> workers(threads);
-        std::vector<std::optional<Error>> errors(groups);
-        std::atomic<std::size_t> done{0};
-        parallel_for(groups, threads, [&](std::size_t group, std::size_t thread) {
-            const std::size_t first = group * group_texts, last = std::min(texts.size(), first + group_texts);
-            const auto status = catch_out_of_memory(
-                [&] { return run_group(texts, first, last, prompt, workers[thread], sink, sink_scratch); });
-            if (!status.ok()) errors[group] = status.error();
-            const std::size_t finished = done += last - first;
-            if (thread == 0 && options.progress && finished < texts.size()) options.progress(finished, texts.size());
-        });
-        for (const auto& error : errors)
-            if (error) return *error;
-        if (options.progress) options.progress(texts.size(), texts.size());
-        return {};
+        return for_each_input(texts, prompt, options, sink, sink_scratch);
+    }
+    /// The same for pairs of texts, which get no prompt. A pair that is too long is cut as WordPiece::encode_pair says.
+    /// Error unsupported when the model has one token type: the two texts would be one. (A model without token types,
+    /// as DistilBERT, tells them apart by the [SEP] between them.)
+    template <class Sink>
+    [[nodiscard]] Result<void> for_each_pair(std::span<const TextPair> pairs, const BatchOptions& options,
+                                             const Sink& sink, std::size_t sink_scratch = 0) const {
+        if (model_.type_count() == 1)
+            return Error{ErrorCode::unsupported, "the model has one token type, pairs of texts need two"};
+        return for_each_input(pairs, {}, options, sink, sink_scratch);
     }
 
 private:
@@ -211,27 +207,59 @@ private:
         Encoding encoding;
         Scratch scratch;
         std::string prompted;
-        std::vector<std::int32_t> ids;
+        std::vector<std::int32_t> ids, type_ids;
         std::vector<std::size_t> offsets;
         AlignedBuffer<float> states;
     };
 
-    template <class Sink>
-    Result<void> run_group(std::span<const std::string_view> texts, std::size_t first, std::size_t last,
-                           std::string_view prompt, Worker& worker, const Sink& sink, std::size_t sink_scratch) const {
+    template <class Input, class Sink>
+    Result<void> for_each_input(std::span<const Input> inputs, std::string_view prompt, const BatchOptions& options,
+                                const Sink& sink, std::size_t sink_scratch) const {
+        // A short list is cut finer, so that every thread gets a share.
+        const std::size_t wanted = resolve_threads(options.threads);
+        const std::size_t group_texts =
+            std::clamp<std::size_t>((inputs.size() + wanted - 1) / wanted, 1, max_group_texts);
+        const std::size_t groups = (inputs.size() + group_texts - 1) / group_texts;
+        const std::size_t threads = std::min(wanted, std::max<std::size_t>(groups, 1));
+        std::vector<Worker> workers(threads);
+        std::vector<std::optional<Error>> errors(groups);
+        std::atomic<std::size_t> done{0};
+        parallel_for(groups, threads, [&](std::size_t group, std::size_t thread) {
+            const std::size_t first = group * group_texts, last = std::min(inputs.size(), first + group_texts);
+            const auto status = catch_out_of_memory(
+                [&] { return run_group(inputs, first, last, prompt, workers[thread], sink, sink_scratch); });
+            if (!status.ok()) errors[group] = status.error();
+            const std::size_t finished = done += last - first;
+            if (thread == 0 && options.progress && finished < inputs.size()) options.progress(finished, inputs.size());
+        });
+        for (const auto& error : errors)
+            if (error) return *error;
+        if (options.progress) options.progress(inputs.size(), inputs.size());
+        return {};
+    }
+
+    Result<void> tokenize(std::string_view text, std::string_view prompt, const EncodeOptions& options,
+                          Worker& worker) const {
+        if (prompt.empty()) return tokenizer_->encode(text, options, worker.encoding);
+        worker.prompted.assign(prompt);
+        worker.prompted.append(text);
+        return tokenizer_->encode(worker.prompted, options, worker.encoding);
+    }
+    Result<void> tokenize(const TextPair& pair, std::string_view, const EncodeOptions& options, Worker& worker) const {
+        return tokenizer_->encode_pair(pair.first, pair.second, options, worker.encoding);
+    }
+
+    template <class Input, class Sink>
+    Result<void> run_group(std::span<const Input> inputs, std::size_t first, std::size_t last, std::string_view prompt,
+                           Worker& worker, const Sink& sink, std::size_t sink_scratch) const {
         EncodeOptions options;
         options.max_length = max_length_;
         std::size_t pack_first = first;
         worker.ids.clear();
+        worker.type_ids.clear();
         worker.offsets.assign(1, 0);
         for (std::size_t text = first; text < last; ++text) {
-            std::string_view content = texts[text];
-            if (!prompt.empty()) {
-                worker.prompted.assign(prompt);
-                worker.prompted.append(content);
-                content = worker.prompted;
-            }
-            const auto status = tokenizer_->encode(content, options, worker.encoding);
+            const auto status = tokenize(inputs[text], prompt, options, worker);
             if (!status.ok()) return make_error(status.error().code, {"text ", text, ": ", status.error().message});
             const auto& ids = worker.encoding.ids;
             if (worker.offsets.size() > 1 && worker.ids.size() + ids.size() > pack_tokens) {
@@ -239,6 +267,9 @@ private:
                 pack_first = text;
             }
             worker.ids.insert(worker.ids.end(), ids.begin(), ids.end());
+            if constexpr (std::is_same_v<Input, TextPair>)  // single texts have type 0 throughout
+                worker.type_ids.insert(worker.type_ids.end(), worker.encoding.type_ids.begin(),
+                                       worker.encoding.type_ids.end());
             worker.offsets.push_back(worker.ids.size());
         }
         return run_pack(pack_first, worker, sink, sink_scratch);
@@ -246,7 +277,7 @@ private:
 
     template <class Sink>
     Result<void> run_pack(std::size_t first_text, Worker& worker, const Sink& sink, std::size_t sink_scratch) const {
-        const PackedBatch batch{worker.ids, {}, worker.offsets};
+        const PackedBatch batch{worker.ids, worker.type_ids, worker.offsets};
         if (batch.offsets.size() < 2) return {};
         const std::size_t tokens = batch.tokens();
         RANKLET_TRY(worker.scratch.reserve(std::max(model_.scratch_size(tokens, batch.longest()), sink_scratch)));
@@ -260,6 +291,7 @@ private:
                  MatrixView<const float>(states.middle_rows(batch.offsets[t], batch.offsets[t + 1] - batch.offsets[t])),
                  worker.scratch);
         worker.ids.clear();
+        worker.type_ids.clear();
         worker.offsets.assign(1, 0);
         return {};
     }

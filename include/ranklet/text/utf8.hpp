@@ -87,6 +87,13 @@ inline std::uint32_t encode(std::uint32_t code, char* p) noexcept {
     return 4;
 }
 
+/// Code points of valid text.
+[[nodiscard]] inline std::size_t count(std::string_view text) noexcept {
+    std::size_t code_points = 0;
+    for (const char c : text) code_points += (static_cast<unsigned char>(c) & 0xC0u) != 0x80;
+    return code_points;
+}
+
 /// The code point that ends right before byte `end` of valid, non-empty text.
 [[nodiscard]] inline std::uint32_t last_before(std::string_view text, std::size_t end) noexcept {
     std::size_t start = end - 1;
