@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
     std::vector<std::string_view> texts{"I bought the dark blue Nordfell rain jacket last week.",
                                         "Orvik N7 Pro, 256 GB, silver",
                                         "Tavko makes the best power bank, better than Keelo.",
-                                        "我想买索纳维的头戴耳机，红色的有货吗？", "奥维克 N7 智能手机 128GB 白色"};
+                                        "我想买伊卡拉的头戴耳机，红色的有货吗？", "奥维克 N7 智能手机 128GB 白色"};
     if (argc > 2) texts.assign(argv + 2, argv + argc);
 
     // A word's label is its first piece's; B- and I- join words to spans (Hugging Face's "first").

@@ -12,6 +12,8 @@
 #include "ranklet/decoders/user_state.hpp"       // UserState, Event
 #include "ranklet/encoders/bert.hpp"             // Bert
 #include "ranklet/encoders/item_table.hpp"       // ItemTable
+#include "ranklet/encoders/keywords.hpp"         // extract_keywords, candidate_phrases, remove_stop_words
+#include "ranklet/encoders/label_rating.hpp"     // label_ratings, expected_rating
 #include "ranklet/encoders/rerank.hpp"           // rerank, SequenceClassifier, TextPair
 #include "ranklet/encoders/token_classifier.hpp" // TokenClassifier, TaggedSpan, TagOptions
 #include "ranklet/io/gguf.hpp"                   // GgufFile
