@@ -1,26 +1,26 @@
 // ranklet: text to vectors to ranked items, on a CPU, inside your program. This header includes all of the library.
 #pragma once
 
-#include "ranklet/core/buffer.hpp"               // AlignedBuffer
-#include "ranklet/core/config.hpp"               // version, abi_tag, dynamic
-#include "ranklet/core/matrix.hpp"               // Matrix
-#include "ranklet/core/parallel.hpp"             // parallel_for
-#include "ranklet/core/result.hpp"               // Result, Error, Exception
-#include "ranklet/core/scratch.hpp"              // Scratch
-#include "ranklet/core/view.hpp"                 // MatrixView
-#include "ranklet/decoders/gru_scorer.hpp"       // DotProduct, NextEvent, TextGru
-#include "ranklet/decoders/user_state.hpp"       // UserState, Event
-#include "ranklet/encoders/bert.hpp"             // Bert
-#include "ranklet/encoders/item_table.hpp"       // ItemTable
-#include "ranklet/encoders/keywords.hpp"         // extract_keywords, candidate_phrases, remove_stop_words
-#include "ranklet/encoders/label_rating.hpp"     // label_ratings, expected_rating
-#include "ranklet/encoders/rerank.hpp"           // rerank, SequenceClassifier, TextPair
-#include "ranklet/encoders/token_classifier.hpp" // TokenClassifier, TaggedSpan, TagOptions
-#include "ranklet/io/gguf.hpp"                   // GgufFile
-#include "ranklet/layers/gru.hpp"                // Gru, GruStack
-#include "ranklet/layers/transformer_layer.hpp"  // TransformerLayer, SelfAttention, Linear, LayerNorm
-#include "ranklet/ranking/catalog.hpp"           // Catalog
-#include "ranklet/ranking/recommendation.hpp"    // Recommendation, RecommendOptions, top_k, softmax
-#include "ranklet/ranking/vector_index.hpp"      // VectorIndex
-#include "ranklet/recommender.hpp"               // Recommender
-#include "ranklet/text/wordpiece.hpp"            // WordPiece
+#include "ranklet/core/buffer.hpp"                // AlignedBuffer
+#include "ranklet/core/config.hpp"                // version, abi_tag, dynamic
+#include "ranklet/core/matrix.hpp"                // Matrix
+#include "ranklet/core/parallel.hpp"              // parallel_for
+#include "ranklet/core/result.hpp"                // Result, Error, Exception
+#include "ranklet/core/scratch.hpp"               // Scratch
+#include "ranklet/core/view.hpp"                  // MatrixView
+#include "ranklet/decoders/gru_scorer.hpp"        // DotProduct, NextEvent, TextGru
+#include "ranklet/decoders/user_state.hpp"        // UserState, Event
+#include "ranklet/encoders/bert.hpp"              // Bert
+#include "ranklet/encoders/item_table.hpp"        // ItemTable
+#include "ranklet/encoders/keywords.hpp"          // extract_keywords, candidate_phrases, remove_stop_words
+#include "ranklet/encoders/label_rating.hpp"      // label_ratings, expected_rating
+#include "ranklet/encoders/rerank.hpp"            // rerank, SequenceClassifier, TextPair
+#include "ranklet/encoders/token_classifier.hpp"  // TokenClassifier, TaggedSpan, TagOptions
+#include "ranklet/io/gguf.hpp"                    // GgufFile
+#include "ranklet/layers/gru.hpp"                 // Gru, GruStack
+#include "ranklet/layers/transformer_layer.hpp"   // TransformerLayer, SelfAttention, Linear, LayerNorm
+#include "ranklet/ranking/catalog.hpp"            // Catalog
+#include "ranklet/ranking/recommendation.hpp"     // Recommendation, RecommendOptions, top_k, softmax
+#include "ranklet/ranking/vector_index.hpp"       // VectorIndex
+#include "ranklet/recommender.hpp"                // Recommender
+#include "ranklet/text/wordpiece.hpp"             // WordPiece
