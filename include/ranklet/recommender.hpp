@@ -99,6 +99,8 @@ public:
     [[nodiscard]] const Bert* bert() const noexcept { return as<Bert>(model_->encoder); }
     /// The model's own items; null when it encodes text.
     [[nodiscard]] const ItemTable* item_table() const noexcept { return as<ItemTable>(model_->encoder); }
+    /// The text_gru decoder; null in the other scorings.
+    [[nodiscard]] const TextGru* text_gru() const noexcept { return as<TextGru>(model_->decoder); }
 
     /// The vector [dim] of a text. Error unsupported when the model has no text encoder.
     [[nodiscard]] Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const {
@@ -124,6 +126,29 @@ public:
         if (const auto status = encode_items(texts, options, data); !status.ok())
             return name_item(items, status.error());
         return finish_catalog(std::move(data), options.threads);
+    }
+    /// A catalog of vectors that were made before, by this model's encoder: `ids` and `vectors` (text_gru: `projected`
+    /// with `token_offsets`), and whatever else there is; the decoder's own parts are computed here.
+    /// Error invalid_argument when the vectors are not of the model's size, not one an item, or not finite.
+    [[nodiscard]] Result<Catalog> make_catalog(CatalogData data, std::size_t threads = 1) const {
+        const Matrix& given = model_->text_gru ? data.projected : data.vectors;
+        const GruStack<>& gru = gru_decoder(*model_).gru();
+        const std::size_t n = data.ids.size(), cols = model_->text_gru ? 3 * gru.hidden() : gru.in();
+        if (model_->text_gru && (data.token_offsets.size() != n + 1 || data.token_offsets.front() != 0 ||
+                                 !std::is_sorted(data.token_offsets.begin(), data.token_offsets.end())))
+            return Error{ErrorCode::invalid_argument, "the token offsets do not fit the items"};
+        const std::size_t rows = model_->text_gru ? data.token_offsets.back() : n;
+        if (given.rows() != rows || (rows > 0 && given.cols() != cols))
+            return make_error(ErrorCode::invalid_argument,
+                              {"vectors of ", given.rows(), " x ", given.cols(), ", expected ", rows, " x ", cols});
+        for (std::size_t r = 0; r < rows; ++r)
+            for (const float x : given.row(r))
+                if (!std::isfinite(x))
+                    return make_error(ErrorCode::invalid_argument, {"row ", r, " of the vectors is not finite"});
+        if (!model_->text_gru) data.projected = Matrix();
+        RANKLET_ASSIGN(Catalog catalog, finish_catalog(std::move(data), threads));
+        RANKLET_TRY(check_shapes(*model_, catalog.data()));
+        return catalog;
     }
     /// The model's own items. Error unsupported when it encodes text instead.
     [[nodiscard]] Result<Catalog> items() const {
