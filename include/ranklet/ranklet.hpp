@@ -1,6 +1,8 @@
 // ranklet: text to vectors to ranked items, on a CPU, inside your program. This header includes all of the library.
 #pragma once
 
+#include "ranklet/catalog_file.hpp"               // save_catalog, load_catalog
+#include "ranklet/catalog_update.hpp"             // update_catalog
 #include "ranklet/core/buffer.hpp"                // AlignedBuffer
 #include "ranklet/core/config.hpp"                // version, abi_tag, dynamic
 #include "ranklet/core/matrix.hpp"                // Matrix
@@ -16,10 +18,15 @@
 #include "ranklet/encoders/label_rating.hpp"      // label_ratings, expected_rating
 #include "ranklet/encoders/rerank.hpp"            // rerank, SequenceClassifier, TextPair
 #include "ranklet/encoders/token_classifier.hpp"  // TokenClassifier, TaggedSpan, TagOptions
+#include "ranklet/explain.hpp"                    // explain
 #include "ranklet/io/gguf.hpp"                    // GgufFile
+#include "ranklet/io/npy.hpp"                     // read_npy, write_npy, read_ids, write_ids
 #include "ranklet/layers/gru.hpp"                 // Gru, GruStack
 #include "ranklet/layers/transformer_layer.hpp"   // TransformerLayer, SelfAttention, Linear, LayerNorm
+#include "ranklet/ranking/attributes.hpp"         // Attribute
 #include "ranklet/ranking/catalog.hpp"            // Catalog
+#include "ranklet/ranking/diversity.hpp"          // GroupCap, Diversity
+#include "ranklet/ranking/filter.hpp"             // Condition, Filter
 #include "ranklet/ranking/recommendation.hpp"     // Recommendation, RecommendOptions, top_k, softmax
 #include "ranklet/ranking/vector_index.hpp"       // VectorIndex
 #include "ranklet/recommender.hpp"                // Recommender

@@ -26,6 +26,7 @@
 #include "ranklet/encoders/self_test.hpp"
 #include "ranklet/io/gguf.hpp"
 #include "ranklet/ranking/catalog.hpp"
+#include "ranklet/ranking/gather.hpp"
 #include "ranklet/ranking/recommendation.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -34,6 +35,7 @@ RANKLET_NAMESPACE_BEGIN
 struct Item {
     std::string_view id;
     std::string_view text;
+    std::span<const Attribute> attributes = {};  ///< for filters and caps; no part of the item's vector
 };
 
 /// An encoder that is one of the library's, chosen at run time.
@@ -97,6 +99,8 @@ public:
     [[nodiscard]] const Bert* bert() const noexcept { return as<Bert>(model_->encoder); }
     /// The model's own items; null when it encodes text.
     [[nodiscard]] const ItemTable* item_table() const noexcept { return as<ItemTable>(model_->encoder); }
+    /// The text_gru decoder; null in the other scorings.
+    [[nodiscard]] const TextGru* text_gru() const noexcept { return as<TextGru>(model_->decoder); }
 
     /// The vector [dim] of a text. Error unsupported when the model has no text encoder.
     [[nodiscard]] Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const {
@@ -105,18 +109,46 @@ public:
     }
 
     /// Items to a catalog: their texts through the encoder and all of the decoder that depends on the item alone.
-    /// Error when an id is empty or stands twice, or a text is not UTF-8 (naming the item).
+    /// Error when an id is empty or stands twice, a text is not UTF-8, or an attribute is not as AttributeBuilder wants
+    /// it (naming the item).
     [[nodiscard]] Result<Catalog> encode_catalog(std::span<const Item> items, const BatchOptions& options = {}) const {
         if (bert() == nullptr) return no_text();
         CatalogData data;
         std::vector<std::string_view> texts;
+        AttributeBuilder attributes;
         for (const Item& item : items) {
             data.ids.emplace_back(item.id);
             texts.push_back(item.text);
+            if (const auto status = attributes.add(item.attributes); !status.ok())
+                return make_error(status.error().code, {"item \"", item.id, "\": ", status.error().message});
         }
+        data.attributes = std::move(attributes).finish();
         if (const auto status = encode_items(texts, options, data); !status.ok())
             return name_item(items, status.error());
         return finish_catalog(std::move(data), options.threads);
+    }
+    /// A catalog of vectors that were made before, by this model's encoder: `ids` and `vectors` (text_gru: `projected`
+    /// with `token_offsets`), and whatever else there is; the decoder's own parts are computed here.
+    /// Error invalid_argument when the vectors are not of the model's size, not one an item, or not finite.
+    [[nodiscard]] Result<Catalog> make_catalog(CatalogData data, std::size_t threads = 1) const {
+        const Matrix& given = model_->text_gru ? data.projected : data.vectors;
+        const GruStack<>& gru = gru_decoder(*model_).gru();
+        const std::size_t n = data.ids.size(), cols = model_->text_gru ? 3 * gru.hidden() : gru.in();
+        if (model_->text_gru && (data.token_offsets.size() != n + 1 || data.token_offsets.front() != 0 ||
+                                 !std::is_sorted(data.token_offsets.begin(), data.token_offsets.end())))
+            return Error{ErrorCode::invalid_argument, "the token offsets do not fit the items"};
+        const std::size_t rows = model_->text_gru ? data.token_offsets.back() : n;
+        if (given.rows() != rows || (rows > 0 && given.cols() != cols))
+            return make_error(ErrorCode::invalid_argument,
+                              {"vectors of ", given.rows(), " x ", given.cols(), ", expected ", rows, " x ", cols});
+        for (std::size_t r = 0; r < rows; ++r)
+            for (const float x : given.row(r))
+                if (!std::isfinite(x))
+                    return make_error(ErrorCode::invalid_argument, {"row ", r, " of the vectors is not finite"});
+        if (!model_->text_gru) data.projected = Matrix();
+        RANKLET_ASSIGN(Catalog catalog, finish_catalog(std::move(data), threads));
+        RANKLET_TRY(check_shapes(*model_, catalog.data()));
+        return catalog;
     }
     /// The model's own items. Error unsupported when it encodes text instead.
     [[nodiscard]] Result<Catalog> items() const {
@@ -168,12 +200,13 @@ public:
     [[nodiscard]] Result<std::span<const Recommendation>> recommend(const User& user, const Catalog& catalog,
                                                                     const RecommendOptions& options,
                                                                     Workspace& workspace) const {
+        RANKLET_TRY(options.check(catalog));
         RANKLET_TRY(score(user, catalog, options, workspace));
         RankingBuffers& buffers = workspace.buffers_;
         buffers.filter(catalog, options);
         if (options.exclude_seen)
             for (const Event& event : user.state().events) buffers.remove(catalog.find(event.id));
-        buffers.rank(catalog, options.k);
+        buffers.rank(catalog, options);
         return std::span<const Recommendation>(buffers.ranked);
     }
 
@@ -183,6 +216,38 @@ public:
         Workspace workspace;
         RANKLET_TRY(score(user, catalog, options, workspace));
         return std::move(workspace.buffers_.scores);
+    }
+    /// The logits of these items only, in the order given, the same bits as in scores(); an index may stand twice.
+    /// Costs what these candidates cost, whatever the catalog's size. Filters and k have no meaning here. Error
+    /// invalid_argument for an index that the catalog lacks.
+    [[nodiscard]] Result<std::vector<float>> scores_of(const User& user, const Catalog& catalog,
+                                                       std::span<const std::size_t> indices,
+                                                       const RecommendOptions& options = {}) const {
+        RANKLET_TRY(check(user));
+        RANKLET_TRY(check(catalog.data()));
+        std::vector<ItemPick> picks;
+        for (const std::size_t index : indices) {
+            if (index >= catalog.size())
+                return make_error(ErrorCode::invalid_argument,
+                                  {"candidate ", picks.size(), " is item ", index, " of ", catalog.size()});
+            picks.push_back({0, index});
+        }
+        const CatalogData* source = &catalog.data();
+        RANKLET_ASSIGN(CatalogData candidates, gather_items(std::span(&source, 1), picks));
+        Workspace workspace;
+        RANKLET_TRY(score(user, candidates, picks.size(), options, workspace));
+        return std::move(workspace.buffers_.scores);
+    }
+    /// The same by id. Error missing naming an id that the catalog lacks.
+    [[nodiscard]] Result<std::vector<float>> scores_of(const User& user, const Catalog& catalog,
+                                                       std::span<const std::string_view> ids,
+                                                       const RecommendOptions& options = {}) const {
+        std::vector<std::size_t> indices;
+        for (const std::string_view id : ids) {
+            RANKLET_ASSIGN(const ItemRef item, catalog.at(id));
+            indices.push_back(item.index());
+        }
+        return scores_of(user, catalog, indices, options);
     }
     /// text_gru: the score after each token of a text [length], from the user's state.
     [[nodiscard]] Result<std::vector<float>> position_scores(const User& user, std::string_view text,
@@ -328,7 +393,7 @@ private:
         if (model_->text_gru) {  // from the zero state, an item's score is its own
             Workspace workspace;
             const std::vector<float> zero(state_size(*model_), 0.0f);
-            RANKLET_TRY(score_from(zero, data, threads, workspace));
+            RANKLET_TRY(score_from(zero, data, data.ids.size(), threads, workspace));
             data.initial_scores = std::move(workspace.buffers_.scores);
         }
         return Catalog::create(std::move(data));
@@ -398,21 +463,26 @@ private:
                        Workspace& workspace) const {
         RANKLET_TRY(check(user));
         RANKLET_TRY(check(catalog.data()));
+        return score(user, catalog.data(), catalog.size(), options, workspace);
+    }
+    // `n` items, which need no ids. Precondition: check() of both.
+    Result<void> score(const User& user, const CatalogData& data, std::size_t n, const RecommendOptions& options,
+                       Workspace& workspace) const {
         const std::span<const float> state = user.state().hidden;
         const bool from_zero = options.initial_state == InitialState::zero ||
                                std::all_of(state.begin(), state.end(), [](float h) { return h == 0.0f; });
-        const auto& initial = catalog.data().initial_scores;
-        return score_from(state, catalog.data(), options.threads, workspace,
+        const auto& initial = data.initial_scores;
+        return score_from(state, data, n, options.threads, workspace,
                           from_zero ? std::span<const float>(initial) : std::span<const float>());
     }
 
     // `known`: the scores, where they are known already; the workspace is sized all the same, for the next call.
-    Result<void> score_from(std::span<const float> state, const CatalogData& data, std::size_t max_threads,
-                            Workspace& workspace, std::span<const float> known = {}) const {
+    Result<void> score_from(std::span<const float> state, const CatalogData& data, std::size_t n,
+                            std::size_t max_threads, Workspace& workspace, std::span<const float> known = {}) const {
         return visit(model_->decoder, [&](const auto& scorer) -> Result<void> {
             const CandidateView candidates{data.outputs.empty() ? data.vectors.view() : data.outputs.view(), data.bias,
                                            data.projected.view(), data.token_offsets};
-            const std::size_t n = data.ids.size(), piece = scorer.piece, pieces = (n + piece - 1) / piece;
+            const std::size_t piece = scorer.piece, pieces = (n + piece - 1) / piece;
             const std::size_t threads = std::min(resolve_threads(max_threads), std::max<std::size_t>(pieces, 1));
             workspace.buffers_.scores.resize(n);
             workspace.shared_.resize(scorer.shared_size());

@@ -74,6 +74,36 @@ TEST_CASE("a ranking in its own workspace touches no heap from the second call o
     }
 }
 
+TEST_CASE("filters, caps and diversity touch no heap from the second call on") {
+    const Recommender model = load_model("tiny-dot-product");
+    const Items given(300);
+    std::vector<ranklet::Item> items = given.items;
+    const std::vector<ranklet::Attribute> red{{"colour", "red"}}, blue{{"colour", "blue"}};
+    for (std::size_t i = 0; i < items.size(); ++i)
+        if (i % 5 != 0) items[i].attributes = i % 2 == 0 ? red : blue;
+    const Catalog catalog = take(model.encode_catalog(items));
+    const auto user = make_user(model, catalog), cold = model.new_user();
+    const auto filter = take(ranklet::Filter::create(
+        catalog, ranklet::Condition::is_missing("colour") || ranklet::Condition::equals("colour", "red")));
+    const std::vector<ranklet::GroupCap> caps{{"colour", 3}};
+    RecommendOptions options;
+    options.filter = &filter;
+    options.caps = caps;
+    options.diversity.lambda = 0.5f;
+    options.temperature = 2.0f;
+    Recommender::Workspace workspace;
+    std::size_t ranked = 0;
+    const auto call = [&](const Recommender::User& who) {
+        const auto result = model.recommend(who, catalog, options, workspace);
+        ranked += result.ok() ? result->size() : 0;
+    };
+    CHECK(requests_of([&] { call(cold); }) > 0);
+    CHECK(requests_of([&] { call(user); }) == 0);
+    options.filter = nullptr;  // more candidates need no more memory
+    CHECK(requests_of([&] { call(user); }) == 0);
+    CHECK(ranked == 3 * 10);
+}
+
 TEST_CASE("a workspace that a new user has sized serves every other user") {
     for (const std::string name : model_names) {
         CAPTURE(name);

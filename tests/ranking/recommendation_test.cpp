@@ -29,13 +29,14 @@ std::vector<Recommendation> rank(const std::vector<float>& scores, std::size_t k
                                  const Ids& deny = {}) {
     RankingBuffers buffers;
     RecommendOptions options;
+    options.k = k;
     if (allow != nullptr) options.allow = *allow;
     options.deny = deny;
     const Catalog catalog = letters();
     for (int call = 0; call < 2; ++call) {  // the buffers' second use must not see the first
         buffers.scores = scores;
         buffers.filter(catalog, options);
-        buffers.rank(catalog, k);
+        buffers.rank(catalog, options);
     }
     std::vector<Recommendation> ranked = buffers.ranked;
     for (Recommendation& r : ranked) r.id = {};  // the catalog ends here

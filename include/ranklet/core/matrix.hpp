@@ -1,8 +1,10 @@
-// Matrix: an owned, row-major [rows, cols] of f32, aligned.
-// In: sizes. Out: rows and views.
+// Matrix: a row-major [rows, cols] of f32: owned and aligned, or looking into memory that it keeps alive (a mapped
+// file). In: sizes, or a view and its owner. Out: rows and views.
 #pragma once
 
+#include <memory>
 #include <span>
+#include <utility>
 
 #include "ranklet/core/buffer.hpp"
 #include "ranklet/core/config.hpp"
@@ -21,23 +23,56 @@ public:
             return make_error(ErrorCode::out_of_memory, {"a matrix of ", rows, " x ", cols, " is too large"});
         Matrix matrix;
         RANKLET_ASSIGN(matrix.buffer_, AlignedBuffer<float>::zeroed(rows * cols));
+        matrix.data_ = matrix.buffer_.data();
         matrix.rows_ = rows;
         matrix.cols_ = cols;
         return matrix;
     }
 
+    /// Looks at `rows` x `cols` numbers in memory of `owner`, which lives as long as this matrix. They are read only:
+    /// no number may be written through this matrix's mutable views. `data` is aligned to a float at least.
+    [[nodiscard]] static Matrix borrowed(const float* data, std::size_t rows, std::size_t cols,
+                                         std::shared_ptr<const void> owner) noexcept {
+        Matrix matrix;
+        matrix.owner_ = std::move(owner);
+        matrix.data_ = const_cast<float*>(data);
+        matrix.rows_ = rows;
+        matrix.cols_ = cols;
+        return matrix;
+    }
+
+    Matrix(Matrix&& other) noexcept { swap(other); }
+    Matrix& operator=(Matrix&& other) noexcept {
+        Matrix taken(std::move(other));
+        swap(taken);
+        return *this;
+    }
+    Matrix(const Matrix&) = delete;
+    Matrix& operator=(const Matrix&) = delete;
+    ~Matrix() = default;
+
     [[nodiscard]] std::size_t rows() const noexcept { return rows_; }
     [[nodiscard]] std::size_t cols() const noexcept { return cols_; }
-    [[nodiscard]] bool empty() const noexcept { return buffer_.empty(); }
-    [[nodiscard]] std::span<float> row(std::size_t r) noexcept { return {buffer_.data() + r * cols_, cols_}; }
-    [[nodiscard]] std::span<const float> row(std::size_t r) const noexcept {
-        return {buffer_.data() + r * cols_, cols_};
-    }
-    [[nodiscard]] MatrixView<float> view() noexcept { return {buffer_.data(), rows_, cols_}; }
-    [[nodiscard]] MatrixView<const float> view() const noexcept { return {buffer_.data(), rows_, cols_}; }
+    [[nodiscard]] bool empty() const noexcept { return data_ == nullptr; }
+    /// Whether the numbers are another's (see borrowed()).
+    [[nodiscard]] bool is_borrowed() const noexcept { return owner_ != nullptr; }
+    [[nodiscard]] std::span<float> row(std::size_t r) noexcept { return {data_ + r * cols_, cols_}; }
+    [[nodiscard]] std::span<const float> row(std::size_t r) const noexcept { return {data_ + r * cols_, cols_}; }
+    [[nodiscard]] MatrixView<float> view() noexcept { return {data_, rows_, cols_}; }
+    [[nodiscard]] MatrixView<const float> view() const noexcept { return {data_, rows_, cols_}; }
 
 private:
+    void swap(Matrix& other) noexcept {
+        std::swap(buffer_, other.buffer_);
+        std::swap(owner_, other.owner_);
+        std::swap(data_, other.data_);
+        std::swap(rows_, other.rows_);
+        std::swap(cols_, other.cols_);
+    }
+
     AlignedBuffer<float> buffer_;
+    std::shared_ptr<const void> owner_;  // when borrowed; the buffer is empty then
+    float* data_ = nullptr;
     std::size_t rows_ = 0, cols_ = 0;
 };
 

@@ -112,6 +112,10 @@ public:
     [[nodiscard]] const WordPiece& tokenizer() const noexcept { return *tokenizer_; }
     [[nodiscard]] const BertModel& model() const noexcept { return model_; }
     [[nodiscard]] const SentenceHead& head() const noexcept { return head_; }
+    /// What BatchOptions::prompt puts before a text: the named prompt, or the default one. Error missing naming it.
+    [[nodiscard]] Result<std::string_view> prompt_text(std::optional<std::string_view> name = {}) const {
+        return find_prompt(name);
+    }
 
     /// The vector [dim] of one text. Error invalid_text when it is not UTF-8.
     [[nodiscard]] Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const {

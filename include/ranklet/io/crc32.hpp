@@ -32,15 +32,15 @@ using Crc32Tables = std::array<std::array<std::uint32_t, 256>, 8>;
 inline constexpr Crc32Tables crc32_tables = make_crc32_tables();
 }  // namespace detail
 
-/// zlib's `crc32(0, bytes)`.
-[[nodiscard]] constexpr std::uint32_t crc32(std::span<const std::byte> bytes) noexcept {
+/// zlib's `crc32(before, bytes)`: the checksum of all that led to `before` with these bytes behind it.
+[[nodiscard]] constexpr std::uint32_t crc32(std::span<const std::byte> bytes, std::uint32_t before = 0) noexcept {
     const auto& tables = detail::crc32_tables;
     const auto word = [](const std::byte* at) noexcept {
         std::uint32_t value = 0;
         for (std::uint32_t i = 0; i < 4; ++i) value |= std::to_integer<std::uint32_t>(at[i]) << 8 * i;
         return value;
     };
-    std::uint32_t crc = 0xFFFFFFFFu;
+    std::uint32_t crc = ~before;
     std::size_t i = 0;
     for (; bytes.size() - i >= 8; i += 8) {
         const std::uint32_t low = crc ^ word(bytes.data() + i), high = word(bytes.data() + i + 4);

@@ -87,6 +87,8 @@ public:
     }
     /// An array of f32 or f64.
     [[nodiscard]] Result<std::vector<float>> floats(std::string_view key) const { return array<float>(key); }
+    /// The same in full precision.
+    [[nodiscard]] Result<std::vector<double>> doubles(std::string_view key) const { return array<double>(key); }
     /// An array of any of the file's integer types.
     [[nodiscard]] Result<std::vector<std::int32_t>> i32s(std::string_view key) const {
         return array<std::int32_t>(key);
@@ -137,6 +139,24 @@ public:
         if (found == expected) return {};
         return failure(ErrorCode::format, "key", key,
                        "the file is damaged: the tensor data's checksum is " + std::to_string(found) + ", expected " +
+                           std::to_string(expected));
+    }
+
+    /// Compares everything before the tensor data with `ranklet.checksum.header_crc32`, a u32 whose own four bytes
+    /// count as zero. Errors as verify_checksum().
+    [[nodiscard]] Result<void> verify_header_checksum() const {
+        constexpr std::string_view key = "ranklet.checksum.header_crc32";
+        RANKLET_ASSIGN(const std::uint32_t expected, u32(key));
+        const GgufKey& stored = *state().index.find_key(key);
+        if (stored.type != GgufType::u32) return wrong_type(stored, "u32");
+        const auto header = state().bytes.first(state().index.data_start);
+        const auto place = static_cast<std::size_t>(stored.data - header.data());
+        constexpr std::byte zeros[sizeof expected] = {};
+        const std::uint32_t found =
+            crc32(header.subspan(place + sizeof expected), crc32(zeros, crc32(header.first(place))));
+        if (found == expected) return {};
+        return failure(ErrorCode::format, "key", key,
+                       "the file is damaged: the header's checksum is " + std::to_string(found) + ", expected " +
                            std::to_string(expected));
     }
 
@@ -202,8 +222,9 @@ private:
     [[nodiscard]] static Conversion convert(const std::byte* at, Target& value) noexcept {
         const auto stored = detail::load_unaligned<Stored>(at);
         if constexpr (std::is_floating_point_v<Target>) {
-            if (std::isfinite(stored) && std::abs(stored) > Stored{std::numeric_limits<Target>::max()})
-                return Conversion::does_not_fit;
+            if constexpr (sizeof(Stored) > sizeof(Target))
+                if (std::isfinite(stored) && std::abs(stored) > Stored{std::numeric_limits<Target>::max()})
+                    return Conversion::does_not_fit;
         } else {
             if (!std::in_range<Target>(stored)) return Conversion::does_not_fit;
         }
@@ -249,7 +270,7 @@ private:
 
     template <class Target>
     [[nodiscard]] static constexpr const char* target_name() noexcept {
-        if constexpr (std::is_floating_point_v<Target>) return "f32";
+        if constexpr (std::is_floating_point_v<Target>) return sizeof(Target) == 4 ? "f32" : "f64";
         return std::is_signed_v<Target> ? "i32" : "u32";
     }
 

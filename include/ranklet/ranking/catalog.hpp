@@ -14,6 +14,7 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/ranking/attributes.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -26,6 +27,7 @@ struct CatalogData {
     Matrix projected;                        ///< [n or tokens, 3 * hidden] the GRU's input part, once per item or token
     std::vector<std::size_t> token_offsets;  ///< [n + 1] item i's rows of `projected`, when they are per token
     std::vector<float> initial_scores;       ///< [n] each item's score from the zero state, when that has a meaning
+    AttributeTable attributes;               ///< what filters and caps look at; no influence on scores
     std::uint64_t model = 0;                 ///< fingerprint of the model that made it
 };
 
@@ -49,6 +51,20 @@ private:
     std::size_t index_;
 };
 
+/// Tells snapshots apart: equal for copies of one catalog, different for any two others, also after one is gone.
+class CatalogSnapshot {
+public:
+    CatalogSnapshot() = default;
+    friend bool operator==(const CatalogSnapshot& a, const CatalogSnapshot& b) noexcept {
+        return !a.state_.owner_before(b.state_) && !b.state_.owner_before(a.state_);
+    }
+
+private:
+    friend class Catalog;
+    explicit CatalogSnapshot(std::weak_ptr<const void> state) noexcept : state_(std::move(state)) {}
+    std::weak_ptr<const void> state_;  // the count behind it outlives the catalog: no address is used twice
+};
+
 class Catalog {
 public:
     /// An empty catalog.
@@ -68,6 +84,7 @@ public:
                            !std::is_sorted(data.token_offsets.begin(), data.token_offsets.end()))) ||
             (!per_token && !data.projected.empty() && data.projected.rows() != n))
             return Error{ErrorCode::invalid_argument, "the catalog's parts do not all have one row for each item"};
+        RANKLET_TRY(data.attributes.check(n));
         auto state = std::make_shared<State>();
         state->data = std::move(data);
         std::size_t slots = 16;
@@ -90,6 +107,8 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return state_->data.ids.size(); }
     [[nodiscard]] bool empty() const noexcept { return size() == 0; }
     [[nodiscard]] const CatalogData& data() const noexcept { return state_->data; }
+    /// Which snapshot this is.
+    [[nodiscard]] CatalogSnapshot snapshot() const noexcept { return CatalogSnapshot(state_); }
     [[nodiscard]] bool contains(std::string_view id) const noexcept { return find(id) < size(); }
 
     /// The index of the item with this id, or size() when there is none.

@@ -2,6 +2,7 @@
 // In: scores of a catalog's items. Out: the best, with probabilities: score, filter, rank.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -11,6 +12,8 @@
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/ranking/catalog.hpp"
+#include "ranklet/ranking/diversity.hpp"
+#include "ranklet/ranking/filter.hpp"
 #include "ranklet/ranking/softmax.hpp"
 #include "ranklet/ranking/top_k.hpp"
 
@@ -21,7 +24,7 @@ struct Recommendation {
     std::string_view id;
     std::size_t index = 0;     ///< in the catalog
     float score = 0.0f;        ///< the model's logit
-    float probability = 0.0f;  ///< softmax of the logits over all candidates that the filters left
+    float probability = 0.0f;  ///< softmax of the logits over all candidates that the filters left; see temperature
 };
 
 /// A ranked list that keeps its catalog alive: iterate it, best first.
@@ -45,8 +48,25 @@ struct RecommendOptions {
     /// Only these ids are candidates (ids that the catalog lacks are passed over); not given: all.
     std::optional<std::span<const std::string_view>> allow = {};
     std::span<const std::string_view> deny = {};  ///< these ids are not
+    const Filter* filter = nullptr;               ///< only its items are candidates; made of this catalog's snapshot
     std::size_t threads = 1;                      ///< 0: as many as the machine offers; no influence on the numbers
     InitialState initial_state = InitialState::user;
+    std::span<const GroupCap> caps = {};  ///< all of them hold; they do not change probabilities
+    Diversity diversity = {};             ///< the order is that of choice then, not that of scores
+    /// Probabilities are the softmax of logit / temperature: above 1 more even, below 1 more decided. No influence on
+    /// scores and order.
+    float temperature = 1.0f;
+
+    /// Error mismatch when the filter is of another snapshot than `catalog`; those of check_diversity;
+    /// invalid_argument when the temperature is not a positive number (with a finite reciprocal).
+    [[nodiscard]] Result<void> check(const Catalog& catalog) const {
+        if (filter != nullptr && !filter->fits(catalog))
+            return Error{ErrorCode::mismatch, "the filter was made of another catalog snapshot"};
+        if (!(temperature > 0.0f && std::isfinite(temperature) && std::isfinite(1.0f / temperature)))
+            return make_error(ErrorCode::invalid_argument, {"temperature is ", temperature, ", expected above 0"});
+        if (caps.empty() && diversity.lambda == 1.0f) return {};
+        return check_diversity(catalog.data(), caps, diversity);
+    }
 };
 
 /// Memory of a ranking call, reused by the next one: after the first call, no heap is touched.
@@ -55,8 +75,9 @@ public:
     std::vector<float> scores;  ///< [n] logits
     std::vector<Recommendation> ranked;
 
-    /// Removes candidates by giving them the score -infinity: all but `allow`, then `deny`.
+    /// Removes candidates by giving them the score -infinity: all but `filter` and `allow`, then `deny`.
     void filter(const Catalog& catalog, const RecommendOptions& options) {
+        if (options.filter != nullptr) options.filter->bits().for_each_clear([&](std::size_t i) { remove(i); });
         if (options.allow) {
             allowed_.assign(catalog.size(), 0);
             for (const std::string_view id : *options.allow)
@@ -71,14 +92,19 @@ public:
         if (index < scores.size()) scores[index] = -std::numeric_limits<float>::infinity();
     }
 
-    /// The best k of `scores` into `ranked`. A NaN score removes its candidate.
-    void rank(const Catalog& catalog, std::size_t k) {
+    /// The best k of `scores`, or those that caps and diversity choose, into `ranked`. A NaN score removes its
+    /// candidate. Precondition: options.check(catalog).
+    void rank(const Catalog& catalog, const RecommendOptions& options) {
+        const std::size_t k = options.k;
         for (float& score : scores)
             if (!(score > -std::numeric_limits<float>::infinity())) score = -std::numeric_limits<float>::infinity();
         best_.resize(k < scores.size() ? k : scores.size());
-        const std::size_t found = top_k(scores, best_);
+        const bool by_score = options.caps.empty() && options.diversity.lambda == 1.0f;
+        const std::size_t found =
+            by_score ? top_k(scores, best_)
+                     : selection_.select(scores, catalog.data(), options.caps, options.diversity, best_);
         probabilities_.assign(scores.begin(), scores.end());
-        if (found > 0) softmax(probabilities_);
+        if (found > 0) softmax(probabilities_, 1.0f / options.temperature);
         ranked.clear();
         ranked.reserve(best_.size());  // by k, not by what these filters left: the next call's may leave more
         for (const std::uint32_t i : std::span(best_).first(found))
@@ -89,6 +115,7 @@ private:
     std::vector<char> allowed_;
     std::vector<float> probabilities_;
     std::vector<std::uint32_t> best_;
+    DiverseSelection selection_;
 };
 
 RANKLET_NAMESPACE_END

@@ -9,8 +9,10 @@
 
 RANKLET_NAMESPACE_BEGIN
 
-/// x[i] = exp(x[i] - max) / sum; zero for -infinity. A row without any finite logit has no distribution: its elements
-/// come out NaN, and an empty row is left alone.
-inline void softmax(std::span<float> x) noexcept { kernels::Ops<float>::softmax(x.data(), x.size()); }
+/// x[i] = exp(scale * (x[i] - max)) / sum; zero for -infinity; scale > 0 is one over the temperature. A row without any
+/// finite logit has no distribution: its elements come out NaN, and an empty row is left alone.
+inline void softmax(std::span<float> x, float scale = 1.0f) noexcept {
+    kernels::Ops<float>::softmax(x.data(), x.size(), scale);
+}
 
 RANKLET_NAMESPACE_END

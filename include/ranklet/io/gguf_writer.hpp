@@ -1,0 +1,156 @@
+// GgufWriter: keys and f32 tensors to a file, whole or not at all.
+// In: typed values, and views of numbers that live until write(). Out: a GGUF file with checksums of its header and its
+// tensor data (`ranklet.checksum.header_crc32`, `ranklet.checksum.crc32`).
+// Format: GGUF version 3, little-endian, aligned to 64 bytes, as GgufFile reads it.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/core/tensor.hpp"
+#include "ranklet/io/atomic_file.hpp"
+#include "ranklet/io/crc32.hpp"
+#include "ranklet/io/gguf_index.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+class GgufWriter {
+public:
+    // Keys. Each name may be given once; the two checksums and general.alignment are the writer's own.
+    void key(std::string_view name, std::uint32_t value) {
+        begin_key(name, GgufType::u32);
+        put(value);
+    }
+    void key(std::string_view name, std::string_view value) {
+        begin_key(name, GgufType::string);
+        put_string(value);
+    }
+    void array(std::string_view name, std::span<const std::uint32_t> values) { numbers(name, GgufType::u32, values); }
+    void array(std::string_view name, std::span<const double> values) { numbers(name, GgufType::f64, values); }
+    void array(std::string_view name, std::span<const std::string> values) {
+        begin_array(name, GgufType::string, values.size());
+        for (const std::string& value : values) put_string(value);
+    }
+
+    /// Row-major [rows, cols], both above 0. The numbers must live until write() or bytes() is done.
+    void tensor(std::string_view name, std::size_t rows, std::size_t cols, std::span<const float> values) {
+        tensors_.push_back({std::string(name), rows, cols, std::as_bytes(values)});
+    }
+
+    /// Writes the file; see AtomicFile. Error io when that fails, invalid_argument naming a tensor that is not of its
+    /// stated shape.
+    [[nodiscard]] RANKLET_COLD Result<void> write(const std::string& path) const {
+        RANKLET_ASSIGN(AtomicFile file, AtomicFile::create(path));
+        RANKLET_TRY(emit([&](std::span<const std::byte> bytes) { return file.write(bytes); }));
+        return file.commit();
+    }
+    /// The same into memory.
+    [[nodiscard]] RANKLET_COLD Result<std::vector<std::byte>> bytes() const {
+        std::vector<std::byte> result;
+        RANKLET_TRY(emit([&](std::span<const std::byte> bytes) -> Result<void> {
+            result.insert(result.end(), bytes.begin(), bytes.end());
+            return {};
+        }));
+        return result;
+    }
+
+private:
+    static constexpr std::uint32_t file_alignment = 64;
+    struct Tensor {
+        std::string name;
+        std::size_t rows, cols;
+        std::span<const std::byte> data;
+    };
+
+    static std::size_t padding(std::size_t size) noexcept {
+        return (file_alignment - size % file_alignment) % file_alignment;
+    }
+
+    template <class Sink>
+    Result<void> emit(const Sink& sink) const {
+        const std::vector<std::byte> zeros(file_alignment);
+        const std::span<const std::byte> zero(zeros);
+        std::uint32_t sum = 0;
+        for (const Tensor& tensor : tensors_) {
+            if (tensor.rows == 0 || tensor.cols == 0 ||
+                tensor.data.size() / sizeof(float) / tensor.cols != tensor.rows ||
+                tensor.data.size() != tensor.rows * tensor.cols * sizeof(float))
+                return make_error(ErrorCode::invalid_argument,
+                                  {"tensor \"", tensor.name, "\" has ", tensor.data.size() / sizeof(float),
+                                   " numbers for ", tensor.rows, " x ", tensor.cols});
+            sum = crc32(zero.first(padding(tensor.data.size())), crc32(tensor.data, sum));
+        }
+        GgufWriter head;
+        head.put_raw("GGUF", 4);
+        head.put(std::uint32_t{3});
+        head.put(std::uint64_t{tensors_.size()});
+        head.put(std::uint64_t{key_count_ + 3});
+        head.bytes_.insert(head.bytes_.end(), bytes_.begin(), bytes_.end());
+        head.key("general.alignment", file_alignment);
+        head.key("ranklet.checksum.crc32", sum);
+        head.key("ranklet.checksum.header_crc32", std::uint32_t{0});
+        const std::size_t place = head.bytes_.size() - sizeof(std::uint32_t);
+        std::uint64_t offset = 0;
+        for (const Tensor& tensor : tensors_) {
+            head.put_string(tensor.name);
+            head.put(std::uint32_t{2});
+            head.put(std::uint64_t{tensor.cols});  // innermost first
+            head.put(std::uint64_t{tensor.rows});
+            head.put(static_cast<std::uint32_t>(TensorType::f32));
+            head.put(offset);
+            offset += tensor.data.size() + padding(tensor.data.size());
+        }
+        head.bytes_.resize(head.bytes_.size() + padding(head.bytes_.size()));
+        const std::uint32_t header_sum = crc32(head.bytes_);  // its own bytes are zero
+        std::memcpy(head.bytes_.data() + place, &header_sum, sizeof header_sum);
+        RANKLET_TRY(sink(std::span<const std::byte>(head.bytes_)));
+        for (const Tensor& tensor : tensors_) {
+            RANKLET_TRY(sink(tensor.data));
+            RANKLET_TRY(sink(zero.first(padding(tensor.data.size()))));
+        }
+        return {};
+    }
+
+    void put_raw(const void* data, std::size_t size) {
+        const auto* from = static_cast<const std::byte*>(data);
+        bytes_.insert(bytes_.end(), from, from + size);
+    }
+    template <class T>
+    void put(T value) {
+        static_assert(std::is_arithmetic_v<T>);
+        put_raw(&value, sizeof value);
+    }
+    void put_string(std::string_view text) {
+        put(std::uint64_t{text.size()});
+        put_raw(text.data(), text.size());
+    }
+    void begin_key(std::string_view name, GgufType type) {
+        ++key_count_;
+        put_string(name);
+        put(static_cast<std::uint32_t>(type));
+    }
+    void begin_array(std::string_view name, GgufType element, std::size_t count) {
+        begin_key(name, GgufType::array);
+        put(static_cast<std::uint32_t>(element));
+        put(std::uint64_t{count});
+    }
+    template <class T>
+    void numbers(std::string_view name, GgufType element, std::span<const T> values) {
+        begin_array(name, element, values.size());
+        put_raw(values.data(), values.size_bytes());
+    }
+
+    std::vector<std::byte> bytes_;  // the keys
+    std::uint64_t key_count_ = 0;
+    std::vector<Tensor> tensors_;
+};
+
+RANKLET_NAMESPACE_END

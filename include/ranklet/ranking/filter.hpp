@@ -1,0 +1,224 @@
+// Condition and Filter: which items of a catalog may be recommended, by their attributes.
+// In: a condition (a value, of no catalog) and a catalog. Out: a bitset over that catalog's items, made once and used
+// in any number of rankings. Filters act before the cut: k results come back as long as k items are left.
+#pragma once
+
+#include <cmath>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/ranking/attributes.hpp"
+#include "ranklet/ranking/bitset.hpp"
+#include "ranklet/ranking/catalog.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// A condition on attributes, composed with &&, || and !.
+/// An item without the attribute fulfils none of the comparisons; `!c` holds exactly the items that c does not, those
+/// included. A string that no item has matches nothing; an attribute that no item has is an Error of Filter::create.
+class Condition {
+public:
+    /// A category is this string.
+    [[nodiscard]] static Condition equals(std::string_view attribute, std::string_view value) {
+        return {Kind::any_of, attribute, {std::string(value)}};
+    }
+    /// A number is this one.
+    [[nodiscard]] static Condition equals(std::string_view attribute, double value) {
+        return in_range(attribute, value, value);
+    }
+    /// A category is one of these strings; of none: no item.
+    [[nodiscard]] static Condition any_of(std::string_view attribute, std::span<const std::string_view> values) {
+        return {Kind::any_of, attribute, {values.begin(), values.end()}};
+    }
+    /// A number lies in [low, high], both included; infinities leave an end open.
+    [[nodiscard]] static Condition in_range(std::string_view attribute, double low, double high) {
+        Condition condition{Kind::in_range, attribute, {}};
+        condition.low_ = low;
+        condition.high_ = high;
+        return condition;
+    }
+    [[nodiscard]] static Condition at_least(std::string_view attribute, double low) {
+        return in_range(attribute, low, std::numeric_limits<double>::infinity());
+    }
+    [[nodiscard]] static Condition at_most(std::string_view attribute, double high) {
+        return in_range(attribute, -std::numeric_limits<double>::infinity(), high);
+    }
+    /// The tags contain this string.
+    [[nodiscard]] static Condition contains(std::string_view attribute, std::string_view tag) {
+        return {Kind::contains_any, attribute, {std::string(tag)}};
+    }
+    /// The tags contain one of these strings at least; of none: no item.
+    [[nodiscard]] static Condition contains_any(std::string_view attribute, std::span<const std::string_view> tags) {
+        return {Kind::contains_any, attribute, {tags.begin(), tags.end()}};
+    }
+    /// The tags contain all of these strings; of none: every item.
+    [[nodiscard]] static Condition contains_all(std::string_view attribute, std::span<const std::string_view> tags) {
+        Condition all{Kind::all, {}, {}};
+        for (const std::string_view tag : tags) all.parts_.push_back(contains(attribute, tag));
+        if (tags.empty()) return is_missing(attribute) || !is_missing(attribute);
+        return all;
+    }
+    /// The item has no value (tags: the empty set).
+    [[nodiscard]] static Condition is_missing(std::string_view attribute) { return {Kind::is_missing, attribute, {}}; }
+
+    [[nodiscard]] friend Condition operator&&(Condition a, Condition b) {
+        return join(Kind::all, std::move(a), std::move(b));
+    }
+    [[nodiscard]] friend Condition operator||(Condition a, Condition b) {
+        return join(Kind::any, std::move(a), std::move(b));
+    }
+    [[nodiscard]] friend Condition operator!(Condition a) {
+        if (a.kind_ == Kind::no) return std::move(a.parts_.front());
+        Condition no{Kind::no, {}, {}};
+        no.parts_.push_back(std::move(a));
+        return no;
+    }
+
+    /// The items of a table of n that fulfil it. Error missing for an attribute that the table lacks, invalid_argument
+    /// for a comparison that its type does not have or a range that is none.
+    [[nodiscard]] Result<Bitset> evaluate(const AttributeTable& table, std::size_t n) const {
+        return evaluate(table, n, most_levels);
+    }
+
+private:
+    enum class Kind { any_of, in_range, contains_any, is_missing, all, any, no };
+    static constexpr std::size_t most_levels = 500;  // chains of one operator are one level
+
+    Condition(Kind kind, std::string_view attribute, std::vector<std::string> values)
+        : kind_(kind), attribute_(attribute), values_(std::move(values)) {}
+
+    static Condition join(Kind kind, Condition a, Condition b) {
+        if (a.kind_ != kind) {
+            Condition joined{kind, {}, {}};
+            joined.parts_.push_back(std::move(a));
+            a = std::move(joined);
+        }
+        if (b.kind_ == kind)
+            for (Condition& part : b.parts_) a.parts_.push_back(std::move(part));
+        else
+            a.parts_.push_back(std::move(b));
+        return a;
+    }
+
+    [[nodiscard]] Result<Bitset> evaluate(const AttributeTable& table, std::size_t n, std::size_t levels) const {
+        if (levels == 0)
+            return make_error(ErrorCode::invalid_argument, {"a condition of more than ", most_levels, " levels"});
+        if (kind_ == Kind::all || kind_ == Kind::any || kind_ == Kind::no) {
+            Bitset result(n, kind_ == Kind::all);
+            for (const Condition& part : parts_) {
+                RANKLET_ASSIGN(const Bitset bits, part.evaluate(table, n, levels - 1));
+                if (kind_ == Kind::all)
+                    result &= bits;
+                else
+                    result |= bits;
+            }
+            if (kind_ == Kind::no) result.flip();
+            return result;
+        }
+        RANKLET_ASSIGN(const AttributeColumn* column, table.at(attribute_));
+        Bitset result(n);
+        if (kind_ == Kind::is_missing) {
+            for (std::size_t i = 0; i < n; ++i)
+                if (column->missing(i)) result.set(i);
+            return result;
+        }
+        RANKLET_TRY(check(*column));
+        if (kind_ == Kind::in_range) {
+            for (std::size_t i = 0; i < n; ++i)  // a missing number is NaN, which lies in no range
+                if (column->numbers[i] >= low_ && column->numbers[i] <= high_) result.set(i);
+            return result;
+        }
+        std::vector<char> wanted(column->values.size(), 0);
+        for (const std::string& value : values_)
+            if (const std::uint32_t code = column->code_of(value); code != AttributeColumn::no_value) wanted[code] = 1;
+        for (std::size_t i = 0; i < n; ++i)
+            for (const std::uint32_t code : column->codes_of_item(i))
+                if (wanted[code]) result.set(i);
+        return result;
+    }
+
+    [[nodiscard]] RANKLET_COLD Result<void> check(const AttributeColumn& column) const {
+        constexpr AttributeType types[] = {AttributeType::category, AttributeType::number, AttributeType::tags};
+        constexpr const char* names[] = {"equals and any_of compare a category", "a range is of a number",
+                                         "contains is of tags"};
+        const auto kind = static_cast<std::size_t>(kind_);
+        if (column.type != types[kind])
+            return make_error(ErrorCode::invalid_argument, {"attribute \"", attribute_, "\" is of type ",
+                                                            to_string(column.type), ": ", names[kind]});
+        if (kind_ == Kind::in_range && !(low_ <= high_))
+            return make_error(ErrorCode::invalid_argument,
+                              {"attribute \"", attribute_, "\": [", low_, ", ", high_, "] is not a range"});
+        return {};
+    }
+
+    Kind kind_;
+    std::string attribute_;
+    std::vector<std::string> values_;
+    double low_ = 0.0, high_ = 0.0;
+    std::vector<Condition> parts_;
+};
+
+/// The items of one catalog snapshot that may be recommended. A value; it does not keep the catalog alive.
+/// Not for other snapshots, not even of the same size: recommend() refuses it there.
+class Filter {
+public:
+    /// Evaluates a condition. Errors as Condition::evaluate.
+    [[nodiscard]] static Result<Filter> create(const Catalog& catalog, const Condition& condition) {
+        RANKLET_ASSIGN(Bitset bits, condition.evaluate(catalog.data().attributes, catalog.size()));
+        return Filter(catalog, std::move(bits));
+    }
+    /// From bits that the caller has set. Error mismatch when they are not as many as the catalog's items.
+    [[nodiscard]] static Result<Filter> from_bits(const Catalog& catalog, Bitset bits) {
+        if (bits.size() != catalog.size())
+            return make_error(ErrorCode::mismatch,
+                              {"a bitset of ", bits.size(), " bits for a catalog of ", catalog.size(), " items"});
+        return Filter(catalog, std::move(bits));
+    }
+    /// From ids; those that the catalog lacks are passed over, as in RecommendOptions::allow.
+    [[nodiscard]] static Filter from_ids(const Catalog& catalog, std::span<const std::string_view> ids) {
+        Bitset bits(catalog.size());
+        for (const std::string_view id : ids)
+            if (const std::size_t i = catalog.find(id); i < catalog.size()) bits.set(i);
+        return Filter(catalog, std::move(bits));
+    }
+
+    [[nodiscard]] const Bitset& bits() const noexcept { return bits_; }
+    /// Items that it leaves.
+    [[nodiscard]] std::size_t count() const noexcept { return bits_.count(); }
+    /// Whether it was made of this very snapshot.
+    [[nodiscard]] bool fits(const Catalog& catalog) const noexcept { return snapshot_ == catalog.snapshot(); }
+
+    // Composition of filters of one snapshot; of two: Error mismatch.
+    [[nodiscard]] friend Result<Filter> operator&(Filter a, const Filter& b) {
+        RANKLET_TRY(a.check(b));
+        a.bits_ &= b.bits_;
+        return a;
+    }
+    [[nodiscard]] friend Result<Filter> operator|(Filter a, const Filter& b) {
+        RANKLET_TRY(a.check(b));
+        a.bits_ |= b.bits_;
+        return a;
+    }
+    [[nodiscard]] friend Filter operator~(Filter a) {
+        a.bits_.flip();
+        return a;
+    }
+
+private:
+    Filter(const Catalog& catalog, Bitset bits) : snapshot_(catalog.snapshot()), bits_(std::move(bits)) {}
+    [[nodiscard]] Result<void> check(const Filter& other) const {
+        if (snapshot_ == other.snapshot_) return {};
+        return Error{ErrorCode::mismatch, "the filters are of two catalog snapshots"};
+    }
+
+    CatalogSnapshot snapshot_;
+    Bitset bits_;
+};
+
+RANKLET_NAMESPACE_END
