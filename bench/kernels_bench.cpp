@@ -1,19 +1,29 @@
 // Time and rate of each kernel alone, on one thread, with operands that stay in the cache as they do in a model.
+// "% of limit" is the rate against what limits.hpp measures in the same run: multiply-adds, int8 dot products, reads.
 // Sizes are those of MiniLM-L6 (384 wide, 12 heads, 1536 inside) and BERT-base (768, 12, 3072).
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <random>
+#include <utility>
+#include <vector>
 
+#include "limits.hpp"
 #include "ranklet/core/buffer.hpp"
+#include "ranklet/core/half.hpp"
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/kernels/attention.hpp"
 #include "ranklet/kernels/elementwise.hpp"
 #include "ranklet/kernels/gemm.hpp"
+#include "ranklet/kernels/gemm_bf16.hpp"
+#include "ranklet/kernels/gemm_i8.hpp"
 #include "ranklet/kernels/gru.hpp"
 #include "ranklet/kernels/layer_norm.hpp"
 #include "ranklet/kernels/reduce.hpp"
+#include "ranklet/kernels/scan.hpp"
+#include "ranklet/kernels/scan_i8.hpp"
 #include "ranklet/kernels/softmax.hpp"
 
 namespace {
@@ -37,6 +47,13 @@ void rate(benchmark::State& state, const char* name, double per_iteration) {
     state.counters[name] = benchmark::Counter(per_iteration, benchmark::Counter::kIsIterationInvariantRate);
 }
 
+/// The same as a percentage of a limit, where there is one.
+void share(benchmark::State& state, double per_iteration, double limit) {
+    if (limit > 0.0)
+        state.counters["% of limit"] =
+            benchmark::Counter(100.0 * per_iteration / limit, benchmark::Counter::kIsIterationInvariantRate);
+}
+
 /// C[m, n] = A[m, k] * W[n, k]^T.
 void gemm_f32(benchmark::State& state) {
     const std::size_t m = argument(state, 0), n = argument(state, 1), k = argument(state, 2);
@@ -48,20 +65,65 @@ void gemm_f32(benchmark::State& state) {
         benchmark::DoNotOptimize(c.data());
         benchmark::ClobberMemory();
     }
-    rate(state, "FLOP/s", 2.0 * static_cast<double>(m * n * k));
+    const double work = 2.0 * static_cast<double>(m * n * k);
+    rate(state, "FLOP/s", work);
+    share(state, work, ranklet_bench::f32_limit());
 }
-BENCHMARK(gemm_f32)
-    ->ArgNames({"m", "n", "k"})
-    ->Args({1, 384, 384})
-    ->Args({8, 384, 384})
-    ->Args({32, 384, 384})
-    ->Args({32, 1536, 384})
-    ->Args({32, 384, 1536})
-    ->Args({1024, 384, 384})
-    ->Args({1024, 1536, 384})
-    ->Args({1024, 384, 1536})
-    ->Args({1024, 768, 768})
-    ->Args({1024, 3072, 768});
+
+/// The same with bf16 weights.
+void gemm_bf16(benchmark::State& state) {
+    const std::size_t m = argument(state, 0), n = argument(state, 1), k = argument(state, 2);
+    const Buffer a = random_buffer(m * k), values = random_buffer(n * k);
+    Buffer c = random_buffer(m * n);
+    std::vector<std::uint16_t> w(n * k);
+    std::transform(values.begin(), values.end(), w.begin(), ranklet::f32_to_bf16);
+    auto packed = ranklet::AlignedBuffer<std::uint16_t>::zeroed(kernels::packed_size<Arch>(n, k)).value();
+    kernels::pack_rows_bf16<Arch>(w.data(), n, k, packed.data());
+    for (auto _ : state) {
+        kernels::gemm_bf16<Arch>(m, n, k, a.data(), k, packed.data(), c.data(), n, kernels::StoreOnly{});
+        benchmark::DoNotOptimize(c.data());
+        benchmark::ClobberMemory();
+    }
+    const double work = 2.0 * static_cast<double>(m * n * k);
+    rate(state, "FLOP/s", work);
+    share(state, work, ranklet_bench::f32_limit());
+}
+
+/// The same in 8 bits, activations quantised beforehand.
+void gemm_i8(benchmark::State& state) {
+    using Mac = kernels::MacI8<Arch>;
+    const std::size_t m = argument(state, 0), n = argument(state, 1), k = argument(state, 2);
+    const std::size_t row = kernels::i8_row_size<Arch>(k);
+    const Buffer a = random_buffer(m * k);
+    Buffer c = random_buffer(m * n);
+    std::vector<std::int8_t> w(n * k);
+    for (std::size_t i = 0; i < w.size(); ++i) w[i] = static_cast<std::int8_t>(static_cast<int>(i * 7 % 255) - 127);
+    auto quantized = ranklet::AlignedBuffer<Mac::Input>::zeroed(m * row).value();
+    for (std::size_t r = 0; r < m; ++r) kernels::quantize_row<Arch>(a.data() + r * k, k, quantized.data() + r * row);
+    auto packed = ranklet::AlignedBuffer<std::int8_t>::zeroed(kernels::i8_packed_size<Arch>(n, k)).value();
+    auto start = ranklet::AlignedBuffer<std::int32_t>::zeroed(kernels::padded_columns<Arch>(n)).value();
+    kernels::pack_rows_i8<Arch>(w.data(), n, k, packed.data(), start.data());
+    for (auto _ : state) {
+        kernels::gemm_i8<Arch>(m, n, k, quantized.data(), packed.data(), start.data(), c.data(), n,
+                               kernels::StoreOnly{});
+        benchmark::DoNotOptimize(c.data());
+        benchmark::ClobberMemory();
+    }
+    const double work = 2.0 * static_cast<double>(m * n * k);
+    rate(state, "OP/s", work);
+    share(state, work, ranklet_bench::i8_limit());
+}
+
+void shapes(benchmark::internal::Benchmark* benchmark) {
+    benchmark->ArgNames({"m", "n", "k"});
+    for (const std::int64_t m : {1, 8, 32, 1024})
+        for (const auto& [n, k] :
+             {std::pair{384, 384}, std::pair{1536, 384}, std::pair{384, 1536}, std::pair{3072, 768}})
+            benchmark->Args({m, n, k});
+}
+BENCHMARK(gemm_f32)->Apply(shapes);
+BENCHMARK(gemm_bf16)->Apply(shapes);
+BENCHMARK(gemm_i8)->Apply(shapes);
 
 /// One head of self-attention over a text.
 void attention_head(benchmark::State& state) {
@@ -75,7 +137,9 @@ void attention_head(benchmark::State& state) {
         benchmark::DoNotOptimize(out.data());
         benchmark::ClobberMemory();
     }
-    rate(state, "FLOP/s", 4.0 * static_cast<double>(length * length * d));
+    const double work = 4.0 * static_cast<double>(length * length * d);
+    rate(state, "FLOP/s", work);
+    share(state, work, ranklet_bench::f32_limit());
 }
 BENCHMARK(attention_head)->ArgNames({"length", "d"})->Args({8, 32})->Args({32, 32})->Args({128, 32})->Args({512, 64});
 
@@ -135,18 +199,71 @@ void gru_gates(benchmark::State& state) {
 }
 BENCHMARK(gru_gates)->ArgName("hidden")->Arg(64)->Arg(384);
 
-/// One user's vector against the vectors of a catalog: a stream from memory once the catalog is larger than the cache.
-void dot_rows(benchmark::State& state) {
-    const std::size_t rows = argument(state, 0), n = argument(state, 1);
-    const Buffer catalog = random_buffer(rows * n), user = random_buffer(n);
-    Buffer scores = random_buffer(rows);
+/// Users' vectors against the vectors of a catalog: for one user a stream from memory, for many a product.
+template <class Row>
+void scan_rows(benchmark::State& state) {
+    using Element = typename Row::Element;
+    const std::size_t rows = argument(state, 0), n = argument(state, 1), users = argument(state, 2);
+    auto catalog = ranklet::AlignedBuffer<Element>::zeroed(rows * n).value();
+    for (std::size_t i = 0; i < rows * n; ++i) {
+        const float x = static_cast<float>(i * 7919 % 2001) * 1e-3f - 1.0f;
+        if constexpr (sizeof(Element) == 2)
+            catalog[i] = ranklet::f32_to_f16(x);
+        else
+            catalog[i] = x;
+    }
+    const Buffer user = random_buffer(users * n);
+    Buffer scores = random_buffer(users * rows);
     for (auto _ : state) {
-        kernels::dot_rows<Arch>(catalog.data(), rows, n, user.data(), n, scores.data());
+        kernels::scan_rows<Arch, Row>(catalog.data(), rows, n, user.data(), users, n, scores.data(), rows);
         benchmark::DoNotOptimize(scores.data());
         benchmark::ClobberMemory();
     }
-    rate(state, "bytes/s", static_cast<double>(rows * n * sizeof(float)));
+    const double bytes = static_cast<double>(rows * n * sizeof(Element));
+    const double work = 2.0 * static_cast<double>(rows * n * users);
+    rate(state, "bytes/s", bytes);
+    rate(state, "FLOP/s", work);
+    if (users == 1)
+        share(state, bytes, ranklet_bench::read_limit());
+    else
+        share(state, work, ranklet_bench::f32_limit());
 }
-BENCHMARK(dot_rows)->ArgNames({"rows", "n"})->Args({1000, 384})->Args({100000, 384});
+void scan_f32(benchmark::State& state) { scan_rows<kernels::RowF32<Arch>>(state); }
+void scan_f16(benchmark::State& state) { scan_rows<kernels::RowF16<Arch>>(state); }
+
+/// The same with 8-bit rows.
+void scan_i8(benchmark::State& state) {
+    const std::size_t rows = argument(state, 0), n = argument(state, 1), users = argument(state, 2);
+    const std::size_t stride = kernels::scan_i8_stride(n);
+    auto catalog = ranklet::AlignedBuffer<std::int8_t>::zeroed(rows * stride).value();
+    for (std::size_t i = 0; i < catalog.size(); ++i)
+        catalog[i] = static_cast<std::int8_t>(static_cast<int>(i * 7919 % 255) - 127);
+    auto sums = ranklet::AlignedBuffer<std::int32_t>::zeroed(rows).value();
+    const Buffer scale = random_buffer(rows), vectors = random_buffer(users * n);
+    auto user = ranklet::AlignedBuffer<kernels::DotI8<Arch>::User>::zeroed(users * stride).value();
+    Buffer user_scale = random_buffer(users), scores = random_buffer(users * rows);
+    for (std::size_t u = 0; u < users; ++u)
+        user_scale[u] = kernels::quantize_user<Arch>(vectors.data() + u * n, n, user.data() + u * stride);
+    for (auto _ : state) {
+        kernels::scan_rows_i8<Arch>({catalog.data(), scale.data(), sums.data()}, rows, user.data(), user_scale.data(),
+                                    users, n, scores.data(), rows);
+        benchmark::DoNotOptimize(scores.data());
+        benchmark::ClobberMemory();
+    }
+    const double bytes = static_cast<double>(rows * stride), work = 2.0 * static_cast<double>(rows * n * users);
+    rate(state, "bytes/s", bytes);
+    rate(state, "OP/s", work);
+    if (users == 1)
+        share(state, bytes, ranklet_bench::read_limit());
+    else
+        share(state, work, ranklet_bench::i8_limit());
+}
+
+void catalogs(benchmark::internal::Benchmark* benchmark) {
+    benchmark->ArgNames({"rows", "n", "users"})->Args({1000, 384, 1})->Args({200000, 384, 1})->Args({200000, 384, 32});
+}
+BENCHMARK(scan_f32)->Apply(catalogs);
+BENCHMARK(scan_f16)->Apply(catalogs);
+BENCHMARK(scan_i8)->Apply(catalogs);
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Counts what the program asks of the heap: a replacement of every operator new and delete.
 // In: nothing; include it in one file of an executable. Out: heap_requests, which std::vector, std::string,
-// AlignedBuffer, standard algorithms' buffers and whatever else C++ code allocates with make grow.
+// AlignedBuffer, standard algorithms' buffers and whatever else C++ code allocates with make grow, and the size of the
+// largest request; other files of the executable find both in heap_counters.hpp.
 #pragma once
 
 #include <atomic>
@@ -8,14 +9,17 @@
 #include <cstdlib>
 #include <new>
 
+#include "heap_counters.hpp"
 #include "ranklet/core/config.hpp"
 
 namespace {
 
-std::atomic<std::size_t> heap_requests{0};
+using ranklet_test::heap_requests;
 
 void* allocate(std::size_t size, std::size_t align) noexcept {
     ++heap_requests;
+    std::size_t largest = ranklet_test::largest_heap_request;
+    while (size > largest && !ranklet_test::largest_heap_request.compare_exchange_weak(largest, size)) {}
     size = size == 0 ? 1 : size;
     return align <= alignof(std::max_align_t) ? std::malloc(size)
                                               : std::aligned_alloc(align, (size + align - 1) / align * align);

@@ -126,6 +126,7 @@ def plan(root, quick):
                     f"GRU, f32, {count} thread{'s' * (count > 1)}",
                     f"{hidden}, 50 events, {sequences} sequence{'s' * (sequences > 1)}", "ranklet",
                     {"ranklet": ("ranklet", "gru", dict(files, weights=weights)),
+                     "ranklet, bf16 weights": ("ranklet", "gru", dict(files, weights=weights, bf16=1)),
                      "ONNX Runtime": ("node", "gru", dict(files, model=f"{root}/graphs/gru-{hidden}.onnx")),
                      "PyTorch": ("python", "gru", dict(files, weights=weights))},
                     2 * 50 * sequences * 6 * hidden * hidden, "GFLOP/s", Numbers(1e-4), "f32", headline=hidden == 384))
@@ -136,7 +137,8 @@ def plan(root, quick):
             works.append(Work(
                 f"Exact top 100 of 1,000,000 x 384, f32, {count} thread{'s' * (count > 1)}", f"{users} user{'s' * (users > 1)}",
                 "ranklet",
-                {"ranklet": ("ranklet", "search", files), "faiss IndexFlatIP": ("python", "search", dict(files, engine="faiss")),
+                {"ranklet": ("ranklet", "search", files), "ranklet, 8-bit rows first": ("ranklet", "search", dict(files, i8=1)),
+                 "faiss IndexFlatIP": ("python", "search", dict(files, engine="faiss")),
                  "numpy": ("python", "search", dict(files, engine="numpy")), "usearch": ("node", "search", files)},
                 *((1_000_000 * 384 * 4, "GB/s") if users == 1 else (2 * users * 1_000_000 * 384, "GFLOP/s")),
                 Best(files), "read" if users == 1 else "f32", headline=True))
@@ -178,7 +180,8 @@ class Numbers:
 
     def __call__(self, engine, result, reference):
         difference = np.abs(np.frombuffer(result, np.float32) - np.frombuffer(reference, np.float32)).max()
-        return bool(difference <= self.tolerance), f"differs by {difference:.0e}"
+        tolerance = 300 * self.tolerance if "bf16" in engine else self.tolerance
+        return bool(difference <= tolerance), f"differs by {difference:.0e}"
 
 
 class Best:

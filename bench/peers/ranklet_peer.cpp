@@ -14,9 +14,7 @@
 #include <string>
 #include <vector>
 
-#if defined(__AVX512VNNI__)
-#include <immintrin.h>
-#endif
+#include "../limits.hpp"
 
 namespace {
 
@@ -66,6 +64,7 @@ void write_bytes(std::ostream& out, const void* data, std::size_t bytes) {
 // Kept until "forget": loading is not what is measured.
 std::map<std::string, std::shared_ptr<const ranklet::Bert>> models;
 std::map<std::string, std::shared_ptr<const ranklet::AlignedBuffer<float>>> arrays;
+std::map<std::string, std::shared_ptr<const ranklet::VectorIndex>> indices;
 
 template <class Map, class Make>
 auto keep(Map& kept, const std::string& key, const Make& make) {
@@ -155,9 +154,18 @@ Work gru(const Options& o) {
     if (weights.size() != 6 * h * h + 6 * h) throw std::runtime_error(o.text("weights") + " has another size");
     const float* w = weights.data();
     std::vector<ranklet::Gru<float>> layers(1);
-    layers[0]
-        .assign({w, 3 * h, h}, {w + 3 * h * h, 3 * h, h}, {w + 6 * h * h, 3 * h}, {w + 6 * h * h + 3 * h, 3 * h})
-        .value();
+    const auto linear = [&](const float* weight, const float* bias) {
+        ranklet::Linear<> result;
+        if (o.has("bf16")) {
+            std::vector<std::uint16_t> rounded(3 * h * h);
+            for (std::size_t i = 0; i < rounded.size(); ++i) rounded[i] = ranklet::f32_to_bf16(weight[i]);
+            result.assign_bf16({rounded.data(), 3 * h, h}, {bias, 3 * h}).value();
+        } else {
+            result.assign({weight, 3 * h, h}, {bias, 3 * h}).value();
+        }
+        return result;
+    };
+    layers[0].assign(linear(w, w + 6 * h * h), linear(w + 3 * h * h, w + 6 * h * h + 3 * h)).value();
     s->stack.assign(std::move(layers)).value();
     s->x = floats_of(o.text("x"));
     const std::size_t rows = s->steps * s->sequences;
@@ -188,38 +196,35 @@ Work gru(const Options& o) {
             }};
 }
 
-/// The exact k best of all rows by inner product, for each user. Blocks of rows stay in cache while all users meet
-/// them.
+/// The exact k best of all rows by inner product, for each user.
 Work search(const Options& o) {
     struct State {
         std::shared_ptr<const ranklet::AlignedBuffer<float>> rows;
+        std::shared_ptr<const ranklet::VectorIndex> index;
         ranklet::AlignedBuffer<float> queries;
-        std::vector<std::vector<float>> scores;
-        std::vector<std::vector<std::uint32_t>> best;
+        ranklet::VectorIndex::Workspace workspace;
+        std::span<const std::span<const ranklet::Hit>> found;
     };
-    constexpr std::size_t block = 512;
     auto s = std::make_shared<State>();
     const std::string path = o.text("rows");
+    const std::size_t dim = o.number("dim"), users = o.number("users");
     s->rows =
         keep(arrays, path, [&] { return std::make_shared<const ranklet::AlignedBuffer<float>>(floats_of(path)); });
+    const bool i8 = o.has("i8");
+    s->index = keep(indices, path + (i8 ? " i8" : ""), [&] {
+        const ranklet::MatrixView<const float> rows(s->rows->data(), s->rows->size() / dim, dim);
+        const auto type = i8 ? ranklet::RowType::i8_exact : ranklet::RowType::f32;
+        return std::make_shared<const ranklet::VectorIndex>(ranklet::VectorIndex::create(rows, type).value());
+    });
     s->queries = floats_of(o.text("queries"));
-    const std::size_t dim = o.number("dim"), users = o.number("users"), threads = o.number("threads");
-    const std::size_t count = s->rows->size() / dim;
     if (s->queries.size() < users * dim) throw std::runtime_error(o.text("queries") + " is too short");
-    s->scores.assign(users, std::vector<float>(count));
-    s->best.assign(users, std::vector<std::uint32_t>(o.number("k")));
+    const ranklet::SearchOptions options{.k = o.number("k"), .threads = o.number("threads")};
     return {[=] {
-                ranklet::parallel_for((count + block - 1) / block, threads, [&](std::size_t piece, std::size_t) {
-                    const std::size_t first = piece * block, size = std::min(block, count - first);
-                    for (std::size_t u = 0; u < users; ++u)
-                        Ops::dot_rows(s->rows->data() + first * dim, size, dim, s->queries.data() + u * dim, dim,
-                                      s->scores[u].data() + first);
-                });
-                ranklet::parallel_for(users, threads,
-                                      [&](std::size_t u, std::size_t) { ranklet::top_k(s->scores[u], s->best[u]); });
+                s->found = s->index->search({s->queries.data(), users, dim}, options, s->workspace).value();
             },
             [=](std::ostream& out) {
-                for (const auto& best : s->best) write_bytes(out, best.data(), best.size() * sizeof best[0]);
+                for (const auto& hits : s->found)
+                    for (const ranklet::Hit& hit : hits) write_bytes(out, &hit.index, sizeof hit.index);
             }};
 }
 
@@ -248,53 +253,6 @@ Work tokenize(const Options& o) {
             }};
 }
 
-/// Keeps a value that nothing reads from being optimised away.
-template <class T>
-void use(const T& value) {
-    asm volatile("" : : "g"(&value) : "memory");
-}
-
-constexpr std::size_t chains = 12;  // enough independent sums to hide an instruction's latency on two ports
-constexpr std::size_t limit_steps = 2'000'000;
-
-/// f32 operations: fused multiply-adds in registers.
-double fma_operations() {
-    kernels::F32<Arch> sums[chains];
-    for (auto& sum : sums) sum = kernels::F32<Arch>(0.5f);
-    const kernels::F32<Arch> factor(0.999f), addend(0.001f);
-    for (std::size_t i = 0; i < limit_steps; ++i)
-        kernels::unroll<chains>([&](auto c) { sums[c] = kernels::fma<Arch>(sums[c], factor, addend); });
-    use(sums);
-    return 2.0 * static_cast<double>(limit_steps * chains * kernels::F32<Arch>::size);
-}
-
-/// int8 operations: four-fold dot products in registers, where the machine has them.
-double dot_operations() {
-#if defined(__AVX512VNNI__)
-    __m512i sums[chains];
-    for (auto& sum : sums) sum = _mm512_setzero_si512();
-    __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(-5);
-    use(a);
-    use(b);
-    for (std::size_t i = 0; i < limit_steps; ++i)
-        kernels::unroll<chains>([&](auto c) { sums[c] = _mm512_dpbusd_epi32(sums[c], a, b); });
-    use(sums);
-    return 2.0 * static_cast<double>(limit_steps * chains * 64);
-#else
-    throw std::runtime_error("no int8 dot product on this machine");
-#endif
-}
-
-/// Sums numbers from memory with four streams.
-void read_all(const float* x, std::size_t n) {
-    constexpr std::size_t width = kernels::F32<Arch>::size;
-    kernels::F32<Arch> sums[4] = {kernels::F32<Arch>(0.0f), kernels::F32<Arch>(0.0f), kernels::F32<Arch>(0.0f),
-                                  kernels::F32<Arch>(0.0f)};
-    for (std::size_t i = 0; i + 4 * width <= n; i += 4 * width)
-        kernels::unroll<4>([&](auto c) { sums[c] += kernels::F32<Arch>::load_unaligned(x + i + c * width); });
-    use(sums);
-}
-
 std::string limit(const Options& o) {
     const std::string kind = o.text("kind");
     const std::size_t threads = o.number("threads");
@@ -307,10 +265,10 @@ std::string limit(const Options& o) {
         ranklet::parallel_for(threads, threads, [&](std::size_t piece, std::size_t) {
             if (kind == "read") {
                 const auto part = ranklet::partition(memory.size(), threads, piece, 1024);
-                read_all(memory.data() + part.first, part.last - part.first);
+                ranklet_bench::read_all(memory.data() + part.first, part.last - part.first);
                 work[piece] = static_cast<double>(part.last - part.first) * sizeof(float);
             } else {
-                work[piece] = kind == "f32" ? fma_operations() : dot_operations();
+                work[piece] = kind == "f32" ? ranklet_bench::fma_operations() : ranklet_bench::dot_operations();
             }
         });
         double total = 0;
@@ -351,6 +309,7 @@ std::string answer(const std::string& line) {
     }
     if (name == "forget") {
         models.clear();
+        indices.clear();
         arrays.clear();
         return "{}";
     }
@@ -361,7 +320,8 @@ std::string answer(const std::string& line) {
         return out.str();
     }
     if (name == "limit") {
-        if (o.text("kind") == "i8") dot_operations();  // refuses here, not inside a thread
+        if (o.text("kind") == "i8" && !ranklet_bench::has_dot)
+            throw std::runtime_error("no int8 dot product on this machine");
         return limit(o);
     }
     const std::map<std::string, Work (*)(const Options&)> works{

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "heap_counters.hpp"
 #include "recommender/models.hpp"
 
 namespace {
@@ -108,8 +109,9 @@ TEST_CASE("random changes of a model's keys and tensors are errors, or a model t
     }
 }
 
-TEST_CASE("sizes that contradict the tensors are errors that name the place") {
+TEST_CASE("sizes that contradict the tensors are errors that name the place, before memory is asked for") {
     const Bytes bert = read_bytes(model_path("tiny-next-event"));
+    largest_heap_request = 0;
     const auto refused = [](const Bytes& bytes, std::string_view part) {
         const auto model = load(bytes);
         CHECK_FALSE(model.ok());
@@ -142,6 +144,8 @@ TEST_CASE("sizes that contradict the tensors are errors that name the place") {
             refused(with_u32(bert, "tokenizer.ggml." + key + "_token_id", wrong), key);
     for (const float wrong : {-1.0f, quiet_nan})
         refused(with_f32(bert, "bert.attention.layer_norm_epsilon", wrong), "epsilon");
+    CHECK(largest_heap_request > 0);
+    CHECK(largest_heap_request < 16 * bert.size());  // the file's own numbers, never what it claims
 }
 
 TEST_CASE("kinds and functions that are unknown are errors that name them") {

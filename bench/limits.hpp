@@ -1,0 +1,110 @@
+// What this machine can do at most, measured: operations in registers, and bytes read from memory.
+// In: nothing. Out: operations or bytes a second on one thread, the best of a few tries, kept for the process's life.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "ranklet/core/buffer.hpp"
+#include "ranklet/kernels/arch.hpp"
+
+#if defined(__AVX512VNNI__)
+#include <immintrin.h>
+#endif
+
+namespace ranklet_bench {
+
+namespace kernels = ranklet::kernels;
+using Arch = kernels::default_arch;
+
+/// Keeps a value that nothing reads from being optimised away.
+template <class T>
+void use(const T& value) {
+    asm volatile("" : : "g"(&value) : "memory");
+}
+
+inline constexpr std::size_t chains = 12;  // enough independent sums to hide an instruction's latency on two ports
+inline constexpr std::size_t limit_steps = 2'000'000;
+
+/// Does f32 fused multiply-adds in registers; returns how many operations (two each).
+inline double fma_operations() {
+    kernels::F32<Arch> sums[chains];
+    for (auto& sum : sums) sum = kernels::F32<Arch>(0.5f);
+    const kernels::F32<Arch> factor(0.999f), addend(0.001f);
+    for (std::size_t i = 0; i < limit_steps; ++i)
+        kernels::unroll<chains>([&](auto c) { sums[c] = kernels::fma<Arch>(sums[c], factor, addend); });
+    use(sums);
+    return 2.0 * static_cast<double>(limit_steps * chains * kernels::F32<Arch>::size);
+}
+
+/// Whether this build has an int8 dot product to measure.
+#if defined(__AVX512VNNI__)
+inline constexpr bool has_dot = true;
+#else
+inline constexpr bool has_dot = false;
+#endif
+
+/// Does four-fold int8 dot products in registers; returns how many operations. Precondition: has_dot.
+inline double dot_operations() {
+#if defined(__AVX512VNNI__)
+    typedef std::int32_t Ints __attribute__((vector_size(64), may_alias));  // g++ 12 keeps arrays of __m512i in memory
+    Ints sums[chains] = {};
+    __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(-5);
+    use(a);
+    use(b);
+    for (std::size_t i = 0; i < limit_steps; ++i)
+        kernels::unroll<chains>([&](auto c) { sums[c] = (Ints)_mm512_dpbusd_epi32((__m512i)sums[c], a, b); });
+    use(sums);
+    return 2.0 * static_cast<double>(limit_steps * chains * 64);
+#else
+    return 0.0;
+#endif
+}
+
+/// Sums numbers from memory with four streams.
+inline void read_all(const float* x, std::size_t n) {
+    constexpr std::size_t width = kernels::F32<Arch>::size;
+    kernels::F32<Arch> sums[4] = {kernels::F32<Arch>(0.0f), kernels::F32<Arch>(0.0f), kernels::F32<Arch>(0.0f),
+                                  kernels::F32<Arch>(0.0f)};
+    for (std::size_t i = 0; i + 4 * width <= n; i += 4 * width)
+        kernels::unroll<4>([&](auto c) { sums[c] += kernels::F32<Arch>::load_unaligned(x + i + c * width); });
+    use(sums);
+}
+
+/// The best rate of `work`, which returns how much it did, in a few tries.
+template <class Work>
+double best_rate(const Work& work) {
+    double best = 0.0;
+    for (int i = 0; i < 5; ++i) {
+        const auto start = std::chrono::steady_clock::now();
+        const double amount = work();
+        best = std::max(best, amount / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    }
+    return best;
+}
+
+/// f32 operations a second.
+inline double f32_limit() {
+    static const double limit = best_rate(fma_operations);
+    return limit;
+}
+/// int8 operations a second; 0 without a dot product.
+inline double i8_limit() {
+    static const double limit = has_dot ? best_rate(dot_operations) : 0.0;
+    return limit;
+}
+/// Bytes a second read from memory, 512 MiB of them.
+inline double read_limit() {
+    static const double limit = [] {
+        const auto memory = ranklet::AlignedBuffer<float>::zeroed(std::size_t{1} << 27).value();
+        return best_rate([&] {
+            read_all(memory.data(), memory.size());
+            return static_cast<double>(memory.size() * sizeof(float));
+        });
+    }();
+    return limit;
+}
+
+}  // namespace ranklet_bench
