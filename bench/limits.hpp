@@ -28,14 +28,26 @@ void use(const T& value) {
 inline constexpr std::size_t chains = 12;  // enough independent sums to hide an instruction's latency on two ports
 inline constexpr std::size_t limit_steps = 2'000'000;
 
+/// Runs `chains` sums, each its own, through `step(sum)` in registers.
+template <class Sum, class Step>
+void run_chains(const Sum (&initial)[chains], const Step& step) {
+    Sum sums[chains];
+    use(initial);
+    kernels::unroll<chains>([&](auto c) { sums[c] = initial[c]; });
+    for (std::size_t i = 0; i < limit_steps; ++i) kernels::unroll<chains>([&](auto c) { sums[c] = step(sums[c]); });
+    Sum result = sums[0];
+    kernels::unroll<chains>([&](auto c) { result += sums[c]; });
+    use(result);
+}
+
 /// Does f32 fused multiply-adds in registers; returns how many operations (two each).
 inline double fma_operations() {
     kernels::F32<Arch> sums[chains];
-    for (auto& sum : sums) sum = kernels::F32<Arch>(0.5f);
-    const kernels::F32<Arch> factor(0.999f), addend(0.001f);
-    for (std::size_t i = 0; i < limit_steps; ++i)
-        kernels::unroll<chains>([&](auto c) { sums[c] = kernels::fma<Arch>(sums[c], factor, addend); });
-    use(sums);
+    for (std::size_t c = 0; c < chains; ++c) sums[c] = kernels::F32<Arch>(0.1f * static_cast<float>(c));
+    kernels::F32<Arch> factor(0.999f), addend(0.001f);
+    use(factor);
+    use(addend);
+    run_chains(sums, [=](const auto& sum) { return kernels::fma<Arch>(sum, factor, addend); });
     return 2.0 * static_cast<double>(limit_steps * chains * kernels::F32<Arch>::size);
 }
 
@@ -50,13 +62,12 @@ inline constexpr bool has_dot = false;
 inline double dot_operations() {
 #if defined(__AVX512VNNI__)
     typedef std::int32_t Ints __attribute__((vector_size(64), may_alias));  // g++ 12 keeps arrays of __m512i in memory
-    Ints sums[chains] = {};
+    Ints sums[chains];
+    for (std::size_t c = 0; c < chains; ++c) sums[c] = Ints{} + static_cast<std::int32_t>(c);
     __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(-5);
     use(a);
     use(b);
-    for (std::size_t i = 0; i < limit_steps; ++i)
-        kernels::unroll<chains>([&](auto c) { sums[c] = (Ints)_mm512_dpbusd_epi32((__m512i)sums[c], a, b); });
-    use(sums);
+    run_chains(sums, [=](const Ints& sum) { return (Ints)_mm512_dpbusd_epi32((__m512i)sum, a, b); });
     return 2.0 * static_cast<double>(limit_steps * chains * 64);
 #else
     return 0.0;

@@ -218,7 +218,10 @@ inline void gemm_few_rows(const GemmOperands<Mac>& g, std::size_t row, const Epi
 template <class Mac, class Epilogue>
 inline void gemm(std::size_t m, const GemmOperands<Mac>& g, const Epilogue& epilogue) noexcept {
     using Shape = typename Mac::Tile;
-    constexpr std::size_t rows_at_a_time = 18 * Shape::rows;  // rows of A that stay in the second-level cache
+    // Rows of A that stay in the second-level cache, beside the panels that pass through.
+    constexpr std::size_t cached_bytes = 704 * 1024;
+    const std::size_t tile_bytes = Shape::rows * g.steps * Mac::step * sizeof(typename Mac::Input);
+    const std::size_t rows_at_a_time = Shape::rows * std::clamp<std::size_t>(cached_bytes / tile_bytes, 4, 18);
     for (std::size_t first = 0; first < m; first += rows_at_a_time) {
         const std::size_t last = std::min(m, first + rows_at_a_time);
         std::size_t few = first;

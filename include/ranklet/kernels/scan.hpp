@@ -60,6 +60,23 @@ RANKLET_INLINE F32<Arch> add_vectors(const Lanes<Arch>& lanes) noexcept {
 
 }  // namespace detail
 
+/// Asks for the next block of rows, a little at each step of the work on the present one: memory is busy while the
+/// registers are. For one user, whose rows pass by too fast to wait for, the processor's own prefetching does better.
+class PrefetchAhead {
+public:
+    /// `bytes` at `data` over `steps` steps.
+    PrefetchAhead(const void* data, std::size_t bytes, std::size_t steps, bool wanted) noexcept
+        : next_(static_cast<const char*>(data)), step_(wanted ? (bytes + steps - 1) / steps : 0) {}
+    RANKLET_INLINE void step() noexcept {
+        for (std::size_t at = 0; at < step_; at += 64) __builtin_prefetch(next_ + at);
+        next_ += step_;
+    }
+
+private:
+    const char* next_;
+    std::size_t step_;
+};
+
 /// Rows of f32.
 template <class Arch>
 struct RowF32 {
@@ -99,12 +116,13 @@ namespace detail {
 // sums[u * Rows + r] = users[u] . rows[r]; `sums` has room for at least a vector.
 template <class Arch, class Row, std::size_t Rows, std::size_t Users>
 RANKLET_INLINE void scan_tile(const typename Row::Element* rows, std::size_t stride, const float* users, std::size_t n,
-                              float* sums) noexcept {
+                              PrefetchAhead& ahead, float* sums) noexcept {
     using Vector = typename F32<Arch>::register_type;
     constexpr std::size_t count = Rows * Users;
     Lanes<Arch> total[count];
     unroll<count>([&](auto i) __attribute__((always_inline)) { total[i] = Lanes<Arch>::broadcast(0.0f); });
     const auto step = [&](const auto& row, const auto& user) __attribute__((always_inline)) {
+        ahead.step();
         Lanes<Arch> x[Rows];
         unroll<Rows>([&](auto r) __attribute__((always_inline)) { x[r] = row(r); });
         unroll<Users>([&](auto u) __attribute__((always_inline)) {
@@ -140,23 +158,6 @@ RANKLET_INLINE void scan_tile(const typename Row::Element* rows, std::size_t str
 
 }  // namespace detail
 
-/// Asks for the next block of rows in equal shares, one a pass over the present block: memory is busy while the
-/// registers are.
-class PrefetchShare {
-public:
-    PrefetchShare(const void* data, std::size_t bytes, std::size_t passes) noexcept
-        : data_(static_cast<const char*>(data)), bytes_(bytes), passes_(passes) {}
-    RANKLET_INLINE void prefetch(std::size_t pass) const noexcept {
-        const std::size_t last = bytes_ * (pass + 1) / passes_;
-        for (std::size_t at = bytes_ * pass / passes_ & ~std::size_t{63}; at < last; at += 64)
-            __builtin_prefetch(data_ + at);
-    }
-
-private:
-    const char* data_;
-    std::size_t bytes_, passes_;
-};
-
 /// out[u * out_stride + r] = users[u] . rows[r] for `count` rows of n that lie `stride` apart and `user_count` users,
 /// [user_count, n] without gaps.
 template <class Arch, class Row>
@@ -165,29 +166,29 @@ inline void scan_rows(const typename Row::Element* rows, std::size_t count, std:
     constexpr std::size_t width = F32<Arch>::size;
     constexpr std::size_t tile = width == 16 ? 4 : 2;  // rows and users whose sums fit into the registers
     constexpr std::size_t block = 16;                  // rows that stay in the first-level cache for all users
-    const auto run = [&]<std::size_t Rows, std::size_t Users>(std::size_t r, std::size_t u)
+    const auto run = [&]<std::size_t Rows, std::size_t Users>(std::size_t r, std::size_t u, PrefetchAhead & ahead)
         __attribute__((always_inline)) {
         float sums[std::max(Rows * Users, width)];
-        detail::scan_tile<Arch, Row, Rows, Users>(rows + r * stride, stride, users + u * n, n, sums);
+        detail::scan_tile<Arch, Row, Rows, Users>(rows + r * stride, stride, users + u * n, n, ahead, sums);
         for (std::size_t i = 0; i < Users; ++i)
             std::memcpy(out + (u + i) * out_stride + r, sums + i * Rows, Rows * sizeof(float));
     };
     for (std::size_t first = 0; first < count; first += block) {
         const std::size_t last = std::min(count, first + block);
-        const PrefetchShare ahead(rows + last * stride, std::min(count - last, block) * stride * sizeof(*rows),
-                                  user_count / tile + user_count % tile);
-        std::size_t u = 0, pass = 0;
+        const std::size_t tiles = (user_count / tile + user_count % tile) * ((last - first + tile - 1) / tile);
+        PrefetchAhead ahead(rows + last * stride, std::min(count - last, block) * stride * sizeof(*rows),
+                            tiles * ((n + lane_count - 1) / lane_count),
+                            user_count >= tile || sizeof(*rows) < sizeof(float));
+        std::size_t u = 0;
         for (; u + tile <= user_count; u += tile) {
-            ahead.prefetch(pass++);
             std::size_t r = first;
-            for (; r + tile <= last; r += tile) run.template operator()<tile, tile>(r, u);
-            for (; r < last; ++r) run.template operator()<1, tile>(r, u);
+            for (; r + tile <= last; r += tile) run.template operator()<tile, tile>(r, u, ahead);
+            for (; r < last; ++r) run.template operator()<1, tile>(r, u, ahead);
         }
         for (; u < user_count; ++u) {
-            ahead.prefetch(pass++);
             std::size_t r = first;
-            for (; r + 4 <= last; r += 4) run.template operator()<4, 1>(r, u);
-            for (; r < last; ++r) run.template operator()<1, 1>(r, u);
+            for (; r + 4 <= last; r += 4) run.template operator()<4, 1>(r, u, ahead);
+            for (; r < last; ++r) run.template operator()<1, 1>(r, u, ahead);
         }
     }
 }

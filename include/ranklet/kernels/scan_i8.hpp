@@ -91,14 +91,16 @@ namespace detail {
 
 template <class Arch, std::size_t Rows, std::size_t Users>
 RANKLET_INLINE void scan_tile_i8(const std::int8_t* rows, const typename DotI8<Arch>::User* users, std::size_t stride,
-                                 std::int32_t* sums) noexcept {
+                                 PrefetchAhead& ahead, std::int32_t* sums) noexcept {
     using Dot = DotI8<Arch>;
     using Sum = typename Dot::Sum;
     Sum total[Rows * Users] = {};
-    for (std::size_t i = 0; i < stride; i += Dot::values)
+    for (std::size_t i = 0; i < stride; i += Dot::values) {
+        ahead.step();
         unroll<Rows * Users>([&](auto j) __attribute__((always_inline)) {
             total[j] = Dot::accumulate(users + (j / Rows) * stride + i, rows + (j % Rows) * stride + i, total[j]);
         });
+    }
     reduce_each<Dot::width>(total, sums);
 }
 
@@ -113,29 +115,28 @@ inline void scan_rows_i8(const RowsI8& rows, std::size_t count, const typename D
     constexpr std::size_t tile = width == 16 ? 4 : 2;
     constexpr std::size_t block = 64;  // rows that stay in the first-level cache for all users
     const std::size_t stride = scan_i8_stride(n);
-    const auto run = [&]<std::size_t Rows, std::size_t Users>(std::size_t r, std::size_t u)
+    const auto run = [&]<std::size_t Rows, std::size_t Users>(std::size_t r, std::size_t u, PrefetchAhead & ahead)
         __attribute__((always_inline)) {
         std::int32_t sums[std::max(Rows * Users, width)];
-        detail::scan_tile_i8<Arch, Rows, Users>(rows.values + r * stride, users + u * stride, stride, sums);
+        detail::scan_tile_i8<Arch, Rows, Users>(rows.values + r * stride, users + u * stride, stride, ahead, sums);
         for (std::size_t i = 0; i < Users; ++i)
             std::memcpy(out + (u + i) * out_stride + r, sums + i * Rows, Rows * sizeof(float));
     };
     for (std::size_t first = 0; first < count; first += block) {
         const std::size_t last = std::min(count, first + block);
-        const PrefetchShare ahead(rows.values + last * stride, std::min(count - last, block) * stride,
-                                  user_count / tile + user_count % tile);
-        std::size_t u = 0, pass = 0;
+        const std::size_t tiles = (user_count / tile + user_count % tile) * ((last - first + tile - 1) / tile);
+        PrefetchAhead ahead(rows.values + last * stride, std::min(count - last, block) * stride,
+                            tiles * (stride / DotI8<Arch>::values), user_count >= tile);
+        std::size_t u = 0;
         for (; u + tile <= user_count; u += tile) {
-            ahead.prefetch(pass++);
             std::size_t r = first;
-            for (; r + tile <= last; r += tile) run.template operator()<tile, tile>(r, u);
-            for (; r < last; ++r) run.template operator()<1, tile>(r, u);
+            for (; r + tile <= last; r += tile) run.template operator()<tile, tile>(r, u, ahead);
+            for (; r < last; ++r) run.template operator()<1, tile>(r, u, ahead);
         }
         for (; u < user_count; ++u) {
-            ahead.prefetch(pass++);
             std::size_t r = first;
-            for (; r + width <= last; r += width) run.template operator()<width, 1>(r, u);
-            for (; r < last; ++r) run.template operator()<1, 1>(r, u);
+            for (; r + width <= last; r += width) run.template operator()<width, 1>(r, u, ahead);
+            for (; r < last; ++r) run.template operator()<1, 1>(r, u, ahead);
         }
         // The integers, where the scores will be, to scores.
         const I32<Arch> offset(MacI8<Arch>::offset);
