@@ -135,6 +135,9 @@ struct GemmOperands {
 /// Steps [first, last) of k; a block after the first is added to what C holds.
 struct GemmBlock {
     std::size_t first, last;
+    // Weights that a tile asks for, `ahead_bytes` a step, while it works on others.
+    const char* ahead = nullptr;
+    std::size_t ahead_bytes = 0;
 };
 
 // Rows x Panels register tile. Panels > 1 only for few rows: enough independent sums to hide the latency of each.
@@ -152,7 +155,12 @@ inline void gemm_tile(const GemmOperands<Mac>& g, GemmBlock block, std::size_t r
     Sum sum[Rows * vectors];
     unroll<Rows * vectors>([&](auto i)
                                __attribute__((always_inline)) { sum[i] = Mac::start(start, (i % vectors) * width); });
+    const char* ahead = block.ahead;
     for (std::size_t i = block.first; i < block.last; ++i) {
+        if constexpr (Panels == 1) {
+            __builtin_prefetch(ahead);
+            ahead += block.ahead_bytes;
+        }
         decltype(Mac::weights(packed)) w[vectors];
         unroll<vectors>([&](auto v) __attribute__((always_inline)) {
             w[v] = Mac::weights(packed + (v / 2) * panel_size + (i * panel + (v % 2) * width) * Mac::step);
@@ -222,14 +230,24 @@ inline void gemm(std::size_t m, const GemmOperands<Mac>& g, const Epilogue& epil
     constexpr std::size_t cached_bytes = 704 * 1024;
     const std::size_t tile_bytes = Shape::rows * g.steps * Mac::step * sizeof(typename Mac::Input);
     const std::size_t rows_at_a_time = Shape::rows * std::clamp<std::size_t>(cached_bytes / tile_bytes, 4, 18);
+    constexpr std::size_t cache_line = 64;
+    constexpr std::size_t step_bytes = Shape::panel * Mac::step * sizeof(typename Mac::Weight);  // of one panel
+    const bool streamed = g.n / Shape::panel * g.steps * step_bytes > 2048 * 1024;
     for (std::size_t first = 0; first < m; first += rows_at_a_time) {
         const std::size_t last = std::min(m, first + rows_at_a_time);
         std::size_t few = first;
         for (std::size_t column = 0; column < g.n; column += Shape::panel)
             for_each_block(g, [&](GemmBlock block) {  // a panel's block stays in the first-level cache
                 std::size_t row = first;
-                for (; row + Shape::rows <= last; row += Shape::rows)
+                // The first tiles ask for the next block, a cache line a step each, unless all blocks stay near.
+                block.ahead =
+                    reinterpret_cast<const char*>(g.packed + column * g.steps * Mac::step) + block.last * step_bytes;
+                for (std::size_t line = 0; row + Shape::rows <= last; row += Shape::rows, line += cache_line) {
+                    block.ahead_bytes = streamed && line < step_bytes ? cache_line : 0;
                     gemm_strip<Mac, Shape::rows, 1>(g, block, row, column, epilogue);
+                    block.ahead += block.ahead_bytes * (block.last - block.first);
+                }
+                block.ahead_bytes = 0;
                 if constexpr (Shape::rows > 8)
                     for (; row + 8 <= last; row += 8) gemm_strip<Mac, 8, 1>(g, block, row, column, epilogue);
                 for (; row + 4 <= last; row += 4) gemm_strip<Mac, 4, 1>(g, block, row, column, epilogue);
