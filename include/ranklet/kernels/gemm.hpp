@@ -48,8 +48,12 @@ inline void pack_rows(const float* w, std::size_t n, std::size_t k, std::size_t 
     for (std::size_t p = 0; p < n; p += panel, packed += panel * k) {
         const std::size_t columns = std::min(panel, n - p);
         if (columns < panel) std::fill_n(packed, panel * k, 0.0f);
-        for (std::size_t j = 0; j < columns; ++j)
-            for (std::size_t i = 0; i < k; ++i) packed[i * panel + j] = w[(p + j) * stride + i];
+        constexpr std::size_t step =
+            16;  // a cache line of each row: the lines of `packed` are filled while they are near
+        for (std::size_t first = 0; first < k; first += step)
+            for (std::size_t j = 0; j < columns; ++j)
+                for (std::size_t i = first; i < std::min(k, first + step); ++i)
+                    packed[i * panel + j] = w[(p + j) * stride + i];
     }
 }
 

@@ -102,6 +102,12 @@ struct LinearNames {
                             linear.assign_bf16(MatrixView<const std::uint16_t>(weight.data(), outputs, in), bias)));
         return linear;
     }
+    const auto* mapped = reinterpret_cast<const float*>(tensors[0].data);
+    if (tensors.size() == 1 && all_are(TensorType::f32) &&
+        reinterpret_cast<std::uintptr_t>(mapped) % alignof(float) == 0) {  // packed straight from the file's map
+        RANKLET_TRY(in_file(file, names[0].weight, linear.assign({mapped, outputs, in}, bias)));
+        return linear;
+    }
     RANKLET_ASSIGN(Matrix weight, Matrix::zeroed(outputs, in));
     for (std::size_t r = 0; r < outputs; ++r) dequantize_row(tensors[r / out], r % out, weight.row(r).data());
     RANKLET_TRY(in_file(file, names[0].weight, linear.assign(weight.view(), bias)));
