@@ -38,9 +38,11 @@ want libcli11-dev has_header CLI/CLI.hpp
 want doctest-dev has_header doctest/doctest.h
 want libbenchmark-dev has_header benchmark/benchmark.h
 want python3-numpy "$PYTHON" -c 'import numpy'
-if [ "$all" = 1 ]; then
+if [ "$all" = 1 ] || [ "$presets" = 1 ]; then
     want clang command -v clang++
     want libomp-dev eval 'echo "#include <omp.h>" | clang++ -fopenmp -fsyntax-only -x c++ -'
+fi
+if [ "$all" = 1 ]; then
     # The same bits on another processor: AArch64, emulated.
     want g++-aarch64-linux-gnu command -v aarch64-linux-gnu-g++
     want qemu-user command -v qemu-aarch64
