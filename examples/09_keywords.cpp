@@ -2,6 +2,7 @@
 // Any encoder will do; one trained for sentence similarity does best.
 #include <iomanip>
 #include <iostream>
+#include <ranklet/encoders/bert.hpp>
 #include <ranklet/encoders/keywords.hpp>
 #include <string_view>
 

@@ -200,7 +200,7 @@ template <class Encoder, class Decoder>
 /// What each word (or token) of the text of the item `id` added to its score: the score minus that of the same token
 /// sequence without it. Tokens beyond the model's maximum length are not seen by the model and not listed; the prompt's
 /// and the special tokens stay in.
-/// Error invalid_argument when options.text is not given, unsupported when the model has no text encoder or the
+/// Error invalid_argument when options.text is not given, unsupported when the model's encoder is not Bert or the
 /// catalog's vectors are not made of text alone, mismatch when the text does not give the item's score.
 template <class Encoder, class Decoder>
 [[nodiscard]] Result<std::vector<TextContribution>> explain_text(
@@ -209,6 +209,8 @@ template <class Encoder, class Decoder>
     RANKLET_ASSIGN(const ItemRef item, catalog.at(id));
     const std::size_t index = item.index();
     const Bert* bert = model.bert();
+    if (bert == nullptr && model.encodes_text())
+        return Error{ErrorCode::unsupported, "only a Bert's texts are explained by their words"};
     if (bert == nullptr || !catalog.data().outputs.empty())
         return Error{ErrorCode::unsupported, "the items' vectors are not made of their text: there is none to explain"};
     if (!options.text) return Error{ErrorCode::invalid_argument, "no text to explain: give ExplainOptions::text"};

@@ -16,7 +16,9 @@
 #include "ranklet/encoders/item_table.hpp"        // ItemTable
 #include "ranklet/encoders/keywords.hpp"          // extract_keywords, candidate_phrases, remove_stop_words
 #include "ranklet/encoders/label_rating.hpp"      // label_ratings, expected_rating
+#include "ranklet/encoders/options.hpp"           // BatchOptions, LoadOptions
 #include "ranklet/encoders/rerank.hpp"            // rerank, SequenceClassifier, TextPair
+#include "ranklet/encoders/text_encoder.hpp"      // TextEncoder
 #include "ranklet/encoders/token_classifier.hpp"  // TokenClassifier, TaggedSpan, TagOptions
 #include "ranklet/explain.hpp"                    // explain
 #include "ranklet/io/gguf.hpp"                    // GgufFile

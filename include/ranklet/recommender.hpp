@@ -23,11 +23,14 @@
 #include "ranklet/decoders/user_state.hpp"
 #include "ranklet/encoders/bert.hpp"
 #include "ranklet/encoders/item_table.hpp"
+#include "ranklet/encoders/options.hpp"
 #include "ranklet/encoders/self_test.hpp"
+#include "ranklet/encoders/text_encoder.hpp"
 #include "ranklet/io/gguf.hpp"
 #include "ranklet/ranking/catalog.hpp"
 #include "ranklet/ranking/gather.hpp"
 #include "ranklet/ranking/recommendation.hpp"
+#include "ranklet/text/utf8.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -95,7 +98,11 @@ public:
     [[nodiscard]] const Decoder& decoder() const noexcept { return model_->decoder; }
     /// Identifies the model file; catalogs and user states carry it.
     [[nodiscard]] std::uint64_t fingerprint() const noexcept { return model_->fingerprint; }
-    /// The text encoder; null when the items are the model's own.
+    /// Whether items are texts (of any encoder); otherwise they are the model's own.
+    [[nodiscard]] bool encodes_text() const noexcept {
+        return with_text_encoder(model_->encoder, [](const auto&) {});
+    }
+    /// The text encoder when it is a Bert (whoever needs token states); null when it is another or there is none.
     [[nodiscard]] const Bert* bert() const noexcept { return as<Bert>(model_->encoder); }
     /// The model's own items; null when it encodes text.
     [[nodiscard]] const ItemTable* item_table() const noexcept { return as<ItemTable>(model_->encoder); }
@@ -104,15 +111,16 @@ public:
 
     /// The vector [dim] of a text. Error unsupported when the model has no text encoder.
     [[nodiscard]] Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const {
-        if (bert() == nullptr) return no_text();
-        return bert()->encode(text, options);
+        RANKLET_ASSIGN(const Matrix vectors, encode_texts(*model_, std::span(&text, 1), options));
+        const auto row = vectors.row(0);
+        return std::vector<float>(row.begin(), row.end());
     }
 
     /// Items to a catalog: their texts through the encoder and all of the decoder that depends on the item alone.
     /// Error when an id is empty or stands twice, a text is not UTF-8, or an attribute is not as AttributeBuilder wants
     /// it (naming the item).
     [[nodiscard]] Result<Catalog> encode_catalog(std::span<const Item> items, const BatchOptions& options = {}) const {
-        if (bert() == nullptr) return no_text();
+        if (!encodes_text()) return no_text();
         CatalogData data;
         std::vector<std::string_view> texts;
         AttributeBuilder attributes;
@@ -336,7 +344,10 @@ private:
         return make_error(ErrorCode::unsupported, {file.name(), ": ranklet.recommender.scoring \"", scoring,
                                                    "\" is not one this program reads"});
     }
-    static std::size_t output_dim(const Bert& encoder) noexcept { return encoder.dim(); }
+    template <TextEncoder E>
+    static std::size_t output_dim(const E& encoder) noexcept {
+        return encoder.dim();
+    }
     static std::size_t output_dim(const ItemTable& table) noexcept {
         return table.outputs.empty() ? table.vectors.cols() : table.outputs.cols();
     }
@@ -344,8 +355,9 @@ private:
     Result<void> check_sizes(const GgufFile& file) const {
         const std::size_t in = gru_decoder(*model_).gru().in();
         if (model_->text_gru && bert() == nullptr)
-            return make_error(ErrorCode::format, {file.name(), ": text_gru needs a text encoder"});
-        const std::size_t fed = model_->text_gru ? bert()->hidden() : bert() ? bert()->dim() : item_table()->dim();
+            return make_error(ErrorCode::format, {file.name(), ": text_gru needs BERT's token states"});
+        const std::size_t fed =
+            model_->text_gru ? bert()->hidden() : visit(model_->encoder, [](const auto& e) { return e.dim(); });
         if (in != fed)
             return make_error(ErrorCode::format,
                               {file.name(), ": ranklet.gru.input_size is ", in, ", the encoder gives ", fed});
@@ -420,15 +432,21 @@ private:
     Result<void> encode_items(std::span<const std::string_view> texts, const BatchOptions& options,
                               CatalogData& data) const {
         if (model_->text_gru) return encode_tokens(texts, options, data);
-        RANKLET_ASSIGN(data.vectors, bert()->encode(texts, options));
+        RANKLET_ASSIGN(data.vectors, encode_texts(*model_, texts, options));
         return {};
+    }
+    // The vectors [texts, dim]. Error unsupported when the model has no text encoder.
+    static Result<Matrix> encode_texts(const Model& model, std::span<const std::string_view> texts,
+                                       const BatchOptions& options) {
+        Result<Matrix> vectors = no_text();
+        with_text_encoder(model.encoder, [&](const auto& encoder) { vectors = encoder.encode(texts, options); });
+        return vectors;
     }
 
     // The encoder counts texts; who gave items wants the id.
-    [[nodiscard]] RANKLET_COLD Error name_item(std::span<const Item> items, const Error& error) const {
-        Encoding encoding;
+    [[nodiscard]] RANKLET_COLD static Error name_item(std::span<const Item> items, const Error& error) {
         for (const Item& item : items)
-            if (error.code == ErrorCode::invalid_text && !bert()->tokenizer().encode(item.text, {}, encoding).ok())
+            if (error.code == ErrorCode::invalid_text && utf8::valid_prefix(item.text) < item.text.size())
                 return make_error(error.code, {"item \"", item.id, "\": ", error.message});
         return error;
     }
@@ -509,8 +527,12 @@ private:
             return make_error(ErrorCode::missing,
                               {file.name(), ": no self-test (LoadOptions::self_test = false loads it)"});
         Catalog catalog;
-        if (const Bert* encoder = bert()) {
-            RANKLET_TRY(encoder->self_test(file));
+        Result<void> encoder_test;
+        const bool encodes = with_text_encoder(model_->encoder, [&](const auto& encoder) {
+            if constexpr (requires { encoder.self_test(file); }) encoder_test = encoder.self_test(file);
+        });
+        RANKLET_TRY(encoder_test);
+        if (encodes) {
             RANKLET_ASSIGN(const auto texts, file.strings("ranklet.selftest.texts"));
             std::vector<std::string> ids;
             for (std::size_t i = 0; i < texts.size(); ++i) ids.push_back(std::to_string(i));
@@ -602,14 +624,14 @@ public:
     [[nodiscard]] Result<void> observe_text(std::string_view text, float rating = no_rating,
                                             const BatchOptions& options = {}) {
         RANKLET_TRY(check_rating(rating));
-        const Bert* encoder = as<Bert>(model_->encoder);
-        if (encoder == nullptr) return no_text();
         if (const TextGru* scorer = as<TextGru>(model_->decoder)) {
+            const Bert* encoder = as<Bert>(model_->encoder);
+            if (encoder == nullptr) return no_text();
             RANKLET_ASSIGN(const Matrix projected, project_tokens(*encoder, *scorer, text, options));
             RANKLET_TRY(run(*scorer, projected.view()));
         } else {
-            RANKLET_ASSIGN(const auto vector, encoder->encode(text, options));
-            RANKLET_TRY(advance(vector, rating));
+            RANKLET_ASSIGN(const Matrix vector, encode_texts(*model_, std::span(&text, 1), options));
+            RANKLET_TRY(advance(vector.row(0), rating));
         }
         state_.events.push_back({std::string(), rating});
         return {};

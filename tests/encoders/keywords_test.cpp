@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ranklet/encoders/bert.hpp"
 #include "recommender/models.hpp"
 
 namespace {

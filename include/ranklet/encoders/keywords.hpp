@@ -12,7 +12,8 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/result.hpp"
-#include "ranklet/encoders/bert.hpp"
+#include "ranklet/encoders/text_encoder.hpp"
+#include "ranklet/kernels/ops.hpp"
 #include "ranklet/text/phrases.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -37,8 +38,9 @@ struct Keyword {
 /// the nearest first, then whatever has the largest (1 - diversity) * cosine - diversity * largest cosine with a chosen
 /// one. Texts longer than the model's max_length are compared by their beginning. No prompts are used.
 /// Errors: invalid_text; invalid_argument for a diversity outside [0, 1] or options that allow no phrase.
-[[nodiscard]] inline Result<std::vector<Keyword>> extract_keywords(const Bert& encoder, std::string_view text,
-                                                                   const KeywordOptions& options = {}) {
+template <TextEncoder Encoder>
+[[nodiscard]] Result<std::vector<Keyword>> extract_keywords(const Encoder& encoder, std::string_view text,
+                                                            const KeywordOptions& options = {}) {
     if (!(options.diversity >= 0.0f && options.diversity <= 1.0f))
         return make_error(ErrorCode::invalid_argument, {"diversity ", options.diversity, " is not between 0 and 1"});
     RANKLET_ASSIGN(std::vector<Phrase> phrases, candidate_phrases(text, options.phrases));
