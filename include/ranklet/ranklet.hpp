@@ -20,6 +20,8 @@
 #include "ranklet/encoders/rerank.hpp"            // rerank, SequenceClassifier, TextPair
 #include "ranklet/encoders/text_encoder.hpp"      // TextEncoder
 #include "ranklet/encoders/token_classifier.hpp"  // TokenClassifier, TaggedSpan, TagOptions
+#include "ranklet/encoders/word_vectors.hpp"      // WordVectors
+#include "ranklet/encoders/word_weights.hpp"      // with_sif, with_tf_idf
 #include "ranklet/explain.hpp"                    // explain
 #include "ranklet/io/gguf.hpp"                    // GgufFile
 #include "ranklet/io/npy.hpp"                     // read_npy, write_npy, read_ids, write_ids
@@ -32,4 +34,5 @@
 #include "ranklet/ranking/recommendation.hpp"     // Recommendation, RecommendOptions, top_k, softmax
 #include "ranklet/ranking/vector_index.hpp"       // VectorIndex
 #include "ranklet/recommender.hpp"                // Recommender
+#include "ranklet/text/word_tokenizer.hpp"        // WordTokenizer
 #include "ranklet/text/wordpiece.hpp"             // WordPiece

@@ -26,6 +26,7 @@
 #include "ranklet/encoders/options.hpp"
 #include "ranklet/encoders/self_test.hpp"
 #include "ranklet/encoders/text_encoder.hpp"
+#include "ranklet/encoders/word_vectors.hpp"
 #include "ranklet/io/gguf.hpp"
 #include "ranklet/ranking/catalog.hpp"
 #include "ranklet/ranking/gather.hpp"
@@ -42,7 +43,7 @@ struct Item {
 };
 
 /// An encoder that is one of the library's, chosen at run time.
-using AnyEncoder = std::variant<Bert, ItemTable>;
+using AnyEncoder = std::variant<Bert, WordVectors, ItemTable>;
 /// A decoder that is one of the library's, chosen at run time.
 using AnyDecoder = std::variant<DotProduct, NextEvent, TextGru>;
 
@@ -313,6 +314,11 @@ private:
         if constexpr (std::is_constructible_v<Encoder, Bert>)
             if (type == "bert") {
                 RANKLET_ASSIGN(auto encoder, Bert::from_file(file, defaults));
+                return Encoder(std::move(encoder));
+            }
+        if constexpr (std::is_constructible_v<Encoder, WordVectors>)
+            if (type == "word_vectors") {
+                RANKLET_ASSIGN(auto encoder, WordVectors::from_file(file));
                 return Encoder(std::move(encoder));
             }
         if constexpr (std::is_constructible_v<Encoder, ItemTable>)

@@ -20,6 +20,7 @@
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/encoders/bert_model.hpp"
+#include "ranklet/encoders/load_wordpiece.hpp"
 #include "ranklet/encoders/options.hpp"
 #include "ranklet/encoders/self_test.hpp"
 #include "ranklet/encoders/sentence_head.hpp"
@@ -49,7 +50,7 @@ public:
         RANKLET_TRY(check_version(file));
         RANKLET_TRY(check_kind(file));
         Bert bert;
-        RANKLET_ASSIGN(bert.tokenizer_, load_tokenizer(file, defaults));
+        RANKLET_ASSIGN(bert.tokenizer_, load_wordpiece(file, defaults));
         RANKLET_ASSIGN(const Activation activation, load_activation(file, defaults));
         std::size_t position_offset = 0;
         if (file.has("ranklet.encoder.position_offset")) {
@@ -66,7 +67,7 @@ public:
         } else if (defaults.max_length) {
             bert.max_length_ = *defaults.max_length;
         } else {
-            return missing(file, "ranklet.encoder.max_length", "max_length");
+            return missing_default(file, "ranklet.encoder.max_length", "max_length");
         }
         if (bert.max_length_ < 2 || bert.max_length_ > bert.model_.max_tokens())
             return make_error(ErrorCode::format, {file.name(), ": ranklet.encoder.max_length ", bert.max_length_,
@@ -291,127 +292,25 @@ private:
         return {};
     }
 
-    static Error missing(const GgufFile& file, const char* key, const char* option) {
-        return make_error(ErrorCode::missing,
-                          {file.name(), ": no key ", key, "; a file of another engine needs BertDefaults::", option});
-    }
-
-    RANKLET_COLD static Result<bool> load_flag(const GgufFile& file, const char* key, std::optional<bool> fallback,
-                                               const char* option) {
-        if (file.has(key)) return file.boolean(key);
-        if (fallback) return *fallback;
-        return missing(file, key, option);
-    }
-
     RANKLET_COLD static Result<Activation> load_activation(const GgufFile& file, const BertDefaults& defaults) {
         if (file.has("ranklet.encoder.activation")) {
             RANKLET_ASSIGN(const auto name, file.string("ranklet.encoder.activation"));
             return in_file(file, "ranklet.encoder.activation", parse_activation(name));
         }
         if (defaults.activation) return *defaults.activation;
-        return missing(file, "ranklet.encoder.activation", "activation");
+        return missing_default(file, "ranklet.encoder.activation", "activation");
     }
 
     RANKLET_COLD static Result<SentenceHead> load_head(const GgufFile& file, std::size_t hidden,
                                                        const BertDefaults& defaults) {
         if (file.has("ranklet.encoder.pooling")) return SentenceHead::load(file, hidden);
-        if (!defaults.normalize) return missing(file, "ranklet.encoder.pooling", "normalize");
+        if (!defaults.normalize) return missing_default(file, "ranklet.encoder.pooling", "normalize");
         RANKLET_ASSIGN(const std::uint32_t type, file.u32("bert.pooling_type"));
         if (type < 1 || type > 3)
             return make_error(ErrorCode::unsupported,
                               {file.name(), ": bert.pooling_type ", type, " is not 1 (mean), 2 (cls) or 3 (last)"});
         constexpr std::array poolings{Pooling::mean, Pooling::cls, Pooling::last};
         return SentenceHead::simple(hidden, poolings[type - 1], *defaults.normalize);
-    }
-
-    // The vocabulary as GGUF's bert files write it, back to WordPiece's own form (see ARCHITECTURE.md).
-    RANKLET_COLD static Result<std::shared_ptr<const WordPiece>> load_tokenizer(const GgufFile& file,
-                                                                                const BertDefaults& defaults) {
-        RANKLET_ASSIGN(const auto model, file.string("tokenizer.ggml.model"));
-        if (model != "bert")
-            return make_error(ErrorCode::unsupported,
-                              {file.name(), ": tokenizer.ggml.model is \"", model, "\", not \"bert\""});
-        RANKLET_ASSIGN(const auto stored, file.strings("tokenizer.ggml.tokens"));
-        std::vector<std::string> tokens;
-        tokens.reserve(stored.size());
-        constexpr std::string_view mark = "\xE2\x96\x81";
-        for (const std::string_view token : stored) {
-            if (token.substr(0, mark.size()) == mark)
-                tokens.emplace_back(token.substr(mark.size()));
-            else if (token.size() > 1 && token.front() == '[' && token.back() == ']')
-                tokens.emplace_back(token);
-            else
-                tokens.push_back("##" + std::string(token));
-        }
-        if (file.has("ranklet.tokenizer.exact_ids")) {
-            RANKLET_ASSIGN(const auto ids, file.u32s("ranklet.tokenizer.exact_ids"));
-            RANKLET_ASSIGN(const auto exact, file.strings("ranklet.tokenizer.exact_tokens"));
-            if (ids.size() != exact.size())
-                return make_error(ErrorCode::format,
-                                  {file.name(), ": ranklet.tokenizer.exact_ids and .exact_tokens differ in length"});
-            for (std::size_t i = 0; i < ids.size(); ++i) {
-                if (ids[i] >= tokens.size())
-                    return make_error(ErrorCode::format, {file.name(), ": ranklet.tokenizer.exact_ids names token ",
-                                                          ids[i], " of ", tokens.size()});
-                tokens[ids[i]] = exact[i];
-            }
-        }
-        WordPieceConfig config;
-        RANKLET_ASSIGN(config.lowercase,
-                       load_flag(file, "ranklet.tokenizer.lowercase", defaults.lowercase, "lowercase"));
-        RANKLET_ASSIGN(
-            config.strip_accents,
-            load_flag(file, "ranklet.tokenizer.strip_accents",
-                      defaults.strip_accents ? defaults.strip_accents : defaults.lowercase, "strip_accents"));
-        // BERT's normaliser always cleans and splits unless a file says otherwise.
-        RANKLET_ASSIGN(config.clean_text, load_flag(file, "ranklet.tokenizer.clean_text", true, "clean_text"));
-        RANKLET_ASSIGN(config.handle_chinese_chars,
-                       load_flag(file, "ranklet.tokenizer.handle_chinese_chars", true, "handle_chinese_chars"));
-        if (file.has("ranklet.tokenizer.max_input_chars_per_word")) {
-            RANKLET_ASSIGN(config.max_input_chars_per_word, file.u32("ranklet.tokenizer.max_input_chars_per_word"));
-        }
-        const auto special = [&](const char* key, const char* other, std::int32_t& id) -> Result<void> {
-            const char* found = file.has(key) || other == nullptr ? key : other;
-            RANKLET_ASSIGN(const std::uint32_t value, file.u32(found));
-            if (value >= tokens.size())
-                return make_error(ErrorCode::format,
-                                  {file.name(), ": ", found, " is ", value, " of ", tokens.size(), " tokens"});
-            id = static_cast<std::int32_t>(value);
-            return {};
-        };
-        RANKLET_TRY(special("tokenizer.ggml.unknown_token_id", nullptr, config.unk_id));
-        RANKLET_TRY(special("tokenizer.ggml.cls_token_id", "tokenizer.ggml.bos_token_id", config.cls_id));
-        RANKLET_TRY(special("tokenizer.ggml.seperator_token_id", "tokenizer.ggml.eos_token_id", config.sep_id));
-        config.pad_id = config.mask_id = -1;
-        if (file.has("tokenizer.ggml.padding_token_id"))
-            RANKLET_TRY(special("tokenizer.ggml.padding_token_id", nullptr, config.pad_id));
-        if (file.has("tokenizer.ggml.mask_token_id"))
-            RANKLET_TRY(special("tokenizer.ggml.mask_token_id", nullptr, config.mask_id));
-        config.added_tokens.clear();
-        if (file.has("ranklet.tokenizer.added_ids")) {
-            RANKLET_ASSIGN(const auto ids, file.u32s("ranklet.tokenizer.added_ids"));
-            RANKLET_ASSIGN(const auto flags, file.u32s("ranklet.tokenizer.added_flags"));
-            if (ids.size() != flags.size())
-                return make_error(ErrorCode::format,
-                                  {file.name(), ": ranklet.tokenizer.added_ids and .added_flags differ in length"});
-            for (std::size_t i = 0; i < ids.size(); ++i) {
-                if (ids[i] >= tokens.size())
-                    return make_error(ErrorCode::format, {file.name(), ": ranklet.tokenizer.added_ids names token ",
-                                                          ids[i], " of ", tokens.size()});
-                config.added_tokens.push_back({static_cast<std::int32_t>(ids[i]), tokens[ids[i]], (flags[i] & 1u) != 0,
-                                               (flags[i] & 2u) != 0, (flags[i] & 4u) != 0, (flags[i] & 8u) != 0,
-                                               (flags[i] & 16u) != 0});
-            }
-        } else {  // a file of another engine: the five special tokens, as Hugging Face's BERT tokenizers have them
-            for (const std::int32_t id : {config.pad_id, config.unk_id, config.cls_id, config.sep_id, config.mask_id})
-                if (id >= 0)
-                    config.added_tokens.push_back(
-                        {id, tokens[static_cast<std::size_t>(id)], true, false, false, false, false});
-        }
-        const std::vector<std::string_view> views(tokens.begin(), tokens.end());
-        auto tokenizer = WordPiece::create(views, std::move(config));
-        if (!tokenizer.ok()) return make_error(tokenizer.error().code, {file.name(), ": ", tokenizer.error().message});
-        return std::shared_ptr<const WordPiece>(std::make_shared<WordPiece>(std::move(*tokenizer)));
     }
 
     RANKLET_COLD Result<void> load_prompts(const GgufFile& file) {
