@@ -12,8 +12,9 @@ from .convert import Options, convert
 from .errors import ConversionError
 from .recommender import SCORINGS
 from .sentence import POOLING_NAMES, pooling_list
+from .word_vectors import POOLINGS, UNKNOWN
 
-DESCRIPTION = "Converts a Hugging Face checkpoint or a PyTorch recommender into ranklet's model file (GGUF)."
+DESCRIPTION = "Converts a Hugging Face checkpoint, a PyTorch recommender or word vectors into ranklet's model file (GGUF)."
 
 
 class Progress:
@@ -35,7 +36,7 @@ class Progress:
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="python3 -m weights_converter", description=DESCRIPTION)
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a checkpoint's folder, or a weights file "
-                        "(.safetensors, .bin, .pth)")
+                        "(.safetensors, .bin, .pth), or a file of word vectors (word2vec, GloVe)")
     parser.add_argument("out", metavar="OUT.gguf")
     parser.add_argument("--config", metavar="FOLDER", help="where config.json, the tokenizer and ranklet.json are, if not "
                         "with the weights")
@@ -49,6 +50,12 @@ def parse(arguments):
                         "or contradict each other")
     parser.add_argument("--activation", choices=ACTIVATIONS, help="what makes a sequence classifier's outputs scores, in "
                         "place of what config.json says")
+    parser.add_argument("--unknown", choices=UNKNOWN, help="word vectors: a word that the vocabulary lacks is left out, is "
+                        "the vector of unknown words, or its characters (default: skip, StaticEmbedding: row)")
+    parser.add_argument("--word-pooling", choices=POOLINGS, help="word vectors: what their (weighted) sum is divided by: the "
+                        "number of words, the weights' sum, nothing (default: mean)")
+    parser.add_argument("--max-words", type=int, metavar="N", help="word vectors: only the file's first N words, which are "
+                        "the most frequent ones in most files")
     parser.add_argument("--items", metavar="FILE.tsv", help="ids and titles of learned items, one a line, separated by a tab "
                         "(default: items.tsv beside the weights, if it is there)")
     parser.add_argument("--name", help="the model's name (default: the folder's)")
@@ -64,7 +71,7 @@ def main(arguments=None):
             pooling_list(given.pooling.split(","), "--pooling") if given.pooling is not None else None,
             given.normalize, given.max_length, given.scoring,
             None if given.lowercase is None else given.lowercase == "yes", given.items, given.name,
-            given.activation,
+            given.activation, given.unknown, given.word_pooling, given.max_words,
             note=lambda text: progress.say(f"note: {text}"), stage=progress.show))
     except ConversionError as error:
         progress.say(f"error: {error}")

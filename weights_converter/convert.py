@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Callable, Optional
 
-from . import classifier, encoder, recommender, sentence
+from . import classifier, encoder, recommender, sentence, word_vectors
 from . import tokenizer as tokenizers
 from .checkpoint import StateDict, find_weights, optional_json, read_json
 from .errors import ConversionError
@@ -28,6 +28,9 @@ class Options:
     items: Optional[str] = None
     name: Optional[str] = None
     activation: Optional[str] = None  # of a sequence classifier's scores
+    unknown: Optional[str] = None  # word vectors: what becomes of words that the vocabulary lacks
+    word_pooling: Optional[str] = None
+    max_words: Optional[int] = None
     note: Callable = lambda text: None
     stage: Callable = lambda text: None  # what is being done, for a progress line
 
@@ -35,12 +38,21 @@ class Options:
 def convert(options):
     """Writes options.out; -> lines of a summary."""
     _check_output(options)
+    if os.path.exists(options.checkpoint) and word_vectors.is_word_vectors(options.checkpoint):
+        return _convert_words(options)
     folder, weights, modules = _find(options)
     options.stage(f"reading {weights}")
     state = StateDict(weights)
     root = options.checkpoint if os.path.isdir(options.checkpoint) else os.path.dirname(options.checkpoint) or "."
     settings = recommender.read_settings([root, folder] + [options.config] * bool(options.config))
     with_text, with_gru = encoder.find_prefix(state) is not None, recommender.has_gru(state)
+    on_words = settings is not None and settings.encoder is not None
+    if on_words and (with_text or not with_gru):
+        raise ConversionError(f"{settings.path}: encoder is for a GRU without a text encoder of its own; {weights} has "
+                              f"{'one' if with_text else 'no GRU'}")
+    if on_words:
+        return _convert_words(options, state, settings)
+    _refuse_word_options(options)
     _check_kind(options, folder, state, with_text, with_gru, settings)
 
     if options.dtype == "i8" and not with_text:
@@ -58,8 +70,53 @@ def convert(options):
         lines = _add_item_model(options, model, state, os.path.dirname(weights) or ".", settings)
     _check_leftovers(options, state, with_gru)
 
+    return _write(options, model, lines, tokenizer)
+
+
+def _convert_words(options, state=None, settings=None):
+    """Word vectors alone, or (state, settings) a recommender whose texts they encode."""
+    if any(value is not None for value in (options.pooling, options.activation, options.items)):
+        raise ConversionError(f"{options.checkpoint}: has word vectors, so --pooling (--word-pooling is theirs), --activation "
+                              "and --items mean nothing")
+    if state is None and (options.scoring or options.config):
+        raise ConversionError(f"{options.checkpoint}: has word vectors alone, so --scoring and --config mean nothing")
+    path = settings.encoder if settings else options.checkpoint
+    if settings and not word_vectors.is_word_vectors(path):
+        raise ConversionError(f"{settings.path}: encoder {path}: not word vectors")
+    options.stage(f"reading {path}")
+    table = word_vectors.read(path, options.note, options.lowercase, options.max_words)
+    if settings and options.normalize is None:
+        options.normalize = settings.normalize
+    if settings and options.max_length is None:
+        options.max_length = settings.max_length
+    model = Model(options.dtype)
+    name = options.name or (settings and settings.name) or os.path.splitext(os.path.basename(os.path.abspath(path)))[0]
+    model.key("general.architecture", "ranklet", "string")
+    model.key("general.name", name, "string")
+    model.key("general.file_type", FILE_TYPES[options.dtype], "u32")
+    model.key("general.alignment", 32, "u32")
+    model.key("ranklet.version", 1, "u32")
+    words, dim, lines = word_vectors.add_word_vectors(model, table, options)
+    if state is not None:
+        scoring = _scoring(options, state, settings)
+        if scoring == "text_gru":
+            raise ConversionError(f"{state.path}: scoring text_gru needs BERT's token states; word vectors have "
+                                  "dot_product and next_event")
+        gru = recommender.add_text_recommender(model, state, scoring, settings.rating, settings.path, dim, dim)
+        lines.append(f"  decoder       {gru}, scoring {scoring}, ratings {settings.rating.mode}")
+        _check_leftovers(options, state, True)
+    return _write(options, model, lines, words=words)
+
+
+def _refuse_word_options(options):
+    if any(value is not None for value in (options.unknown, options.word_pooling, options.max_words)):
+        raise ConversionError(f"{options.checkpoint}: has no word vectors, so --unknown, --word-pooling and --max-words mean "
+                              "nothing")
+
+
+def _write(options, model, lines, tokenizer=None, words=None):
     options.stage("running the reference for the self-test")
-    tested, tolerance = add_selftest(model, tokenizer)
+    tested, tolerance = add_selftest(model, tokenizer, words)
     total = model.tensor_bytes()
     model.write(options.out, lambda done, name: options.stage(f"writing {min(100, 100 * done // max(1, total))} %  {name}"))
     size = os.path.getsize(options.out)

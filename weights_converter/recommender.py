@@ -36,6 +36,7 @@ class RankletSettings:
     pooling: Optional[list] = None
     normalize: Optional[bool] = None
     max_length: Optional[int] = None
+    encoder: Optional[str] = None  # path of word vectors, where the weights hold no encoder
     rating: Rating = field(default_factory=Rating)
     prompts: dict = field(default_factory=dict)
     default_prompt: Optional[str] = None
@@ -78,7 +79,7 @@ def read_settings(folders):
         return None
     path, value = os.path.join(folder, "ranklet.json"), optional_json(folder, "ranklet.json")
     _check_keys(path, value, ("name", "scoring", "pooling", "normalize", "max_length", "rating", "prompts",
-                              "default_prompt"), "")
+                              "default_prompt", "encoder"), "")
     settings = RankletSettings(path, value.get("name"), value.get("scoring"))
     if settings.name is not None and not isinstance(settings.name, str):
         raise ConversionError(f"{path}: name is {settings.name!r}, expected a text")
@@ -92,6 +93,13 @@ def read_settings(folders):
     settings.max_length = value.get("max_length")
     if settings.max_length is not None and not is_count(settings.max_length, 3):
         raise ConversionError(f"{path}: max_length is {settings.max_length!r}, expected a number over 2")
+    settings.encoder = value.get("encoder")
+    if settings.encoder is not None:
+        if not isinstance(settings.encoder, str) or os.path.isabs(settings.encoder) or ".." in settings.encoder.split("/"):
+            raise ConversionError(f"{path}: encoder is {settings.encoder!r}, expected a file or folder inside")
+        settings.encoder = os.path.join(folder, settings.encoder)
+        if not os.path.exists(settings.encoder):
+            raise ConversionError(f"{path}: encoder: no {settings.encoder}")
     if value.get("rating") is not None:
         settings.rating = _read_rating(path, value["rating"])
     settings.prompts, settings.default_prompt = check_prompts(value.get("prompts"), value.get("default_prompt"), path)

@@ -59,11 +59,36 @@ def _pairs(wordpiece, metadata):
     return [pair for pair in encoded if len(pair[1][0]) < limit]
 
 
-def add_selftest(model, tokenizer=None):
-    """Adds the keys; -> (what was tested, tolerance)."""
+def _word_vectors(model, metadata, scoring, words):
+    """Texts of the vocabulary's own words too, so that something is found in any language; the empty text as well."""
+    some = [word for word in metadata.get("ranklet.words.tokens", ())[:200] if word.strip() == word][:24]
+    texts = [*TEXTS, "", *([" ".join(some[:12]), "".join(some[12:])] if some else [])]
+    ids = [words.tokenize(text) for text in texts]
+    history = list(HISTORY) if scoring else []
+    ratings = _ratings(metadata, len(history)) if scoring else None
+
+    def run(reference):
+        vectors = np.stack([words.vector(each, reference.source, reference.kind) for each in ids])
+        if not scoring:
+            return [vectors]
+        return [vectors, reference.scores([vector[None] for vector in vectors], history, ratings)]
+
+    outputs, difference = _both(metadata, model.tensor, run)
+    model.key("ranklet.selftest.texts", texts, "[string]")
+    model.key("ranklet.selftest.token_ids", [i for each in ids for i in each], "[i32]")
+    model.key("ranklet.selftest.token_offsets", np.cumsum([0] + [len(each) for each in ids]), "[i32]")
+    model.key("ranklet.selftest.vectors", outputs[0].astype(np.float32), "[f32]")
+    what = f"{len(texts)} texts" + (f", {len(history)} events, {len(texts)} scores" if scoring else "")
+    return what, outputs[1] if scoring else None, history, ratings, difference
+
+
+def add_selftest(model, tokenizer=None, words=None):
+    """Adds the keys; -> (what was tested, tolerance). words: the WordReference of a model of word vectors."""
     metadata = model.metadata()
     scoring = metadata.get("ranklet.recommender.scoring")
-    if tokenizer is None:
+    if words is not None:
+        what, scores, history, ratings, difference = _word_vectors(model, metadata, scoring, words)
+    elif tokenizer is None:
         count = model.tensors["ranklet.item_embd.weight"][0].shape[0]
         history = [(n * 7919 + 3) % count for n in range(ITEM_EVENTS)]
         ratings = _ratings(metadata, len(history))
@@ -109,7 +134,7 @@ def add_selftest(model, tokenizer=None):
         if ratings is not None:
             model.key("ranklet.selftest.ratings", ratings, "[f32]")
         model.key("ranklet.selftest.scores", scores.astype(np.float32), "[f32]")
-    tolerance = max(MIN_TOLERANCE, ROUNDING_FACTOR * difference) if model.dtype != "i8" else I8_TOLERANCE
+    tolerance = max(MIN_TOLERANCE, ROUNDING_FACTOR * difference) if model.dtype != "i8" or words is not None else I8_TOLERANCE
     if not tolerance < 0.1:
         raise ConversionError(f"float32 and float64 differ by {difference:.2g} on this model: too touchy for a self-test")
     model.key("ranklet.selftest.tolerance", tolerance, "f32")

@@ -38,8 +38,8 @@ class AddedToken:
 class Tokenizer:
     tokens: list  # by id
     unk_id: int
-    cls_id: int
-    sep_id: int
+    cls_id: Optional[int]  # None: the encoder uses none
+    sep_id: Optional[int]
     pad_id: Optional[int]
     mask_id: Optional[int]
     added: list  # of AddedToken, by id
@@ -52,12 +52,14 @@ class Tokenizer:
     outside_vocabulary: set = field(default_factory=set)  # ids that WordPiece itself never gives
 
 
-def read_tokenizer(folder, lowercase, note):
-    """lowercase: True or False overrides the files (None: they must say). note(text) is called for what deserves one."""
+def read_tokenizer(folder, lowercase, note, special_tokens=True):
+    """special_tokens: whether the encoder puts [CLS] and [SEP] around a text; otherwise there need not be any.
+
+    lowercase: True or False overrides the files (None: they must say). note(text) is called for what deserves one."""
     fast, vocabulary = os.path.join(folder, "tokenizer.json"), os.path.join(folder, "vocab.txt")
     config = optional_json(folder, "tokenizer_config.json")
     if os.path.exists(fast):
-        tokenizer = _from_json(fast, config or {}, lowercase, note)
+        tokenizer = _from_json(fast, config or {}, lowercase, note, special_tokens)
         if os.path.exists(vocabulary) and _read_vocabulary(vocabulary) != {
                 t: i for i, t in enumerate(tokenizer.tokens) if i not in tokenizer.outside_vocabulary}:
             note(f"{vocabulary} differs from tokenizer.json, which is followed")
@@ -173,7 +175,7 @@ def _template_ids(path, post):
         raise ConversionError(f"{path}: post_processor is {post!r:.80}, {expected}") from None
 
 
-def _from_json(path, config, lowercase, note):
+def _from_json(path, config, lowercase, note, special_tokens):
     data = read_json(path)
     model = data.get("model")
     if not isinstance(model, dict):
@@ -198,13 +200,13 @@ def _from_json(path, config, lowercase, note):
     unk = model.get("unk_token", "[UNK]")
     if not isinstance(unk, str) or unk not in vocabulary:
         raise ConversionError(f"{path}: unk_token {unk!r} is not in the vocabulary")
-    cls_id, sep_id = _template_ids(path, data.get("post_processor"))
-    for i in (cls_id, sep_id):
+    cls_id, sep_id = _template_ids(path, data.get("post_processor")) if special_tokens else (None, None)
+    for i in (cls_id, sep_id) if special_tokens else ():
         if not isinstance(i, int) or not 0 <= i < len(tokens):
             raise ConversionError(f"{path}: post_processor names the id {i!r}, the vocabulary has {len(tokens)}")
     for name, i in (("cls_token", cls_id), ("sep_token", sep_id), ("unk_token", vocabulary[unk])):
         other = _content(config.get(name))
-        if other is not None and other != tokens[i]:
+        if i is not None and other is not None and other != tokens[i]:
             note(f"tokenizer_config.json has {name} {other!r}, tokenizer.json {tokens[i]!r}, which is followed")
     normalizer = data["normalizer"]
     settings = {}

@@ -114,6 +114,10 @@ class WordPiece:
             ids = ids[:self.max_length - 2]
         return [self.settings.cls_id, *ids, self.settings.sep_id]
 
+    def without_special(self, text):
+        """The ids alone, all of them."""
+        return self._ids(text)
+
     def encode_pair(self, a, b):
         """(ids, type ids) of [CLS] a [SEP] b [SEP], types 1 from b on; the longer text is cut first (longest_first)."""
         a, b = self._ids(a), self._ids(b)

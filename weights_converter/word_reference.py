@@ -1,0 +1,136 @@
+"""Word vectors in plain Python and numpy: what a model file's self-test expects.
+
+In: a model's metadata and tensors (as ARCHITECTURE.md names them) and texts. Out: token ids and vectors.
+How a text is cut: include/ranklet/text/word_tokenizer.hpp says it in words; this is written from those, with a list of
+units and Python's own character classes instead of a trie.
+"""
+import re
+import unicodedata
+
+import numpy as np
+
+from .wordpiece import WHITE_SPACE, WordPiece, is_chinese, is_control
+
+
+def lower(text):
+    return "".join(c.lower() for c in text)  # one by one: no final sigma
+
+
+def is_word(char):
+    return not is_chinese(char) and (char == "_" or unicodedata.category(char)[0] in "LM" or
+                                     unicodedata.category(char) in ("Nd", "Nl", "Pc") or char in "\u200c\u200d")
+
+
+def _kind(char):
+    if is_chinese(char):
+        return "chinese"
+    if is_word(char):
+        return "word"
+    return "space" if char in WHITE_SPACE or is_control(char) or ord(char) < 32 else "other"
+
+
+def _units(text):
+    """(kind, text) in order: words with their joints, single characters of the other kinds."""
+    units, at = [], 0
+    while at < len(text):
+        kind, end = _kind(text[at]), at + 1
+        while kind == "word" and end < len(text):
+            char, after = text[end], text[end + 1:end + 2]
+            joins = after and (_kind(after) == "word" if char in "'-\u2019" else
+                               char in ".," and re.match(r"[0-9]", text[end - 1]) and re.match(r"[0-9]", after))
+            if _kind(char) != "word" and not joins:
+                break
+            end += 1
+        units.append((kind, text[at:end]))
+        at = end
+    return units
+
+
+class Words:
+    """encode(text) -> ids of a word-level vocabulary."""
+
+    def __init__(self, words, lowercase, unknown, unknown_id=None):
+        self.ids = {word: i for i, word in enumerate(words)}
+        self.longest = max(map(len, words))
+        self.lowercase, self.unknown, self.unknown_id = lowercase, unknown, unknown_id
+
+    def find(self, text):
+        return self.ids.get(lower(text) if self.lowercase else text)
+
+    def _unknown(self, word):
+        if self.unknown == "row":
+            return [self.unknown_id]
+        found = map(self.find, word) if self.unknown == "characters" else ()
+        return [i for i in found if i is not None]
+
+    def _parts(self, word):
+        parts = [part for part in re.split(r"['\-\u2019.,]", word)]
+        ids = []
+        for part in parts:
+            found = self.find(part)
+            ids += self._unknown(part) if found is None else [found]
+        return ids
+
+    def encode(self, text, max_length=None):
+        units, ids, at = _units(text), [], 0
+        while at < len(units):
+            kind, word = units[at]
+            if kind == "space":
+                at += 1
+                continue
+            best, end = self.find(word), at + 1
+            if kind == "chinese" or (kind == "word" and end < len(units) and units[end][0] == "chinese"):
+                joined, after = word, at + 1
+                while after < len(units) and units[after][0] in ("word", "chinese") and len(joined) <= self.longest:
+                    joined += units[after][1]
+                    after += 1
+                    if self.find(joined) is not None:
+                        best, end = self.find(joined), after
+            if best is not None:
+                ids.append(best)
+            elif kind != "other":
+                ids += self._parts(word)
+            at = end
+        return ids if max_length is None else ids[:max_length]
+
+
+class WordReference:
+    """The encoder of a file: tokenize(text) -> ids; vector(ids, tensor, kind) -> [dim]."""
+
+    def __init__(self, metadata, tokenizer=None):
+        """tokenizer: the WordPiece one (tokenizer.py's), for files that have it."""
+        self.metadata = metadata
+        self.max_length = metadata.get("ranklet.encoder.max_length")
+        if metadata["ranklet.words.tokenizer"] == "words":
+            self.words = Words(metadata["ranklet.words.tokens"], metadata["ranklet.words.lowercase"],
+                               metadata["ranklet.words.unknown"], metadata.get("ranklet.words.unknown_id"))
+            self.dropped = None
+        else:
+            self.words = WordPiece(tokenizer)
+            self.dropped = tokenizer.unk_id if metadata["ranklet.words.unknown"] == "skip" else None
+
+    def tokenize(self, text):
+        if isinstance(self.words, Words):
+            return self.words.encode(text, self.max_length)
+        ids = [i for i in self.words.without_special(text) if i != self.dropped]
+        return ids if self.max_length is None else ids[:self.max_length]
+
+    def vector(self, ids, tensor, kind=np.float64):
+        """tensor(name, rows=None): the file's numbers, as numpy_reference.Reference has them."""
+        ids = np.asarray(ids, dtype=np.int64)
+        weights = tensor("ranklet.words.token_weight", ids)
+        weights = np.ones(len(ids), kind) if weights is None else weights.astype(kind)
+        if len(ids) == 0:
+            return np.zeros(tensor("ranklet.words.weight", np.zeros(1, np.int64)).shape[1], kind)
+        mapping = self.metadata.get("ranklet.words.mapping")
+        rows = ids if mapping is None else np.asarray(mapping)[ids]
+        vector = weights @ tensor("ranklet.words.weight", rows).astype(kind)
+        total = {"mean": kind(len(ids)), "weighted_mean": weights.sum(), "sum": kind(1)}[self.metadata["ranklet.words.pooling"]]
+        if total > 0:
+            vector = vector / total
+        components = tensor("ranklet.words.component")
+        for component in () if components is None else components.astype(kind):
+            vector = vector - (vector @ component) * component
+        if self.metadata["ranklet.words.normalize"]:
+            vector = vector / max(np.sqrt(vector @ vector), kind(1e-12))
+        return vector
