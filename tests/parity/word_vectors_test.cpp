@@ -1,0 +1,83 @@
+// Word vectors against PyTorch: goldens/NAME.gguf is the model, NAME.golden.gguf what torch.nn.EmbeddingBag and
+// torch.nn.GRU say. Made by make_word_goldens.py, where the words of each text are written by hand.
+#include "ranklet/encoders/word_vectors.hpp"
+
+#include "parity/golden.hpp"
+#include "ranklet/recommender.hpp"
+
+namespace {
+
+using namespace parity;
+
+std::string model_path(const std::string& name) { return "tests/parity/goldens/" + name + ".gguf"; }
+
+void check_words(const ranklet::WordVectors& words, const std::string& name) {
+    const Golden golden(name + ".golden.gguf");
+    const auto texts = take(golden.file().strings("golden.texts"));
+    const auto ids = take(golden.file().i32s("golden.token_ids"));
+    const auto offsets = take(golden.file().i32s("golden.token_offsets"));
+    const ranklet::Matrix vectors = golden.matrix("golden.vectors");
+    REQUIRE(vectors.cols() == words.dim());
+    const ranklet::Matrix batch = take(words.encode(std::span<const std::string_view>(texts)));
+    ranklet::Encoding tokens;
+    for (std::size_t t = 0; t < texts.size(); ++t) {
+        const std::string what = name + ", text " + std::to_string(t);
+        CAPTURE(what);
+        REQUIRE(words.tokenize(texts[t], tokens).ok());
+        CHECK(tokens.ids == std::vector<std::int32_t>(ids.begin() + offsets[t], ids.begin() + offsets[t + 1]));
+        check_close(batch.row(t), vectors.row(t), what);
+    }
+}
+
+void check_recommender(const std::string& name) {
+    const Golden golden(name + ".golden.gguf");
+    const auto model = take(ranklet::Recommender::load(model_path(name)));
+    CHECK(model.bert() == nullptr);
+    CHECK(model.encodes_text());
+    REQUIRE(std::get_if<ranklet::WordVectors>(&model.encoder()) != nullptr);
+    check_words(std::get<ranklet::WordVectors>(model.encoder()), name);
+    const auto texts = take(golden.file().strings("golden.texts"));
+    std::vector<std::string> ids;
+    for (std::size_t t = 0; t < texts.size(); ++t) ids.push_back("text " + std::to_string(t));
+    std::vector<ranklet::Item> items;
+    for (std::size_t t = 0; t < texts.size(); ++t) items.push_back({ids[t], texts[t]});
+    const ranklet::Catalog catalog = take(model.encode_catalog(items));
+    for (const std::string history : {"cold", "one", "unrated", "rated"}) {
+        const auto events = take(golden.file().i32s("golden.history." + history));
+        const auto ratings = take(golden.file().floats("golden.ratings." + history));
+        const std::string what = name + ", history " + history;
+        auto user = model.new_user(), of_texts = model.new_user();
+        for (std::size_t e = 0; e < events.size(); ++e) {
+            const auto item = static_cast<std::size_t>(events[e]);
+            REQUIRE(user.observe(catalog[item], ratings[e]).ok());
+            REQUIRE(of_texts.observe_text(texts[item], ratings[e]).ok());
+        }
+        CHECK(user.state().hidden == of_texts.state().hidden);
+        check_close(user.state().hidden, golden.vector("golden.state." + history), what + " state");
+        check_close(take(model.scores(user, catalog)), golden.vector("golden.scores." + history), what + " scores");
+    }
+}
+
+}  // namespace
+
+TEST_CASE("means of word vectors agree with PyTorch: words as f32; as i8 with an unknown word's row, normalised") {
+    for (const std::string name : {"tiny-words", "tiny-words-i8"})
+        check_words(take(ranklet::WordVectors::load(model_path(name))), name);
+}
+
+TEST_CASE(
+    "static embeddings agree with PyTorch: unknown tokens dropped, per-token weights, mapping, zero-length text") {
+    check_words(take(ranklet::WordVectors::load(model_path("tiny-static"))), "tiny-static");
+}
+
+TEST_CASE("sentence-transformers' StaticEmbedding agrees with PyTorch and keeps the unknown token's row") {
+    check_words(take(ranklet::WordVectors::load(model_path("tiny-static-embedding"))), "tiny-static-embedding");
+}
+
+TEST_CASE("dot_product over word vectors agrees with PyTorch, with and without ratings") {
+    check_recommender("tiny-words-dot");
+}
+
+TEST_CASE("next_event over word vectors agrees with PyTorch, with and without ratings") {
+    check_recommender("tiny-words-next");
+}
