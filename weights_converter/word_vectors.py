@@ -56,6 +56,8 @@ def is_word_vectors(path):
         return False
     if path.endswith(".safetensors"):
         return find_table(StateDict(path)) is not None
+    if path.endswith((".txt", ".vec")):
+        return True
     with open(path, "rb") as file:
         start = file.read(1 << 16)
     if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":  # PyTorch's zip and pickle
@@ -69,7 +71,7 @@ def read(path, note, lowercase=None, max_words=None):
         if max_words is not None:
             raise ConversionError(f"{path}: --max-words is for files of whole words")
         return _read_static(path, note, lowercase)
-    return _read_words(path, max_words)
+    return _read_words(path, max_words, note)
 
 
 # ---- files of words
@@ -89,7 +91,7 @@ def _glove_dim(start):
     return numbers if numbers >= 2 else None
 
 
-def _read_words(path, max_words):
+def _read_words(path, max_words, note):
     if max_words is not None and max_words < 1:
         raise ConversionError(f"{path}: --max-words {max_words} is not above 0")
     size = os.path.getsize(path)
@@ -102,7 +104,7 @@ def _read_words(path, max_words):
         dim = _glove_dim(start)
         if dim is None:
             raise ConversionError(f"{path}: line 1 is neither \"words dim\" nor a word with its numbers")
-        return WordTable(path, "GloVe", *_read_text(path, 0, None, dim, max_words))
+        return WordTable(path, "GloVe", *_read_text(path, 0, None, dim, max_words, note))
     count, dim = int(header.group(1)), int(header.group(2))
     if not 1 <= dim <= MAX_DIM or count < 1:
         raise ConversionError(f"{path}: the header says {count} words of {dim} numbers, expected both above 0")
@@ -111,7 +113,7 @@ def _read_words(path, max_words):
         if count * 2 * dim > size:
             raise ConversionError(f"{path}: truncated: the header says {count} words of {dim} numbers, the file has {size} "
                                   "bytes")
-        return WordTable(path, "word2vec text", *_read_text(path, header.end(), count, dim, max_words))
+        return WordTable(path, "word2vec text", *_read_text(path, header.end(), count, dim, max_words, note))
     if count * (4 * dim + 2) > size:
         raise ConversionError(f"{path}: truncated: the header says {count} words of {dim} numbers, the file has {size} bytes")
     return WordTable(path, "word2vec binary", *_read_binary(path, header.end(), count, dim, max_words))
@@ -152,7 +154,7 @@ def _check_finite(path, table, words):
                               "be finite")
 
 
-def _read_text(path, offset, count, dim, max_words):
+def _read_text(path, offset, count, dim, max_words, note):
     """(table, words). The numbers are a line's last `dim`; what is before them is the word, spaces included (GloVe)."""
     words, rows = _Words(path), []
     with open(path, "rb") as file:
@@ -177,6 +179,8 @@ def _read_text(path, offset, count, dim, max_words):
                 raise ConversionError(f"{path}: line {number}: more than the {count} words of the header")
             words.add(parts[0].strip(b" \t"), f"line {number}")
             rows.append(row)
+            if not line.endswith(b"\n"):
+                note(f"{path}: line {number}, the last, has no line end: if the file was cut off, its last number may be too")
     if count is not None and len(rows) < min(count, max_words or count):
         raise ConversionError(f"{path}: truncated: {len(rows)} words, the header says {count}")
     table = np.stack(rows)
@@ -214,8 +218,9 @@ def _read_binary(path, offset, count, dim, max_words):
         words.add(data[at:end], place)
         table[n] = np.frombuffer(data, "<f4", dim, end + 1)
         at = end + 1 + 4 * dim
-    if kept == count and data[at:].strip():
-        raise ConversionError(f"{path}: {len(data) - at} bytes are left over after the {count} words of the header")
+    rest = data[at:].strip(b"\r\n")
+    if kept == count and rest:
+        raise ConversionError(f"{path}: {len(rest)} bytes are left over after the {count} words of the header")
     _check_finite(path, table, words.words)
     return table, words.words
 

@@ -90,6 +90,35 @@ struct TokenGroup {
     return groups;
 }
 
+/// The scores of items made here, each with the bias of `like`'s item at `index`.
+template <class Encoder, class Decoder>
+[[nodiscard]] Result<std::vector<float>> score_like(const BasicRecommender<Encoder, Decoder>& model,
+                                                    const typename BasicRecommender<Encoder, Decoder>::User& user,
+                                                    const CatalogData& like, std::size_t index, CatalogData data,
+                                                    const RecommendOptions& options) {
+    if (!like.bias.empty()) data.bias.assign(data.ids.size(), like.bias[index]);
+    RANKLET_ASSIGN(const Catalog catalog, model.make_catalog(std::move(data)));
+    return model.scores(user, catalog, options);
+}
+
+/// A text's tokens as encode_catalog saw them, behind a prompt of so many bytes.
+template <class Encoder, class Decoder>
+[[nodiscard]] Result<std::size_t> encode_tokens(const BasicRecommender<Encoder, Decoder>& model, std::string_view text,
+                                                std::optional<std::string_view> prompt_name, Encoding& encoding) {
+    if (const WordVectors* words = model.word_vectors()) {
+        if (prompt_name && !prompt_name->empty())
+            return make_error(ErrorCode::missing, {"the model has no prompt named \"", *prompt_name, "\""});
+        RANKLET_TRY(words->tokenize(text, encoding));
+        return std::size_t{0};
+    }
+    const Bert& bert = *model.bert();
+    RANKLET_ASSIGN(const std::string_view prompt, bert.prompt_text(prompt_name));
+    EncodeOptions options;
+    options.max_length = bert.max_length();
+    RANKLET_TRY(bert.tokenizer().encode(std::string(prompt).append(text), options, encoding));
+    return prompt.size();
+}
+
 /// The scores of texts given as token ids, each as if it were an item of `like` at `index`.
 template <class Encoder, class Decoder>
 [[nodiscard]] Result<std::vector<float>> score_sequences(const BasicRecommender<Encoder, Decoder>& model,
@@ -97,10 +126,19 @@ template <class Encoder, class Decoder>
                                                          const CatalogData& like, std::size_t index,
                                                          std::span<const std::vector<std::int32_t>> sequences,
                                                          const RecommendOptions& options) {
+    CatalogData data;
+    if (const WordVectors* words = model.word_vectors()) {
+        RANKLET_ASSIGN(data.vectors, Matrix::zeroed(sequences.size(), words->dim()));
+        std::vector<float> row(words->dim());
+        for (std::size_t s = 0; s < sequences.size(); ++s) {
+            data.ids.push_back(std::to_string(s));
+            words->pool(sequences[s], data.vectors.row(s).data(), row.data());
+        }
+        return score_like(model, user, like, index, std::move(data), options);
+    }
     const Bert& bert = *model.bert();
     const TextGru* text_gru = model.text_gru();
     std::vector<std::int32_t> ids;
-    CatalogData data;
     data.token_offsets.assign(1, 0);
     for (const auto& sequence : sequences) {
         data.ids.push_back(std::to_string(data.ids.size()));
@@ -125,9 +163,7 @@ template <class Encoder, class Decoder>
                                 data.vectors.row(s).data(), scratch);
         data.token_offsets.clear();
     }
-    if (!like.bias.empty()) data.bias.assign(sequences.size(), like.bias[index]);
-    RANKLET_ASSIGN(const Catalog catalog, model.make_catalog(std::move(data)));
-    return model.scores(user, catalog, options);
+    return score_like(model, user, like, index, std::move(data), options);
 }
 
 }  // namespace detail
@@ -200,18 +236,18 @@ template <class Encoder, class Decoder>
 /// What each word (or token) of the text of the item `id` added to its score: the score minus that of the same token
 /// sequence without it. Tokens beyond the model's maximum length are not seen by the model and not listed; the prompt's
 /// and the special tokens stay in.
-/// Error invalid_argument when options.text is not given, unsupported when the model's encoder is not Bert or the
-/// catalog's vectors are not made of text alone, mismatch when the text does not give the item's score.
+/// Error invalid_argument when options.text is not given, unsupported when the model's encoder is neither Bert nor
+/// WordVectors or the catalog's vectors are not made of text alone, mismatch when the text does not give the item's
+/// score.
 template <class Encoder, class Decoder>
 [[nodiscard]] Result<std::vector<TextContribution>> explain_text(
     const BasicRecommender<Encoder, Decoder>& model, const typename BasicRecommender<Encoder, Decoder>::User& user,
     const Catalog& catalog, std::string_view id, const ExplainOptions& options) {
     RANKLET_ASSIGN(const ItemRef item, catalog.at(id));
     const std::size_t index = item.index();
-    const Bert* bert = model.bert();
-    if (bert == nullptr && model.encodes_text())
-        return Error{ErrorCode::unsupported, "only a Bert's texts are explained by their words"};
-    if (bert == nullptr || !catalog.data().outputs.empty())
+    if (model.encodes_text() && model.bert() == nullptr && model.word_vectors() == nullptr)
+        return Error{ErrorCode::unsupported, "texts are explained for Bert and WordVectors, not for this encoder"};
+    if (!model.encodes_text() || !catalog.data().outputs.empty())
         return Error{ErrorCode::unsupported, "the items' vectors are not made of their text: there is none to explain"};
     if (!options.text) return Error{ErrorCode::invalid_argument, "no text to explain: give ExplainOptions::text"};
     RecommendOptions scoring;
@@ -219,13 +255,10 @@ template <class Encoder, class Decoder>
     scoring.initial_state = options.initial_state;
     RANKLET_ASSIGN(const std::vector<float> whole, model.scores_of(user, catalog, std::span(&index, 1), scoring));
 
-    RANKLET_ASSIGN(const std::string_view prompt, bert->prompt_text(options.prompt));
-    EncodeOptions encode;
-    encode.max_length = bert->max_length();
     Encoding encoding;
-    const auto status = bert->tokenizer().encode(std::string(prompt).append(*options.text), encode, encoding);
-    if (!status.ok()) return make_error(status.error().code, {"item \"", item.id(), "\": ", status.error().message});
-    const auto groups = detail::group_tokens(encoding, prompt.size(), options.unit);
+    const auto prompt = detail::encode_tokens(model, *options.text, options.prompt, encoding);
+    if (!prompt.ok()) return make_error(prompt.error().code, {"item \"", item.id(), "\": ", prompt.error().message});
+    const auto groups = detail::group_tokens(encoding, *prompt, options.unit);
 
     // The whole text first, then without each group; a few at a time, so that memory stays small.
     constexpr std::size_t pack_tokens = 512;

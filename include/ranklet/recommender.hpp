@@ -105,6 +105,8 @@ public:
     }
     /// The text encoder when it is a Bert (whoever needs token states); null when it is another or there is none.
     [[nodiscard]] const Bert* bert() const noexcept { return as<Bert>(model_->encoder); }
+    /// The text encoder when it is WordVectors; null otherwise.
+    [[nodiscard]] const WordVectors* word_vectors() const noexcept { return as<WordVectors>(model_->encoder); }
     /// The model's own items; null when it encodes text.
     [[nodiscard]] const ItemTable* item_table() const noexcept { return as<ItemTable>(model_->encoder); }
     /// The text_gru decoder; null in the other scorings.

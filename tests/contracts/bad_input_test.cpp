@@ -36,7 +36,7 @@ bool accepted(std::span<const std::byte> bytes) {
         return false;
     }
     const Items items(6);
-    const auto catalog = model->bert() != nullptr ? model->encode_catalog(items.items) : model->items();
+    const auto catalog = model->encodes_text() ? model->encode_catalog(items.items) : model->items();
     if (!catalog.ok() || catalog->empty()) return true;
     auto user = model->new_user();
     (void)user.observe((*catalog)[0], 3.0f).ok();

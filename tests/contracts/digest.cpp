@@ -191,7 +191,7 @@ bool hash_recommender(const std::string& folder, const std::string& name) {
     constexpr std::array<std::string_view, texts.size()> ids{"a", "b", "c", "d", "e", "f", "g"};
     std::vector<ranklet::Item> items;
     for (std::size_t i = 0; i < texts.size(); ++i) items.push_back({ids[i], texts[i]});
-    const auto catalog = model->bert() != nullptr ? model->encode_catalog(items) : model->items();
+    const auto catalog = model->encodes_text() ? model->encode_catalog(items) : model->items();
     if (!catalog.ok()) return failed(name, catalog.error());
     auto user = model->new_user();
     Hash hash;
@@ -222,8 +222,8 @@ int main(int argc, char** argv) {
     bool fine = hash_products();
     for (const char* name : {"tiny-minilm", "tiny-dense", "tiny-distilbert", "tiny-minilm-i8"})
         fine = hash_encoder(folder, name) && fine;
-    for (const char* name :
-         {"tiny-text-gru", "tiny-text-gru-wide", "tiny-next-event", "tiny-dot-product", "tiny-dot-plain", "tiny-items"})
+    for (const char* name : {"tiny-text-gru", "tiny-text-gru-wide", "tiny-next-event", "tiny-dot-product",
+                             "tiny-dot-plain", "tiny-words-dot", "tiny-words-next", "tiny-items"})
         fine = hash_recommender(folder, name) && fine;
     return fine ? 0 : 1;
 }

@@ -140,6 +140,33 @@ TEST_CASE("observing an item asks for the event's record alone once the user's s
     }
 }
 
+TEST_CASE("texts to word vectors: tokens and sums touch no heap from the second time on, and more texts need no more") {
+    for (const std::string name : {"tiny-words", "tiny-words-i8", "tiny-static", "tiny-static-embedding"}) {
+        CAPTURE(name);
+        const auto words = take(ranklet::WordVectors::load(model_path(name)));
+        const std::vector<std::string_view> texts{"the fast phone charger 手机壳 and zebra's well-known cases", "",
+                                                  "红 T恤", "ᚠ a book, don't!"};
+        ranklet::Encoding tokens;
+        std::vector<float> out(words.dim()), row(words.dim());
+        const auto encode_all = [&] {
+            std::size_t failed = 0;
+            for (const auto text : texts) {
+                failed += !words.tokenize(text, tokens).ok();
+                words.pool(tokens.ids, out.data(), row.data());
+            }
+            return failed;
+        };
+        CHECK(requests_of([&] { (void)encode_all(); }) > 0);
+        CHECK(requests_of([&] { (void)encode_all(); }) == 0);
+        CHECK(encode_all() == 0);
+        const std::vector<std::string_view> few(64, texts[0]), many(640, texts[0]);
+        const auto asked = [&](const std::vector<std::string_view>& of) {
+            return requests_of([&] { (void)words.encode(of).ok(); });
+        };
+        CHECK(asked(few) == asked(many));
+    }
+}
+
 TEST_CASE("forward passes of BertModel, GruStack and a text's head touch no heap") {
     const auto bert = take(ranklet::Bert::load(model_path("tiny-minilm")));
     const std::vector<std::int32_t> ids{3, 10, 20, 30, 4, 3, 50, 4};

@@ -49,7 +49,7 @@ TEST_CASE("threads that rank, encode and observe on one shared model get the sin
             expected_users.push_back(user.save());
             expected_scores.push_back(take(model.scores(user, catalog)));
         }
-        if (model.bert() != nullptr)
+        if (model.encodes_text())
             for (const std::string& text : items.texts) expected_vectors.push_back(take(model.encode(text)));
 
         std::atomic<std::size_t> wrong{0};

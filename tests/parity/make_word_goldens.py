@@ -55,7 +55,7 @@ PIECE_TEXTS = [
     ("runing shoe 防水", "r ##u ##n ##ing shoe 防 水"),
 ]
 HISTORIES = {"cold": ([], None), "one": ([2], None), "unrated": ([2, 3, 4, 2], None), "rated": ([4, 2, 5, 3, 7], [5.0, None, 1.0, 3.5, 9.0])}
-RATINGS = [1.0, 2.5, 4.0, 5.0]
+RATINGS = layouts.RATINGS
 
 
 def as_f32(tensor):
@@ -166,7 +166,7 @@ def recommender(out, work, name, scoring, dim, hidden):
             if rating is not None and scoring == "dot_product":
                 step = step * rating * 0.25
             elif rating is not None:
-                step = step + state["rating.weight"][min(range(4), key=lambda i: (abs(RATINGS[i] - rating), i))]
+                step = step + state["rating.weight"][min(range(len(RATINGS)), key=lambda i: (abs(RATINGS[i] - rating), i))]
             hidden_state = gru(step[None], hidden_state)[1]
         if scoring == "dot_product":
             user = F.linear(hidden_state[0], state["user_proj.weight"], state["user_proj.bias"])

@@ -30,7 +30,7 @@ using ranklet::save_catalog;
 using Bytes = std::vector<std::byte>;
 
 Catalog with_attributes(const Recommender& model, std::size_t n) {
-    if (model.bert() == nullptr) return take(model.items());
+    if (!model.encodes_text()) return take(model.items());
     const Items given(n);
     std::vector<Item> items = given.items;
     const std::vector<std::string_view> tags{"new", "rot"}, one{"new"};

@@ -39,10 +39,10 @@ void check_error(const ranklet::Result<T>& result, ranklet::ErrorCode code, std:
 }
 
 /// One model of each scoring and form. Those that encode text come first.
-inline constexpr std::array model_names{"tiny-text-gru", "tiny-text-gru-wide", "tiny-next-event", "tiny-dot-product",
-                                        "tiny-items"};
-inline constexpr std::array text_model_names{"tiny-text-gru", "tiny-text-gru-wide", "tiny-next-event",
-                                             "tiny-dot-product"};
+inline constexpr std::array model_names{"tiny-text-gru",  "tiny-text-gru-wide", "tiny-next-event", "tiny-dot-product",
+                                        "tiny-words-dot", "tiny-words-next",    "tiny-items"};
+inline constexpr std::array text_model_names{"tiny-text-gru",    "tiny-text-gru-wide", "tiny-next-event",
+                                             "tiny-dot-product", "tiny-words-dot",     "tiny-words-next"};
 
 inline std::string model_path(const std::string& name) { return "tests/parity/goldens/" + name + ".gguf"; }
 inline ranklet::Recommender load_model(const std::string& name) {
@@ -89,7 +89,7 @@ struct Items {
 
 /// A catalog of n items, or the model's own items where it does not encode text.
 inline ranklet::Catalog make_catalog(const ranklet::Recommender& model, std::size_t n = 40) {
-    if (model.bert() == nullptr) return take(model.items());
+    if (!model.encodes_text()) return take(model.items());
     const Items items(n);
     return take(model.encode_catalog(items.items));
 }
