@@ -4,6 +4,7 @@ In: a file, or a folder. Out: a WordTable; the keys and tensors `ranklet.words.*
 Formats: word2vec's two (a first line "words dim"), GloVe's (no such line), and safetensors with `embedding.weight` or
 `embeddings` (and `weights`, `mapping`) beside a tokenizer.json.
 """
+import mmap
 import os
 import re
 from dataclasses import dataclass
@@ -103,7 +104,7 @@ def _read_words(path, max_words, note):
     if header is None:
         dim = _glove_dim(start)
         if dim is None:
-            raise ConversionError(f"{path}: line 1 is neither \"words dim\" nor a word with its numbers")
+            raise ConversionError(f"{path}: unknown kind of weights file: line 1 is neither \"words dim\" nor a word with its numbers")
         return WordTable(path, "GloVe", *_read_text(path, 0, None, dim, max_words, note))
     count, dim = int(header.group(1)), int(header.group(2))
     if not 1 <= dim <= MAX_DIM or count < 1:
@@ -198,28 +199,26 @@ def _is_number(part):
 
 def _read_binary(path, offset, count, dim, max_words):
     """(table, words): of each entry the word, a space, dim float32 (little-endian), and in most files a line end."""
-    words = _Words(path)
-    with open(path, "rb") as file:
-        data = file.read()
-    kept = min(count, max_words or count)
+    words, kept = _Words(path), min(count, max_words or count)
     table = np.empty((kept, dim), np.float32)
-    at = offset
-    for n in range(kept):
-        place = f"word {n} (byte {at})"
-        while at < len(data) and data[at:at + 1] == b"\n":
-            at += 1
-        end = data.find(b" ", at, at + MAX_WORD_BYTES)
-        if end < 0:
-            what = "truncated" if at + MAX_WORD_BYTES > len(data) else f"no word within {MAX_WORD_BYTES} bytes"
-            raise ConversionError(f"{path}: {what}: {place} of {count}")
-        if end + 1 + 4 * dim > len(data):
-            raise ConversionError(f"{path}: truncated: the vector of {place} of {count} ends at byte {end + 1 + 4 * dim}, the "
-                                  f"file at {len(data)}")
-        words.add(data[at:end], place)
-        table[n] = np.frombuffer(data, "<f4", dim, end + 1)
-        at = end + 1 + 4 * dim
-    rest = data[at:].strip(b"\r\n")
-    if kept == count and rest:
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        at = offset
+        for n in range(kept):
+            place = f"word {n} (byte {at})"
+            while data[at:at + 1] == b"\n":
+                at += 1
+            end = data.find(b" ", at, at + MAX_WORD_BYTES)
+            if end < 0:
+                what = "truncated" if at + MAX_WORD_BYTES > len(data) else f"no word within {MAX_WORD_BYTES} bytes"
+                raise ConversionError(f"{path}: {what}: {place} of {count}")
+            if end + 1 + 4 * dim > len(data):
+                raise ConversionError(f"{path}: truncated: the vector of {place} of {count} ends at byte {end + 1 + 4 * dim}, "
+                                      f"the file at {len(data)}")
+            words.add(data[at:end], place)
+            table[n] = np.frombuffer(data[end + 1:end + 1 + 4 * dim], "<f4")
+            at = end + 1 + 4 * dim
+        rest = data[at:].strip(b"\r\n") if kept == count else b""
+    if rest:
         raise ConversionError(f"{path}: {len(rest)} bytes are left over after the {count} words of the header")
     _check_finite(path, table, words.words)
     return table, words.words

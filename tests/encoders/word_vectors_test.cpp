@@ -5,7 +5,10 @@
 
 #include <bit>
 #include <cmath>
+#include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -243,6 +246,51 @@ TEST_CASE("every truncation of a model file is an error, and no flipped bit does
             if (words.ok()) CHECK(words->encode("red phone 手机壳 [MASK]").ok());
         }
     }
+}
+
+TEST_CASE("Tencent's character vectors (CC BY 3.0), where they are: a text is the mean of its characters") {
+    const char* given = std::getenv("RANKLET_ASSETS");
+    const std::string folder = std::string(given != nullptr ? given : "../shared/assets") + "/vectors/";
+    std::ifstream table(folder + "tencent-char-4762x200.safetensors", std::ios::binary);
+    std::ifstream vocabulary(folder + "tencent-char-vocab.txt");
+    if (!table || !vocabulary) {
+        MESSAGE("skipped: no " << folder);
+        return;
+    }
+    constexpr std::size_t count = 4762, dim = 200;
+    Parts parts{.unknown = "characters", .shape = {count, dim}, .normalize = true};
+    parts.tokens.clear();
+    for (std::string line; parts.tokens.size() < count && std::getline(vocabulary, line);)
+        parts.tokens.push_back(line.empty() ? "blank " + std::to_string(parts.tokens.size()) : line);
+    std::uint64_t header = 0;  // one tensor behind it, "embeddings"
+    table.read(reinterpret_cast<char*>(&header), sizeof header);
+    table.seekg(static_cast<std::streamoff>(sizeof header + header));
+    parts.table.resize(count * dim);
+    table.read(reinterpret_cast<char*>(parts.table.data()), static_cast<std::streamsize>(count * dim * sizeof(float)));
+    REQUIRE(table.good());
+    const Bytes bytes = parts.build();
+    const auto words = take(load(bytes));
+    const auto cosine = [&](std::string_view a, std::string_view b) {
+        const Floats x = take(words.encode(a)), y = take(words.encode(b));
+        float sum = 0.0f;
+        for (std::size_t i = 0; i < dim; ++i) sum += x[i] * y[i];
+        return sum;
+    };
+    CHECK(cosine("手机，2", "手机，2") == doctest::Approx(1.0));
+    CHECK(cosine("男", "女") > cosine("男", "路"));
+    CHECK(cosine("上海人", "北京人") > cosine("上海人", "吃鱼"));
+    Encoding tokens;
+    succeed(words.tokenize("手机iPhone壳", tokens));
+    CHECK(tokens.ids.size() >= 3);
+    std::vector<double> sum(dim);
+    for (const auto id : tokens.ids)
+        for (std::size_t i = 0; i < dim; ++i)
+            sum[i] += static_cast<double>(parts.table[static_cast<std::size_t>(id) * dim + i]);
+    double squares = 0.0;
+    for (const double x : sum) squares += x * x;
+    const Floats found = take(words.encode("手机iPhone壳"));
+    for (std::size_t i = 0; i < dim; ++i)
+        CHECK(static_cast<double>(found[i]) == doctest::Approx(sum[i] / std::sqrt(squares)).epsilon(1e-4));
 }
 
 TEST_CASE("the self-test finds a changed word vector and a changed vocabulary") {

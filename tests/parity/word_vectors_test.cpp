@@ -81,3 +81,18 @@ TEST_CASE("dot_product over word vectors agrees with PyTorch, with and without r
 TEST_CASE("next_event over word vectors agrees with PyTorch, with and without ratings") {
     check_recommender("tiny-words-next");
 }
+
+TEST_CASE("kinds fixed at compile time give the numbers of the choice at run time, and refuse other encoders") {
+    using Fixed = ranklet::BasicRecommender<ranklet::WordVectors, ranklet::DotProduct>;
+    const auto fixed = take(Fixed::load(model_path("tiny-words-dot")));
+    const auto chosen = take(ranklet::Recommender::load(model_path("tiny-words-dot")));
+    const std::vector<ranklet::Item> items{{"a", "red phone"}, {"b", "手机壳"}, {"c", ""}};
+    auto one = fixed.new_user();
+    auto other = chosen.new_user();
+    REQUIRE(one.observe_text("camera").ok());
+    REQUIRE(other.observe_text("camera").ok());
+    CHECK(take(fixed.scores(one, take(fixed.encode_catalog(items)))) ==
+          take(chosen.scores(other, take(chosen.encode_catalog(items)))));
+    CHECK(fixed.word_vectors() == &fixed.encoder());
+    CHECK_FALSE(Fixed::load(model_path("tiny-dot-product")).ok());
+}
