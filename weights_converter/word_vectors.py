@@ -100,11 +100,14 @@ def _read_words(path, max_words, note):
         start = file.read(1 << 16)
     if not start:
         raise ConversionError(f"{path}: the file is empty")
+    if start.startswith(b"\xef\xbb\xbf"):
+        raise ConversionError(f"{path}: begins with a byte order mark, which would be part of the first word; take it off")
     header = HEADER.match(start)
     if header is None:
         dim = _glove_dim(start)
         if dim is None:
-            raise ConversionError(f"{path}: unknown kind of weights file: line 1 is neither \"words dim\" nor a word with its numbers")
+            raise ConversionError(f"{path}: unknown kind of weights file: line 1 is neither \"words dim\" nor a word with its "
+                                  "numbers")
         return WordTable(path, "GloVe", *_read_text(path, 0, None, dim, max_words, note))
     count, dim = int(header.group(1)), int(header.group(2))
     if not 1 <= dim <= MAX_DIM or count < 1:
@@ -282,8 +285,8 @@ def _read_static(path, note, lowercase):
             raise ConversionError(f"{state.path}: tensor mapping has shape {list(mapping.shape)} and type {mapping.dtype}, "
                                   f"expected a row for each of {count} tokens")
         if mapping.min() < 0 or mapping.max() >= len(table):
-            raise ConversionError(f"{state.path}: tensor mapping names row {mapping.min() if mapping.min() < 0 else mapping.max()} "
-                                  f"of {len(table)}")
+            bad = mapping.min() if mapping.min() < 0 else mapping.max()
+            raise ConversionError(f"{state.path}: tensor mapping names row {bad} of {len(table)}")
         tokenizers.fit_to_rows(tokenizer, len(mapping), f"{state.path}: mapping")
     else:
         tokenizers.fit_to_rows(tokenizer, len(table), f"{state.path}: {name}")

@@ -108,6 +108,7 @@ class Files(FolderTest):
         lines = good.splitlines()
         for content, words in (
                 (b"", ("the file is empty",)),
+                (b"\xef\xbb\xbf" + good.encode(), ("byte order mark",)),
                 ("hello\n", ("line 1 is neither",)),
                 ("\n".join(lines[:5]) + "\n", ("truncated", "4 words, the header says 7")),
                 (good + lines[1] + "\n", ("line 9", "more than the 7 words")),
