@@ -3,7 +3,7 @@
 
     python3 tests/parity/make_word_goldens.py [OUT_FOLDER]        (default: tests/parity/goldens)
 
-Out: NAME.gguf (the model, written by weights_converter from a file or folder made here) and NAME.golden.gguf (texts, token
+Out: word-fuzz.golden.gguf (random texts and their words by rule and casing) and NAME.gguf (the model, written by weights_converter from a file or folder made here) and NAME.golden.gguf (texts, token
 ids, vectors; for recommenders histories, user states and scores). Which words a text has is written here by hand, beside
 the text, so no tokenizer of ours has a say; vectors are torch.nn.EmbeddingBag's in float64, over the table as stored.
 
@@ -25,6 +25,7 @@ sys.path[:0] = [str(REPOSITORY), str(HERE)]
 
 import make_checkpoints as layouts  # noqa: E402
 from weights_converter.gguf import GGUFWriter, read_gguf  # noqa: E402
+from weights_converter.word_reference import Words  # noqa: E402
 
 WORDS = ("<unk> the a of for with phone case charger fast red black camera coffee book don't well made well-known 128 gb 1.5 "
          "café — , . ! k's 手机 手机壳 手 机 壳 充电器 快充 红 红色 色 的 防水 水 t恤 恤 卡拉ok 人民 人民共和国 共和 国").split()
@@ -181,6 +182,28 @@ def recommender(out, work, name, scoring, dim, hidden):
     writer.write()
 
 
+def fuzz(out):
+    """Random texts of pieces that words, joints, spaces and scripts meet in, cut by weights_converter's reference, which
+    shares no code and no method with the library's tokenizer."""
+    pieces = WORDS + list("aZé1 .,'-_\u2019\u00a0\u3000\t#$%手机红人民共和国白恤拉卡") + [
+        "THE", "Phone", "T恤", "İ", "ß", "Σ", "1,299.00", "x's", "e\u0301", "한국", "ไทย", "\u200b", "😀", "𠀀", "½", "٣", " ", "  "]
+    generator = np.random.default_rng(5)
+    texts = ["".join(pieces[i] for i in generator.integers(0, len(pieces), generator.integers(1, 14))) for _ in range(400)]
+    writer = GGUFWriter(out / "word-fuzz.golden.gguf")
+    writer.add("general.architecture", "golden", "string")
+    writer.add("golden.made_by", "tests/parity/make_word_goldens.py", "string")
+    writer.add("golden.numpy", np.__version__, "string")
+    writer.add("golden.words", WORDS, "[string]")
+    writer.add("golden.texts", texts, "[string]")
+    for unknown in ("skip", "row", "characters"):
+        for casing in ("lower", "cased"):
+            cutter = Words(WORDS, casing == "lower", unknown, 0)
+            ids = [cutter.encode(text) for text in texts]
+            writer.add(f"golden.{unknown}.{casing}.ids", [i for each in ids for i in each], "[i32]")
+            writer.add(f"golden.{unknown}.{casing}.offsets", np.cumsum([0] + [len(each) for each in ids]), "[i32]")
+    writer.write()
+
+
 def main():
     out = Path(sys.argv[1] if len(sys.argv) > 1 else HERE / "goldens").resolve()
     torch.set_num_threads(1)
@@ -192,6 +215,7 @@ def main():
         static_model(out, work, "tiny-static-embedding", 17, "bf16", False)
         recommender(out, work, "tiny-words-dot", "dot_product", 20, 28)
         recommender(out, work, "tiny-words-next", "next_event", 20, 24)
+        fuzz(out)
 
 
 if __name__ == "__main__":

@@ -96,3 +96,25 @@ TEST_CASE("kinds fixed at compile time give the numbers of the choice at run tim
     CHECK(fixed.word_vectors() == &fixed.encoder());
     CHECK_FALSE(Fixed::load(model_path("tiny-dot-product")).ok());
 }
+
+TEST_CASE("random texts are cut as the converter's reference cuts them, for every rule of unknown words and casing") {
+    const Golden golden("word-fuzz.golden.gguf");
+    const auto texts = take(golden.file().strings("golden.texts"));
+    const auto words = take(golden.file().strings("golden.words"));
+    using ranklet::UnknownWord;
+    const std::pair<std::string, UnknownWord> rules[]{
+        {"skip", UnknownWord::skip}, {"row", UnknownWord::row}, {"characters", UnknownWord::characters}};
+    for (const auto& [rule, unknown] : rules)
+        for (const bool lowercase : {true, false}) {
+            const std::string name = "golden." + rule + (lowercase ? ".lower" : ".cased");
+            const auto ids = take(golden.file().i32s(name + ".ids"));
+            const auto offsets = take(golden.file().i32s(name + ".offsets"));
+            const auto tokenizer = take(ranklet::WordTokenizer::create(words, {lowercase, unknown, 0}));
+            for (std::size_t t = 0; t < texts.size(); ++t) {
+                CAPTURE(name);
+                CAPTURE(texts[t]);
+                CHECK(take(tokenizer.encode(texts[t])).ids ==
+                      std::vector<std::int32_t>(ids.begin() + offsets[t], ids.begin() + offsets[t + 1]));
+            }
+        }
+}
