@@ -439,7 +439,8 @@ private:
 
     Result<void> encode_items(std::span<const std::string_view> texts, const BatchOptions& options,
                               CatalogData& data) const {
-        if (model_->text_gru) return encode_tokens(texts, options, data);
+        if constexpr (std::is_constructible_v<Encoder, Bert> && std::is_constructible_v<Decoder, TextGru>)
+            if (model_->text_gru) return encode_tokens(texts, options, data);
         RANKLET_ASSIGN(data.vectors, encode_texts(*model_, texts, options));
         return {};
     }
