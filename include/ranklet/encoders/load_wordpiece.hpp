@@ -31,10 +31,11 @@ RANKLET_NAMESPACE_BEGIN
     return missing_default(file, key, option);
 }
 
-/// Turns the vocabulary as GGUF's bert files write it back to WordPiece's own form. `special_tokens`: whether the encoder puts
-/// [CLS] and [SEP] around a text; otherwise the file may lack them.
-[[nodiscard]] RANKLET_COLD inline Result<std::shared_ptr<const WordPiece>> load_wordpiece(
-    const GgufFile& file, const BertDefaults& defaults, bool special_tokens = true) {
+/// Turns the vocabulary as GGUF's bert files write it back to WordPiece's own form. `special_tokens`: whether the
+/// encoder puts [CLS] and [SEP] around a text; otherwise the file may lack them.
+[[nodiscard]] RANKLET_COLD inline Result<std::shared_ptr<const WordPiece>> load_wordpiece(const GgufFile& file,
+                                                                                          const BertDefaults& defaults,
+                                                                                          bool special_tokens = true) {
     RANKLET_ASSIGN(const auto model, file.string("tokenizer.ggml.model"));
     if (model != "bert")
         return make_error(ErrorCode::unsupported,
