@@ -241,11 +241,142 @@ def pooling_cases(case):
         c.output("normalized_mean", lambda t: F.normalize(pool(t["input"], "mean"), dim=0))
 
 
+def conv1d_cases(case):
+    """torch.nn.functional.conv1d on one text; padding as (left, right) zeros."""
+    shapes = [(1, 5, 7, (0, 0)), (2, 20, 9, (0, 0)), (3, 20, 33, (1, 1)), (4, 7, 5, (1, 2)), (5, 16, 18, (2, 2)), (3, 9, 4, (0, 0)),
+              (4, 6, 8, (1, 1))]
+    for i, (width, into, out, padding) in enumerate(shapes):
+        c = case(f"conv1d.{i}")
+        c.writer.add(f"conv1d.{i}.padding", list(padding), "[i32]")
+        c.draw("weight", out, into, width, std=1 / math.sqrt(into * width))
+        c.draw("bias", out, std=0.3)
+        for length in (1, 2, 3, 6, 17):
+            if length + sum(padding) < width:
+                continue
+            c.draw(f"input_{length}", length, into)
+
+            def run(t):
+                x = F.pad(t[f"input_{length}"].t()[None], padding)
+                return torch.relu(F.conv1d(x, t["weight"], t["bias"]))[0].t()
+
+            c.output(f"output_{length}", run)
+            if padding == ((width - 1) // 2, width - 1 - (width - 1) // 2):
+                single = F.conv1d(c.stored[f"input_{length}"].t()[None], c.stored["weight"], c.stored["bias"], padding="same")
+                assert torch.allclose(torch.relu(single)[0].t(), run(c.stored), atol=1e-5)
+
+
+def attention_weights(scores, mask, epsilon):
+    """softmax over the rows that count; with epsilon Keras's exp(s) * mask / (sum + epsilon), no maximum taken out."""
+    if epsilon is None:
+        return scores * mask
+    if epsilon == 0:
+        return torch.softmax(scores.masked_fill(mask == 0, -math.inf), -1)
+    e = torch.exp(scores) * mask
+    return e / (e.sum() + epsilon)
+
+
+def attention_pooling_cases(case):
+    # form, rows' width, inner width, query's width, epsilon (None: no softmax), the function, what scores are multiplied with
+    shapes = [("additive", 20, 16, 0, 0, "tanh", 1), ("additive", 33, 7, 12, 0, "tanh", 1), ("additive", 20, 16, 20, None, "sigmoid", 1),
+              ("additive", 12, 20, 0, 1e-7, "tanh", 12), ("dot", 24, 0, 24, 0, "", 1), ("bilinear", 17, 0, 9, 0, "", 1),
+              ("dot", 8, 0, 8, 1e-7, "", 4)]
+    for i, (form, dim, inner, query, epsilon, function, gain) in enumerate(shapes):
+        c = case(f"attention_pooling.{i}")
+        c.writer.add(f"attention_pooling.{i}.form", form, "string")
+        c.writer.add(f"attention_pooling.{i}.softmax", epsilon is not None, "bool")
+        c.writer.add(f"attention_pooling.{i}.epsilon", epsilon or 0.0, "f32")
+        c.writer.add(f"attention_pooling.{i}.activation", function or "identity", "string")
+        if form == "additive":
+            c.draw("keys.weight", inner, dim, std=1 / math.sqrt(dim))
+            c.draw("v", inner, std=gain / math.sqrt(inner))
+            if i != 1:
+                c.draw("keys.bias", inner, std=0.3)
+            if query:
+                c.draw("query_map.weight", inner, query, std=1 / math.sqrt(query))
+        if form == "bilinear":
+            c.draw("query_map.weight", dim, query, std=1 / math.sqrt(query))
+        if query:
+            c.draw("query", query, std=gain / math.sqrt(query))
+        for length in (1, 2, 9, 33):
+            c.draw(f"input_{length}", length, dim)
+            c.given(f"mask_{length}", torch.tensor([float(k % 3 != 1) for k in range(length)]))
+
+            def run(t, mask):
+                x = t[f"input_{length}"]
+                if form == "additive":
+                    inside = F.linear(x, t["keys.weight"], t.get("keys.bias"))
+                    inside = inside + F.linear(t["query"], t["query_map.weight"]) if query else inside
+                    scores = (torch.tanh if function == "tanh" else torch.sigmoid)(inside) @ t["v"]
+                else:
+                    q = F.linear(t["query"], t["query_map.weight"]) if form == "bilinear" else t["query"]
+                    scores = x @ q
+                weights = attention_weights(scores, mask if mask is not None else torch.ones_like(scores), epsilon)
+                return weights, weights @ x
+
+            c.output(f"weights_{length}", lambda t: run(t, None)[0])
+            c.output(f"output_{length}", lambda t: run(t, None)[1])
+            c.output(f"masked_{length}", lambda t: run(t, t[f"mask_{length}"])[1])
+
+
+def head_attention_cases(case):
+    """Self-attention of NRMS: no output projection, heads * head size unlike the width, biases optional."""
+    for i, (into, heads, size, bias, gain) in enumerate([(20, 4, 7, False, 1.5), (12, 2, 16, True, 1.0), (17, 1, 5, False, 3.0)]):
+        c = case(f"head_attention.{i}")
+        c.writer.add(f"head_attention.{i}.heads", heads, "u32")
+        for name in ("q", "k", "v"):
+            c.draw(f"{name}.weight", heads * size, into, std=(gain if name in "qk" else 1.0) / math.sqrt(into))
+            if bias:
+                c.draw(f"{name}.bias", heads * size, std=0.2)
+        for length in (1, 2, 17, 40):
+            c.draw(f"input_{length}", length, into)
+
+            def run(t):
+                x = t[f"input_{length}"]
+                q, k, v = (F.linear(x, t[f"{n}.weight"], t.get(f"{n}.bias")).view(length, heads, size).transpose(0, 1) for n in "qkv")
+                weights = torch.softmax(q @ k.transpose(1, 2) / math.sqrt(size), -1)
+                return (weights @ v).transpose(0, 1).reshape(length, heads * size)
+
+            c.output(f"output_{length}", run)
+
+
+def keras_gru_cases(case):
+    """Keras's GRU from its formulas: kernel [in, 3H] and recurrent_kernel [H, 3H], gates z, r, h; biases none, [3H], [2, 3H]."""
+    shapes = [(12, 9, False, 1, 9), (7, 16, False, 0, 5), (9, 12, True, 2, 9), (5, 20, True, 0, 3)]
+    for i, (into, hidden, reset_after, biases, length) in enumerate(shapes):
+        c = case(f"keras_gru.{i}")
+        c.writer.add(f"keras_gru.{i}.reset_after", reset_after, "bool")
+        c.draw("kernel", into, 3 * hidden, std=1.2 / math.sqrt(into))
+        c.draw("recurrent_kernel", hidden, 3 * hidden, std=1.2 / math.sqrt(hidden))
+        if biases:
+            c.draw("bias", biases, 3 * hidden, std=0.3)
+        c.draw("input", length, into)
+        c.draw("initial", hidden, std=0.5)
+
+        def run(t):
+            bias = t.get("bias", torch.zeros(2, 3 * hidden, dtype=t["input"].dtype))
+            h, states = t["initial"], []
+            for x in t["input"]:
+                xz, xr, xh = (x @ t["kernel"] + bias[0]).chunk(3)
+                if reset_after:
+                    hz, hr, hh = (h @ t["recurrent_kernel"] + bias[1]).chunk(3)
+                    z, r = torch.sigmoid(xz + hz), torch.sigmoid(xr + hr)
+                    candidate = torch.tanh(xh + r * hh)
+                else:
+                    uz, ur, uh = t["recurrent_kernel"].chunk(3, 1)
+                    z, r = torch.sigmoid(xz + h @ uz), torch.sigmoid(xr + h @ ur)
+                    candidate = torch.tanh(xh + (r * h) @ uh)
+                h = z * h + (1 - z) * candidate
+                states.append(h)
+            return torch.stack(states)
+
+        c.output("states", run)
+
+
 def make_layers(path):
     writer, generator = golden_writer(path), np.random.default_rng(7)
     case = lambda name: Case(writer, name, generator)
     for cases in (linear_cases, layer_norm_cases, activation_cases, softmax_cases, attention_cases, transformer_cases,
-                  gru_cases, pooling_cases):
+                  gru_cases, pooling_cases, conv1d_cases, attention_pooling_cases, head_attention_cases, keras_gru_cases):
         cases(case)
     writer.write()
 

@@ -32,5 +32,43 @@ inline void gru_gates(const float* from_input, const float* from_state, const fl
         });
 }
 
+/// The form whose reset gate acts on the state before its product (Cho et al. 2014 as printed, Keras's
+/// reset_after=False): out = sigmoid(x_r + h_r) * h. `from_input` and `from_state` begin with the gate r.
+template <class Arch>
+inline void gru_reset(const float* from_input, const float* from_state, const float* state, float* out,
+                      std::size_t hidden) noexcept {
+    using L = Lanes<Arch>;
+    for_each_lane_block(
+        hidden, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+            const auto load = [&](const float* x) __attribute__((always_inline)) {
+                return load_block<Arch>(x + i, count, 0.0f);
+            };
+            store_block<Arch>(L::map(load(from_input), load(from_state), load(state),
+                                     [](auto x, auto h, auto s) { return sigmoid<Arch>(x + h) * s; }),
+                              out + i, count);
+        });
+}
+
+/// The rest of that form's step: z = sigmoid(x_z + h_z), n = tanh(x_n + c), h' = n + z * (h - n). `from_input`
+/// [3 * hidden], `from_state` [2 * hidden] (gates r, z), `candidate` [hidden] = W_hn (r * h). `next` may be `state`.
+template <class Arch>
+inline void gru_update(const float* from_input, const float* from_state, const float* candidate, const float* state,
+                       float* next, std::size_t hidden) noexcept {
+    using L = Lanes<Arch>;
+    for_each_lane_block(
+        hidden, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+            const auto load = [&](const float* x) __attribute__((always_inline)) {
+                return load_block<Arch>(x + i, count, 0.0f);
+            };
+            const L update = L::map(load(from_input + hidden), load(from_state + hidden),
+                                    [](auto x, auto h) { return sigmoid<Arch>(x + h); });
+            const L fresh = L::map(load(from_input + 2 * hidden), load(candidate),
+                                   [](auto x, auto c) { return tanh<Arch>(x + c); });
+            store_block<Arch>(
+                L::map(fresh, update, load(state), [](auto n, auto z, auto h) { return fma<Arch>(z, h - n, n); }),
+                next + i, count);
+        });
+}
+
 }  // namespace kernels
 RANKLET_NAMESPACE_END

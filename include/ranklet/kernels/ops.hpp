@@ -90,6 +90,34 @@ struct Ops {
             next[i] = candidate + update * (state[i] - candidate);
         }
     }
+    static void gru_reset(const T* from_input, const T* from_state, const T* state, T* out,
+                          std::size_t hidden) noexcept {
+        for (std::size_t i = 0; i < hidden; ++i) out[i] = sigmoid(from_input[i] + from_state[i]) * state[i];
+    }
+    static void gru_update(const T* from_input, const T* from_state, const T* candidate, const T* state, T* next,
+                           std::size_t hidden) noexcept {
+        for (std::size_t i = 0; i < hidden; ++i) {
+            const T update = sigmoid(from_input[hidden + i] + from_state[hidden + i]);
+            const T fresh = std::tanh(from_input[2 * hidden + i] + candidate[i]);
+            next[i] = fresh + update * (state[i] - fresh);
+        }
+    }
+    static void maximum(const T* x, const T* y, T* z, std::size_t n) noexcept {
+        for (std::size_t i = 0; i < n; ++i) z[i] = y[i] > x[i] ? y[i] : x[i];
+    }
+    static void multiply_add(T s, const T* x, const T* y, T* z, std::size_t n) noexcept {
+        for (std::size_t i = 0; i < n; ++i) z[i] = s * x[i] + y[i];
+    }
+    static void scale(T s, T* x, std::size_t n) noexcept {
+        for (std::size_t i = 0; i < n; ++i) x[i] *= s;
+    }
+    static void dot_rows(const T* rows, std::size_t count, std::size_t stride, const T* x, std::size_t n,
+                         T* out) noexcept {
+        for (std::size_t r = 0; r < count; ++r) {
+            out[r] = T(0);
+            for (std::size_t i = 0; i < n; ++i) out[r] += rows[r * stride + i] * x[i];
+        }
+    }
     [[nodiscard]] static constexpr std::size_t attention_scratch_size(std::size_t length, std::size_t) noexcept {
         return scratch_bytes<T>(length);
     }
@@ -211,6 +239,14 @@ struct SimdOps {
     static void gru_gates(const float* from_input, const float* from_state, const float* state, float* next,
                           std::size_t hidden) noexcept {
         kernels::gru_gates<Arch>(from_input, from_state, state, next, hidden);
+    }
+    static void gru_reset(const float* from_input, const float* from_state, const float* state, float* out,
+                          std::size_t hidden) noexcept {
+        kernels::gru_reset<Arch>(from_input, from_state, state, out, hidden);
+    }
+    static void gru_update(const float* from_input, const float* from_state, const float* candidate,
+                           const float* state, float* next, std::size_t hidden) noexcept {
+        kernels::gru_update<Arch>(from_input, from_state, candidate, state, next, hidden);
     }
     [[nodiscard]] static constexpr std::size_t attention_scratch_size(std::size_t length, std::size_t d) noexcept {
         return kernels::attention_scratch_size<Arch>(length, d);
