@@ -10,6 +10,7 @@ except ModuleNotFoundError:
 from .classifier import ACTIVATIONS
 from .convert import Options, convert
 from .errors import ConversionError
+from .news import NAMES
 from .recommender import SCORINGS
 from .sentence import POOLING_NAMES, pooling_list
 from .word_vectors import POOLINGS, UNKNOWN
@@ -58,6 +59,7 @@ def parse(arguments):
                         "the most frequent ones in most files")
     parser.add_argument("--items", metavar="FILE.tsv", help="ids and titles of learned items, one a line, separated by a tab "
                         "(default: items.tsv beside the weights, if it is there)")
+    parser.add_argument("--model", choices=NAMES, help="the named recommender that the checkpoint is, where no ranklet.json says it")
     parser.add_argument("--name", help="the model's name (default: the folder's)")
     return parser.parse_args(arguments)
 
@@ -72,6 +74,7 @@ def main(arguments=None):
             given.normalize, given.max_length, given.scoring,
             None if given.lowercase is None else given.lowercase == "yes", given.items, given.name,
             given.activation, given.unknown, given.word_pooling, given.max_words,
+            model=given.model,
             note=lambda text: progress.say(f"note: {text}"), stage=progress.show))
     except ConversionError as error:
         progress.say(f"error: {error}")

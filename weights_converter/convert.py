@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Callable, Optional
 
-from . import classifier, encoder, recommender, sentence, word_vectors
+from . import classifier, encoder, news, recommender, sentence, word_vectors
 from . import tokenizer as tokenizers
 from .checkpoint import StateDict, find_weights, optional_json, read_json
 from .errors import ConversionError
@@ -31,6 +31,7 @@ class Options:
     unknown: Optional[str] = None  # word vectors: what becomes of words that the vocabulary lacks
     word_pooling: Optional[str] = None
     max_words: Optional[int] = None
+    model: Optional[str] = None  # the named model, where no ranklet.json names it
     note: Callable = lambda text: None
     stage: Callable = lambda text: None  # what is being done, for a progress line
 
@@ -44,6 +45,9 @@ def convert(options):
     options.stage(f"reading {weights}")
     state = StateDict(weights)
     root = options.checkpoint if os.path.isdir(options.checkpoint) else os.path.dirname(options.checkpoint) or "."
+    found = news.read_config([root, folder] + [options.config] * bool(options.config), options.model)
+    if found:
+        return _convert_news(options, state, *found)
     settings = recommender.read_settings([root, folder] + [options.config] * bool(options.config))
     with_text, with_gru = encoder.find_prefix(state) is not None, recommender.has_gru(state)
     on_words = settings is not None and settings.encoder is not None
@@ -54,6 +58,9 @@ def convert(options):
         return _convert_words(options, state, settings)
     _refuse_word_options(options)
     _check_kind(options, folder, state, with_text, with_gru, settings)
+    if "gru4rec" in (options.model, settings and settings.model) and (with_text or not with_gru):
+        raise ConversionError(f"{state.path}: gru4rec is a GRU over learned items; this has "
+                              f"{'a text encoder' if with_text else 'no GRU'}")
 
     if options.dtype == "i8" and not with_text:
         raise ConversionError(f"{weights}: has no text encoder, and --dtype i8 stores only that in 8 bits; use f16 or bf16")
@@ -71,6 +78,25 @@ def convert(options):
     _check_leftovers(options, state, with_gru)
 
     return _write(options, model, lines, tokenizer)
+
+
+def _convert_news(options, state, path, config):
+    """A news recommender (news.py): its ranklet.json says all that its state dict does not."""
+    given = [name for name in ("pooling", "normalize", "max_length", "scoring", "lowercase", "items", "activation", "unknown",
+                               "word_pooling", "max_words") if getattr(options, name) is not None]
+    if given:
+        raise ConversionError(f"{path}: a news model states everything itself; --{given[0].replace('_', '-')} means nothing")
+    if options.dtype == "i8":
+        raise ConversionError(f"{path}: news models are stored as f32, f16 or bf16, not i8")
+    model = Model(options.dtype)
+    model.key("general.architecture", "ranklet", "string")
+    model.key("general.name", options.name or config.get("name") or _default_name(options), "string")
+    model.key("general.file_type", FILE_TYPES[options.dtype], "u32")
+    model.key("general.alignment", 32, "u32")
+    model.key("ranklet.version", 1, "u32")
+    lines, words = news.add_news_model(model, state, path, config)
+    _check_leftovers(options, state, True)
+    return _write(options, model, lines, test=lambda: news.add_selftest(model, words))
 
 
 def _convert_words(options, state=None, settings=None):
@@ -114,9 +140,9 @@ def _refuse_word_options(options):
                               "nothing")
 
 
-def _write(options, model, lines, tokenizer=None, words=None):
+def _write(options, model, lines, tokenizer=None, words=None, test=None):
     options.stage("running the reference for the self-test")
-    tested, tolerance = add_selftest(model, tokenizer, words)
+    tested, tolerance = test() if test else add_selftest(model, tokenizer, words)
     total = model.tensor_bytes()
     model.write(options.out, lambda done, name: options.stage(f"writing {min(100, 100 * done // max(1, total))} %  {name}"))
     size = os.path.getsize(options.out)

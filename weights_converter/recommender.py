@@ -36,6 +36,7 @@ class RankletSettings:
     pooling: Optional[list] = None
     normalize: Optional[bool] = None
     max_length: Optional[int] = None
+    model: Optional[str] = None  # "gru4rec", which learned items and a GRU are; the other names are news.py's
     encoder: Optional[str] = None  # path of word vectors, where the weights hold no encoder
     rating: Rating = field(default_factory=Rating)
     prompts: dict = field(default_factory=dict)
@@ -79,8 +80,9 @@ def read_settings(folders):
         return None
     path, value = os.path.join(folder, "ranklet.json"), optional_json(folder, "ranklet.json")
     _check_keys(path, value, ("name", "scoring", "pooling", "normalize", "max_length", "rating", "prompts",
-                              "default_prompt", "encoder"), "")
+                              "default_prompt", "encoder", "model"), "")
     settings = RankletSettings(path, value.get("name"), value.get("scoring"))
+    settings.model = value.get("model")
     if settings.name is not None and not isinstance(settings.name, str):
         raise ConversionError(f"{path}: name is {settings.name!r}, expected a text")
     if settings.scoring not in (None, *SCORINGS):

@@ -215,7 +215,7 @@ template <class Encoder, class Decoder>
     }
 
     std::vector<EventContribution> result;
-    auto before = model.new_user();  // the user as it was before event e
+    auto before = model.new_user(user.state().user);  // the user as it was before event e
     for (std::size_t e = 0; e < events.size(); ++e) {
         if (events.size() - e <= options.most_events) {
             auto without = before;
@@ -226,8 +226,10 @@ template <class Encoder, class Decoder>
         }
         RANKLET_TRY(before.observe(steps[e], events[e].rating));
     }
-    const auto &replayed = before.state().hidden, &hidden = user.state().hidden;
-    if (!std::equal(replayed.begin(), replayed.end(), hidden.begin(), hidden.end(), detail::recomputed))
+    const auto same = [](const std::vector<float>& again, const std::vector<float>& before_) {
+        return std::equal(again.begin(), again.end(), before_.begin(), before_.end(), detail::recomputed);
+    };
+    if (!same(before.state().hidden, user.state().hidden) || !same(before.state().memory, user.state().memory))
         return Error{ErrorCode::mismatch,
                      "replaying the user's events does not lead to the user's state: an item or a text is another"};
     return result;

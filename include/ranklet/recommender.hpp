@@ -21,8 +21,10 @@
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/decoders/gru_scorer.hpp"
 #include "ranklet/decoders/user_state.hpp"
+#include "ranklet/decoders/user_tower.hpp"
 #include "ranklet/encoders/bert.hpp"
 #include "ranklet/encoders/item_table.hpp"
+#include "ranklet/encoders/news_encoder.hpp"
 #include "ranklet/encoders/options.hpp"
 #include "ranklet/encoders/self_test.hpp"
 #include "ranklet/encoders/text_encoder.hpp"
@@ -35,17 +37,26 @@
 
 RANKLET_NAMESPACE_BEGIN
 
+/// A vector of an item that was computed elsewhere, of an image or a sound, say. The numbers belong to the caller.
+struct ItemVector {
+    std::string_view name;  ///< of a view of the model (NewsEncoder)
+    std::span<const float> values;
+};
+
 /// An item to be encoded. The strings belong to the caller.
 struct Item {
     std::string_view id;
     std::string_view text;
-    std::span<const Attribute> attributes = {};  ///< for filters and caps; no part of the item's vector
+    /// For filters and caps; no part of the item's vector, but for a NewsEncoder with views of their names: then the
+    /// strings "body", "category" ... are what those views read.
+    std::span<const Attribute> attributes = {};
+    std::span<const ItemVector> vectors = {};  ///< of the model's vector views; those that are not given are missing
 };
 
 /// An encoder that is one of the library's, chosen at run time.
-using AnyEncoder = std::variant<Bert, WordVectors, ItemTable>;
+using AnyEncoder = std::variant<Bert, WordVectors, NewsEncoder, ItemTable>;
 /// A decoder that is one of the library's, chosen at run time.
-using AnyDecoder = std::variant<DotProduct, NextEvent, TextGru>;
+using AnyDecoder = std::variant<DotProduct, NextEvent, TextGru, UserTower>;
 
 template <class Encoder, class Decoder>
 class BasicRecommender {
@@ -109,6 +120,10 @@ public:
     [[nodiscard]] const WordVectors* word_vectors() const noexcept { return as<WordVectors>(model_->encoder); }
     /// The model's own items; null when it encodes text.
     [[nodiscard]] const ItemTable* item_table() const noexcept { return as<ItemTable>(model_->encoder); }
+    /// The news encoder; null when the encoder is another.
+    [[nodiscard]] const NewsEncoder* news_encoder() const noexcept { return as<NewsEncoder>(model_->encoder); }
+    /// The user tower; null in the scorings of a GRU alone.
+    [[nodiscard]] const UserTower* user_tower() const noexcept { return as<UserTower>(model_->decoder); }
     /// The text_gru decoder; null in the other scorings.
     [[nodiscard]] const TextGru* text_gru() const noexcept { return as<TextGru>(model_->decoder); }
 
@@ -134,8 +149,9 @@ public:
                 return make_error(status.error().code, {"item \"", item.id, "\": ", status.error().message});
         }
         data.attributes = std::move(attributes).finish();
-        if (const auto status = encode_items(texts, options, data); !status.ok())
-            return name_item(items, status.error());
+        const auto status = news_encoder() != nullptr ? encode_news(items, options, data)
+                                                      : encode_items(texts, options, data);
+        if (!status.ok()) return name_item(items, status.error());
         return finish_catalog(std::move(data), options.threads);
     }
     /// A catalog of vectors that were made before, by this model's encoder: `ids` and `vectors` (text_gru: `projected`
@@ -143,8 +159,7 @@ public:
     /// Error invalid_argument when the vectors are not of the model's size, not one an item, or not finite.
     [[nodiscard]] Result<Catalog> make_catalog(CatalogData data, std::size_t threads = 1) const {
         const Matrix& given = model_->text_gru ? data.projected : data.vectors;
-        const GruStack<>& gru = gru_decoder(*model_).gru();
-        const std::size_t n = data.ids.size(), cols = model_->text_gru ? 3 * gru.hidden() : gru.in();
+        const std::size_t n = data.ids.size(), cols = catalog_width(*model_);
         if (model_->text_gru && (data.token_offsets.size() != n + 1 || data.token_offsets.front() != 0 ||
                                  !std::is_sorted(data.token_offsets.begin(), data.token_offsets.end())))
             return Error{ErrorCode::invalid_argument, "the token offsets do not fit the items"};
@@ -176,9 +191,11 @@ public:
         return finish_catalog(std::move(data), 1);
     }
 
-    /// A user without events.
-    [[nodiscard]] User new_user() const {
+    /// A user without events. `id`: the user's own in a model file that knows users (LSTUR); one that it does not know
+    /// starts from the zero vector, as everybody does in other models.
+    [[nodiscard]] User new_user(std::string_view id = {}) const {
         User user(model_);
+        user.state_.user = id;
         user.reset();
         return user;
     }
@@ -194,6 +211,12 @@ public:
                                                   " values, the model's have ", state_size(*model_)});
         if (!std::all_of(state.hidden.begin(), state.hidden.end(), [](float h) { return std::isfinite(h); }))
             return Error{ErrorCode::format, "the user state has a hidden value that is not finite"};
+        const UserTower* tower = user_tower();
+        const std::size_t width = tower == nullptr ? 0 : tower->memory_width();
+        if (state.memory_width != width || (width > 0 && state.memory_rows() > tower->max_events()))
+            return make_error(ErrorCode::format,
+                              {"the user state remembers ", state.memory_rows(), " events of ", state.memory_width,
+                               " values, which is not what the model's does"});
         User user(model_);
         user.state_ = std::move(state);
         return user;
@@ -298,10 +321,31 @@ private:
             return nullptr;
     }
 
-    static const GruDecoder& gru_decoder(const Model& model) {
-        return visit(model.decoder, [](const auto& d) -> const GruDecoder& { return d.decoder(); });
+    template <class D>
+    static constexpr bool is_tower = std::is_same_v<std::remove_cvref_t<D>, UserTower>;
+
+    static std::size_t state_size(const Model& model) {
+        return visit(model.decoder, [](const auto& d) {
+            if constexpr (is_tower<decltype(d)>)
+                return d.state_size();
+            else
+                return d.decoder().gru().state_size();
+        });
     }
-    static std::size_t state_size(const Model& model) { return gru_decoder(model).gru().state_size(); }
+    // Elements of what an event feeds to the decoder.
+    static std::size_t event_size(const Model& model) {
+        return visit(model.decoder, [](const auto& d) {
+            if constexpr (is_tower<decltype(d)>)
+                return d.in();
+            else
+                return d.decoder().gru().in();
+        });
+    }
+    // Elements of a row of what make_catalog is given.
+    static std::size_t catalog_width(const Model& model) {
+        const TextGru* scorer = as<TextGru>(model.decoder);
+        return scorer != nullptr ? 3 * scorer->decoder().gru().hidden() : event_size(model);
+    }
     static Error no_text() {
         return Error{ErrorCode::unsupported, "this model has no text encoder: its items are its own (items())"};
     }
@@ -321,6 +365,11 @@ private:
         if constexpr (std::is_constructible_v<Encoder, WordVectors>)
             if (type == "word_vectors") {
                 RANKLET_ASSIGN(auto encoder, WordVectors::from_file(file));
+                return Encoder(std::move(encoder));
+            }
+        if constexpr (std::is_constructible_v<Encoder, NewsEncoder>)
+            if (type == "news") {
+                RANKLET_ASSIGN(auto encoder, NewsEncoder::from_file(file));
                 return Encoder(std::move(encoder));
             }
         if constexpr (std::is_constructible_v<Encoder, ItemTable>)
@@ -349,6 +398,12 @@ private:
                 RANKLET_ASSIGN(auto decoder, TextGru::load(file));
                 return Decoder(std::move(decoder));
             }
+        if constexpr (std::is_constructible_v<Decoder, UserTower>)
+            if (scoring == "user_tower") {
+                const std::size_t in = visit(encoder, [](const auto& e) { return e.dim(); });
+                RANKLET_ASSIGN(auto decoder, UserTower::load(file, in, dim));
+                return Decoder(std::move(decoder));
+            }
         return make_error(ErrorCode::unsupported, {file.name(), ": ranklet.recommender.scoring \"", scoring,
                                                    "\" is not one this program reads"});
     }
@@ -361,7 +416,7 @@ private:
     }
 
     Result<void> check_sizes(const GgufFile& file) const {
-        const std::size_t in = gru_decoder(*model_).gru().in();
+        const std::size_t in = event_size(*model_);
         if (model_->text_gru && bert() == nullptr)
             return make_error(ErrorCode::format, {file.name(), ": text_gru needs BERT's token states"});
         const std::size_t fed =
@@ -388,16 +443,14 @@ private:
         const bool fit =
             data.ids.empty() || visit(model.decoder, [&](const auto& scorer) {
                 using Scorer = std::remove_cvref_t<decltype(scorer)>;
-                const GruStack<>& gru = scorer.decoder().gru();
-                const bool projected = data.projected.cols() == 3 * gru.hidden();
                 if constexpr (std::is_same_v<Scorer, TextGru>) {
-                    return projected && !data.token_offsets.empty();
+                    return data.projected.cols() == catalog_width(model) && !data.token_offsets.empty();
                 } else {
-                    if (data.vectors.cols() != gru.in() || !data.token_offsets.empty()) return false;
-                    if constexpr (std::is_same_v<Scorer, DotProduct>)
+                    if (data.vectors.cols() != event_size(model) || !data.token_offsets.empty()) return false;
+                    if constexpr (std::is_same_v<Scorer, DotProduct> || is_tower<Scorer>)
                         return (data.outputs.empty() ? data.vectors : data.outputs).cols() == scorer.shared_size();
                     else
-                        return projected;
+                        return data.projected.cols() == 3 * scorer.decoder().gru().hidden();
                 }
             });
         if (fit) return {};
@@ -412,7 +465,8 @@ private:
         }
         if (model_->text_gru) {  // from the zero state, an item's score is its own
             Workspace workspace;
-            const std::vector<float> zero(state_size(*model_), 0.0f);
+            UserState zero;
+            zero.hidden.assign(state_size(*model_), 0.0f);
             RANKLET_TRY(score_from(zero, data, data.ids.size(), threads, workspace));
             data.initial_scores = std::move(workspace.buffers_.scores);
         }
@@ -442,6 +496,37 @@ private:
         if constexpr (std::is_constructible_v<Encoder, Bert> && std::is_constructible_v<Decoder, TextGru>)
             if (model_->text_gru) return encode_tokens(texts, options, data);
         RANKLET_ASSIGN(data.vectors, encode_texts(*model_, texts, options));
+        return {};
+    }
+    // A news encoder's views: the item's text as "title", string attributes and vectors by their names.
+    Result<void> encode_news(std::span<const Item> items, const BatchOptions& options, CatalogData& data) const {
+        const NewsEncoder& encoder = *news_encoder();
+        const std::size_t views = encoder.view_count();
+        std::vector<ViewInput> inputs(items.size() * views);
+        for (std::size_t i = 0; i < items.size(); ++i) {
+            const auto wrong = [&](std::string_view name, const char* what) {
+                return make_error(ErrorCode::invalid_argument, {"item \"", items[i].id, "\": \"", name, "\" ", what});
+            };
+            ViewInput* own = inputs.data() + i * views;
+            const std::size_t title = encoder.find_view("title");
+            if (title < views) own[title].text = items[i].text;
+            for (const Attribute& attribute : items[i].attributes) {
+                const std::size_t v = encoder.find_view(attribute.name);
+                if (v == views || v == title || encoder.view_kind(v) == NewsEncoder::ViewKind::vector) continue;
+                const auto* text = std::get_if<std::string_view>(&attribute.value);
+                if (text == nullptr) return wrong(attribute.name, "is read by the model and has to be one string");
+                own[v].text = *text;
+            }
+            for (const ItemVector& vector : items[i].vectors) {
+                const std::size_t v = encoder.find_view(vector.name);
+                if (v == views || encoder.view_kind(v) != NewsEncoder::ViewKind::vector)
+                    return wrong(vector.name, "is no vector that the model reads");
+                if (vector.values.size() != encoder.view_size(v))
+                    return wrong(vector.name, "is a vector of another size than the model's");
+                own[v].vector = vector.values;
+            }
+        }
+        RANKLET_ASSIGN(data.vectors, encoder.encode_inputs(inputs, options));
         return {};
     }
     // The vectors [texts, dim]. Error unsupported when the model has no text encoder.
@@ -495,16 +580,16 @@ private:
     // `n` items, which need no ids. Precondition: check() of both.
     Result<void> score(const User& user, const CatalogData& data, std::size_t n, const RecommendOptions& options,
                        Workspace& workspace) const {
-        const std::span<const float> state = user.state().hidden;
+        const UserState& state = user.state();
         const bool from_zero = options.initial_state == InitialState::zero ||
-                               std::all_of(state.begin(), state.end(), [](float h) { return h == 0.0f; });
+                               std::all_of(state.hidden.begin(), state.hidden.end(), [](float h) { return h == 0.0f; });
         const auto& initial = data.initial_scores;
         return score_from(state, data, n, options.threads, workspace,
                           from_zero ? std::span<const float>(initial) : std::span<const float>());
     }
 
     // `known`: the scores, where they are known already; the workspace is sized all the same, for the next call.
-    Result<void> score_from(std::span<const float> state, const CatalogData& data, std::size_t n,
+    Result<void> score_from(const UserState& state, const CatalogData& data, std::size_t n,
                             std::size_t max_threads, Workspace& workspace, std::span<const float> known = {}) const {
         return visit(model_->decoder, [&](const auto& scorer) -> Result<void> {
             const CandidateView candidates{data.outputs.empty() ? data.vectors.view() : data.outputs.view(), data.bias,
@@ -520,10 +605,13 @@ private:
                 std::copy(known.begin(), known.end(), workspace.buffers_.scores.begin());
                 return {};
             }
-            scorer.begin(state, workspace.shared_.data(), workspace.scratch_[0]);
+            if constexpr (is_tower<decltype(scorer)>)
+                scorer.begin(state, workspace.shared_.data(), workspace.scratch_[0]);
+            else
+                scorer.begin(std::span<const float>(state.hidden), workspace.shared_.data(), workspace.scratch_[0]);
             parallel_for(pieces, threads, [&](std::size_t p, std::size_t thread) {
                 const IndexRange range{p * piece, std::min(n, (p + 1) * piece)};
-                scorer.score(state, workspace.shared_.data(), candidates, range,
+                scorer.score(std::span<const float>(state.hidden), workspace.shared_.data(), candidates, range,
                              workspace.buffers_.scores.data() + range.first, workspace.scratch_[thread]);
             });
             return {};
@@ -541,7 +629,13 @@ private:
             if constexpr (requires { encoder.self_test(file); }) encoder_test = encoder.self_test(file);
         });
         RANKLET_TRY(encoder_test);
-        if (encodes) {
+        if (const NewsEncoder* news = news_encoder()) {
+            RANKLET_ASSIGN(const auto inputs, news->self_test_inputs(file));
+            CatalogData data;
+            RANKLET_ASSIGN(data.vectors, news->encode_inputs(inputs));
+            for (std::size_t i = 0; i < data.vectors.rows(); ++i) data.ids.push_back(std::to_string(i));
+            RANKLET_ASSIGN(catalog, finish_catalog(std::move(data), 1));
+        } else if (encodes) {
             RANKLET_ASSIGN(const auto texts, file.strings("ranklet.selftest.texts"));
             std::vector<std::string> ids;
             for (std::size_t i = 0; i < texts.size(); ++i) ids.push_back(std::to_string(i));
@@ -561,7 +655,11 @@ private:
         if (ratings.size() != history.size())
             return make_error(ErrorCode::format,
                               {file.name(), ": ranklet.selftest.ratings and .history differ in length"});
-        User user = new_user();
+        std::string_view id;
+        if (file.has("ranklet.selftest.user")) {
+            RANKLET_ASSIGN(id, file.string("ranklet.selftest.user"));
+        }
+        User user = new_user(id);
         for (std::size_t e = 0; e < history.size(); ++e) {
             if (history[e] < 0 || static_cast<std::size_t>(history[e]) >= catalog.size())
                 return make_error(ErrorCode::format, {file.name(), ": ranklet.selftest.history names item ", history[e],
@@ -597,9 +695,12 @@ public:
     [[nodiscard]] std::span<const Event> events() const noexcept { return state_.events; }
     [[nodiscard]] std::vector<std::byte> save() const { return state_.save(); }
 
-    /// Forgets all events.
+    /// Forgets all events, not who the user is (new_user's id).
     void reset() {
-        state_.hidden.assign(state_size(*model_), 0.0f);
+        if (const UserTower* tower = as<UserTower>(model_->decoder))
+            tower->begin_user(state_);
+        else
+            state_.hidden.assign(state_size(*model_), 0.0f);
         state_.events.clear();
         state_.model = model_->fingerprint;
     }
@@ -655,9 +756,22 @@ private:
         return {};
     }
     Result<void> advance(std::span<const float> vector, float rating) {
-        const GruDecoder& decoder = gru_decoder(*model_);
-        return step(decoder.advance_scratch_size(),
-                    [&] { decoder.advance(state_.hidden, vector.data(), rating, scratch_); });
+        return visit(model_->decoder, [&](const auto& scorer) -> Result<void> {
+            if constexpr (is_tower<decltype(scorer)>) {
+                scorer.make_room(state_);
+                RANKLET_TRY(scratch_.reserve(scorer.advance_scratch_size()));
+                if (scorer.advance(state_, vector.data(), rating, scratch_)) return {};
+                return not_finite();
+            } else {
+                const GruDecoder& decoder = scorer.decoder();
+                return step(decoder.advance_scratch_size(),
+                            [&] { decoder.advance(state_.hidden, vector.data(), rating, scratch_); });
+            }
+        });
+    }
+    RANKLET_COLD static Error not_finite() {
+        return Error{ErrorCode::invalid_argument,
+                     "the event's numbers are not finite: a rating that is too large, or a damaged model"};
     }
     Result<void> run(const TextGru& scorer, MatrixView<const float> projected) {
         return step(scorer.run_scratch_size(), [&] { scorer.run(state_.hidden, projected, nullptr, scratch_); });
@@ -673,8 +787,7 @@ private:
         function();
         if (std::all_of(hidden.begin(), hidden.end(), [](float h) { return std::isfinite(h); })) return {};
         std::copy_n(before, hidden.size(), hidden.begin());
-        return Error{ErrorCode::invalid_argument,
-                     "the event's numbers are not finite: a rating that is too large, or a damaged model"};
+        return not_finite();
     }
 
     ModelPointer model_;

@@ -73,8 +73,8 @@ TEST_CASE("every flipped bit is an error") {
 
 TEST_CASE("another version and another kind of file are named as such") {
     Bytes bytes = without_checksum(example().save());
-    bytes[4] = std::byte{2};
-    check_error(UserState::load(with_checksum(bytes)), ErrorCode::unsupported, "version 2");
+    bytes[4] = std::byte{3};
+    check_error(UserState::load(with_checksum(bytes)), ErrorCode::unsupported, "version 3");
     bytes[0] = std::byte{'G'};
     check_error(UserState::load(with_checksum(bytes)), ErrorCode::format, "RKUS");
     check_error(UserState::load({}), ErrorCode::format, "RKUS");
@@ -102,4 +102,44 @@ TEST_CASE("lengths that lie, and hidden values that are no numbers, are errors t
     Bytes longer = good;
     longer.push_back(std::byte{0});
     check_error(UserState::load(with_checksum(longer)), ErrorCode::format, "more bytes");
+}
+
+TEST_CASE("a state with events' vectors or a user's id is version 2; one without is version 1, as it always was") {
+    UserState state = example();
+    CHECK(state.save()[4] == std::byte{1});
+    state.memory = {1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f};
+    state.memory_width = 3;
+    state.user = "用户 7";
+    const Bytes bytes = state.save();
+    CHECK(bytes[4] == std::byte{2});
+    const UserState loaded = take(UserState::load(bytes));
+    CHECK(same_bits(loaded.memory, state.memory));
+    CHECK(loaded.memory_width == 3);
+    CHECK(loaded.memory_rows() == 2);
+    CHECK(loaded.user == "用户 7");
+    CHECK(loaded.events.size() == 3);
+    CHECK(loaded.save() == bytes);
+    for (std::size_t n = 0; n < bytes.size(); ++n)
+        check_error(UserState::load(std::span(bytes).first(n)), ErrorCode::format, "user state");
+    for (std::size_t n = 1; n + 8 < bytes.size(); ++n) {  // truncated, with a checksum that is right
+        const auto cut = UserState::load(with_checksum({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(n)}));
+        REQUIRE_FALSE(cut.ok());
+    }
+    state.memory[1] = std::numeric_limits<float>::infinity();
+    check_error(UserState::load(state.save()), ErrorCode::format, "not finite");
+    state.memory.clear();
+    state.user.clear();
+    CHECK(take(UserState::load(state.save())).memory_width == 3);  // no event yet
+}
+
+TEST_CASE("a claimed memory that is larger than the bytes is an error before anything is allocated") {
+    UserState state;
+    state.memory = {1.0f};
+    state.memory_width = 1;
+    Bytes bytes = without_checksum(state.save());
+    const std::size_t width = 4 + 4 + 8 + 4 + 4;
+    for (int i = 0; i < 8; ++i) bytes[width + static_cast<std::size_t>(i)] = std::byte{0xFF};
+    check_error(UserState::load(with_checksum(bytes)), ErrorCode::format, "truncated");
+    for (int i = 0; i < 4; ++i) bytes[width + static_cast<std::size_t>(i)] = std::byte{0};
+    check_error(UserState::load(with_checksum(bytes)), ErrorCode::format, "truncated");
 }

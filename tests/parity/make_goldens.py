@@ -28,6 +28,7 @@ REPOSITORY = HERE.parent.parent
 sys.path[:0] = [str(REPOSITORY), str(HERE)]
 
 import make_checkpoints  # noqa: E402
+import make_news_goldens  # noqa: E402
 import reference_models  # noqa: E402
 import tag_reference  # noqa: E402
 from weights_converter.gguf import GGUFWriter, read_gguf  # noqa: E402
@@ -623,6 +624,7 @@ def main():
     torch.set_num_threads(1)
     make_layers(out / "layers.gguf")
     make_tagged_spans(out / "tagged_spans.gguf")
+    make_news_goldens.main(out)
     with tempfile.TemporaryDirectory() as scratch:
         for name in MODELS:
             make_model(Path(scratch), out, name)

@@ -1,5 +1,6 @@
 // UserState: what the decoder remembers of a user, as a value: copy it, save it, load it, go on one event at a time.
-// In: bytes made by save(). Out: the GRU's hidden state and the events that led to it.
+// In: bytes made by save(). Out: the GRU's hidden state, the events that led to it and, where the decoder looks at them
+// again (attention over events), their vectors.
 #pragma once
 
 #include <bit>
@@ -29,12 +30,22 @@ struct UserState {
     std::vector<float> hidden;  ///< [layers * hidden], the bottom layer first; zero for a new user
     std::vector<Event> events;  ///< oldest first
     std::uint64_t model = 0;    ///< fingerprint of the model file
+    std::vector<float> memory;  ///< [rows * memory_width] of the last events, oldest first, where the decoder keeps them
+    std::size_t memory_width = 0;
+    std::string user;  ///< the user's own id in the model file, where the model knows users; empty: nobody it knows
+
+    [[nodiscard]] std::size_t memory_rows() const noexcept {
+        return memory_width == 0 ? 0 : memory.size() / memory_width;
+    }
 
     /// Little-endian bytes: "RKUS", version u32, model u64, hidden count u32, event count u32, the hidden f32s, each
-    /// event (id length u32, id, rating f32), FNV-1a 64 of all that.
+    /// event (id length u32, id, rating f32), [version 2: memory width u32, memory rows u32, their f32s, length of the
+    /// user's id u32, the id,] FNV-1a 64 of all that. Version 1 where there is neither memory nor a user's id.
     [[nodiscard]] std::vector<std::byte> save() const {
+        const bool extended = memory_width != 0 || !user.empty();
         std::size_t size = sizeof magic + 3 * sizeof(std::uint32_t) + 2 * sizeof(std::uint64_t);
         size += hidden.size() * sizeof(float);
+        if (extended) size += 3 * sizeof(std::uint32_t) + memory.size() * sizeof(float) + user.size();
         for (const Event& event : events) size += sizeof(std::uint32_t) + event.id.size() + sizeof event.rating;
         std::vector<std::byte> out(size);
         std::size_t position = 0;
@@ -47,7 +58,7 @@ struct UserState {
             put(&narrow, sizeof narrow);
         };
         put(magic, sizeof magic);
-        put_u32(format_version);
+        put_u32(extended ? 2 : 1);
         put(&model, sizeof model);
         put_u32(hidden.size());
         put_u32(events.size());
@@ -56,6 +67,13 @@ struct UserState {
             put_u32(event.id.size());
             put(event.id.data(), event.id.size());
             put(&event.rating, sizeof event.rating);
+        }
+        if (extended) {
+            put_u32(memory_width);
+            put_u32(memory_rows());
+            put(memory.data(), memory.size() * sizeof(float));
+            put_u32(user.size());
+            put(user.data(), user.size());
         }
         const std::uint64_t sum = checksum(std::span<const std::byte>(out).first(position));
         put(&sum, sizeof sum);
@@ -79,8 +97,8 @@ struct UserState {
         if (!get(found, sizeof found) || std::memcmp(found, magic, sizeof magic) != 0)
             return broken("no \"RKUS\" mark");
         if (!get(&version, sizeof version)) return broken("truncated");
-        if (version != format_version)
-            return make_error(ErrorCode::unsupported, {"user state: version ", version, ", not 1"});
+        if (version != 1 && version != 2)
+            return make_error(ErrorCode::unsupported, {"user state: version ", version, ", not 1 or 2"});
         std::uint64_t sum = 0;
         if (bytes.size() < position + sizeof sum) return broken("truncated");
         std::memcpy(&sum, bytes.data() + bytes.size() - sizeof sum, sizeof sum);
@@ -103,6 +121,20 @@ struct UserState {
             if (!get(&event.rating, sizeof event.rating)) return broken("truncated");
             state.events.push_back(std::move(event));
         }
+        if (version == 2) {
+            std::uint32_t width = 0, rows = 0, length = 0;
+            if (!get(&width, sizeof width) || !get(&rows, sizeof rows)) return broken("truncated");
+            const std::size_t left = (bytes.size() - position) / sizeof(float);
+            if (rows > 0 && (width == 0 || left / width < rows)) return broken("truncated");
+            state.memory_width = width;
+            state.memory.resize(std::size_t{width} * rows);
+            (void)get(state.memory.data(), state.memory.size() * sizeof(float));
+            for (const float x : state.memory)
+                if (!std::isfinite(x)) return broken("an event's value that is not finite");
+            if (!get(&length, sizeof length) || bytes.size() - position < length) return broken("truncated");
+            state.user.resize(length);
+            (void)get(state.user.data(), length);
+        }
         if (position != bytes.size()) return broken("more bytes than the state has");
         return state;
     }
@@ -110,7 +142,6 @@ struct UserState {
 private:
     static_assert(std::endian::native == std::endian::little, "user states are stored little-endian");
     static constexpr char magic[4] = {'R', 'K', 'U', 'S'};
-    static constexpr std::uint32_t format_version = 1;
 
     static std::uint64_t checksum(std::span<const std::byte> bytes) noexcept {
         std::uint64_t hash = 14695981039346656037ull;

@@ -67,6 +67,19 @@ inline void multiply_add(float s, const float* x, const float* y, float* z, std:
     transform<Arch>(x, y, z, n, [&](auto a, auto b) { return fma<Arch>(factor, a, b); });
 }
 
+/// z = x * y + z, element by element, rounded once
+template <class Arch>
+inline void add_product(const float* x, const float* y, float* z, std::size_t n) noexcept {
+    for_each_lane_block(
+        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+            store_block<Arch>(
+                Lanes<Arch>::map(load_block<Arch>(x + i, count, 0.0f), load_block<Arch>(y + i, count, 0.0f),
+                                 load_block<Arch>(z + i, count, 0.0f),
+                                 [](auto a, auto b, auto c) { return fma<Arch>(a, b, c); }),
+                z + i, count);
+        });
+}
+
 /// x = s * x
 template <class Arch>
 inline void scale(float s, float* x, std::size_t n) noexcept {

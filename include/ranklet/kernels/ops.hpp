@@ -108,6 +108,9 @@ struct Ops {
     static void multiply_add(T s, const T* x, const T* y, T* z, std::size_t n) noexcept {
         for (std::size_t i = 0; i < n; ++i) z[i] = s * x[i] + y[i];
     }
+    static void add_product(const T* x, const T* y, T* z, std::size_t n) noexcept {
+        for (std::size_t i = 0; i < n; ++i) z[i] += x[i] * y[i];
+    }
     static void scale(T s, T* x, std::size_t n) noexcept {
         for (std::size_t i = 0; i < n; ++i) x[i] *= s;
     }
@@ -223,6 +226,9 @@ struct SimdOps {
     }
     static void multiply_add(float s, const float* x, const float* y, float* z, std::size_t n) noexcept {
         kernels::multiply_add<Arch>(s, x, y, z, n);
+    }
+    static void add_product(const float* x, const float* y, float* z, std::size_t n) noexcept {
+        kernels::add_product<Arch>(x, y, z, n);
     }
     static void scale(float s, float* x, std::size_t n) noexcept { kernels::scale<Arch>(s, x, n); }
     static void normalize(float* x, std::size_t n) noexcept { kernels::normalize<Arch>(x, n); }

@@ -1,0 +1,144 @@
+// TextView: a text's word vectors to one vector, in the forms of news and sentence encoders:
+//   cnn_max         convolutions of several widths, ReLU, the maximum over time, side by side        Kim 2014
+//   cnn_attention   one convolution, ReLU, additive attention                     NAML (Wu et al. 2019), LSTUR (An et al. 2019)
+//   self_attention  multi-head self-attention, additive attention                                    NRMS (Wu et al. 2019)
+// In: word ids and their table. Out: [dim]. A text without words (and without pad_to) is the zero vector.
+// A model trained on texts padded to a fixed length without a mask says so (pad_to): its padding words are then part of
+// every text. Under a maximum only as many are computed as differ.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/core/scratch.hpp"
+#include "ranklet/core/view.hpp"
+#include "ranklet/io/gguf.hpp"
+#include "ranklet/layers/embedding.hpp"
+#include "ranklet/layers/load_attention.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+class TextView {
+public:
+    /// Keys and tensors under `prefix`; `words`: elements of a word's vector.
+    [[nodiscard]] RANKLET_COLD static Result<TextView> load(const GgufFile& file, const std::string& prefix,
+                                                            std::size_t words) {
+        TextView view;
+        view.words_ = words;
+        RANKLET_ASSIGN(const auto form, file.string(prefix + ".form"));
+        RANKLET_ASSIGN(view.max_length_, file.u32(prefix + ".max_length"));
+        RANKLET_ASSIGN(view.pad_to_, file.u32(prefix + ".pad_to"));
+        RANKLET_ASSIGN(view.mask_padding_, file.boolean(prefix + ".mask_padding"));
+        if (view.max_length_ == 0 || view.max_length_ > 65536 || view.pad_to_ > view.max_length_)
+            return make_error(ErrorCode::format, {file.name(), ": ", prefix, ".max_length is ", view.max_length_,
+                                                  ", expected 1 to 65536, and .pad_to is ", view.pad_to_,
+                                                  ", expected no more than that"});
+        if (form == "self_attention") {
+            view.form_ = Form::self_attention;
+            RANKLET_ASSIGN(view.attention_, load_head_attention(file, prefix + ".self_attention", words));
+            view.dim_ = view.attention_.out();
+        } else if (form == "cnn_max" || form == "cnn_attention") {
+            view.form_ = form == "cnn_max" ? Form::cnn_max : Form::cnn_attention;
+            RANKLET_ASSIGN(view.convolutions_, load_convolutions(file, prefix + ".conv", words));
+            for (const Conv1d<>& conv : view.convolutions_) view.dim_ += conv.out();
+        } else {
+            return make_error(ErrorCode::unsupported, {file.name(), ": ", prefix, ".form is \"", form,
+                                                       "\", expected cnn_max, cnn_attention or self_attention"});
+        }
+        if (view.form_ == Form::cnn_attention && view.convolutions_.size() != 1)
+            return make_error(ErrorCode::format, {file.name(), ": ", prefix, ": cnn_attention has one width"});
+        if (view.form_ != Form::cnn_max) {
+            RANKLET_ASSIGN(view.pool_, load_attention_pooling(file, prefix + ".pool", view.dim_, 0));
+        }
+        return view;
+    }
+
+    [[nodiscard]] std::size_t dim() const noexcept { return dim_; }
+    /// Words of a text beyond which it is cut.
+    [[nodiscard]] std::size_t max_length() const noexcept { return max_length_; }
+
+    /// Scratch bytes for a text of `length` words.
+    [[nodiscard]] std::size_t scratch_size(std::size_t length) const noexcept {
+        const std::size_t rows = length + padding(length);
+        std::size_t inner = 0, outputs = rows;
+        for (const Conv1d<>& conv : convolutions_) {
+            outputs = std::max(outputs, conv.outputs(rows));
+            inner = std::max(inner, conv.scratch_size(rows));
+        }
+        if (form_ == Form::self_attention) inner = attention_.scratch_size(rows, rows);
+        if (form_ != Form::cnn_max) inner = std::max(inner, pool_.scratch_size(outputs));
+        return scratch_bytes<float>(rows * words_) + scratch_bytes<float>(outputs * dim_) +
+               scratch_bytes<std::uint8_t>(outputs) + inner;
+    }
+
+    /// out [dim] of the text with these ids (at most max_length). `pad`: the padding word's id. Precondition: all ids
+    /// are rows of `table`.
+    void forward(const Embedding& table, std::span<const std::int32_t> ids, std::int32_t pad, float* out,
+                 Scratch& scratch) const noexcept {
+        const ScratchFrame frame(scratch);
+        const std::size_t length = ids.size(), rows = length + padding(length);
+        std::fill_n(out, dim_, 0.0f);
+        if (rows == 0) return;
+        const MatrixView<float> x(scratch.take<float>(rows * words_), rows, words_);
+        for (std::size_t r = 0; r < rows; ++r)
+            table.row(static_cast<std::size_t>(r < length ? ids[r] : pad), x.row(r).data());
+        if (form_ == Form::cnn_max) return max_over_time(x, out, scratch);
+
+        const std::size_t outputs = form_ == Form::self_attention ? rows : convolutions_.front().outputs(rows);
+        const MatrixView<float> states(scratch.take<float>(outputs * dim_), outputs, dim_);
+        if (form_ == Form::self_attention) {
+            const std::size_t offsets[2]{0, rows};
+            attention_.forward(x, offsets, states, scratch);
+        } else {
+            convolutions_.front().forward(x, states, scratch, Activation::relu);
+        }
+        std::span<const std::uint8_t> mask;
+        if (mask_padding_ && outputs > length) {
+            auto* entries = scratch.take<std::uint8_t>(outputs);
+            for (std::size_t r = 0; r < outputs; ++r) entries[r] = r < length;
+            mask = {entries, outputs};
+        }
+        pool_.forward(states, nullptr, mask, out, nullptr, scratch);
+    }
+
+private:
+    enum class Form { cnn_max, cnn_attention, self_attention };
+
+    /// Padding words that stand behind a text's own.
+    [[nodiscard]] std::size_t padding(std::size_t length) const noexcept {
+        const std::size_t all = pad_to_ > length ? pad_to_ - length : 0;
+        if (form_ == Form::self_attention) return mask_padding_ ? 0 : all;  // masked words are as if not there
+        if (form_ == Form::cnn_attention && !mask_padding_) return all;
+        // A maximum over equal windows is one of them, and masked places are not seen: once there are as many padding
+        // words as the widest window has, more of them add no new window.
+        std::size_t widest = 0;
+        for (const Conv1d<>& conv : convolutions_) widest = std::max(widest, conv.width());
+        return std::min(all, widest);
+    }
+
+    void max_over_time(MatrixView<const float> x, float* out, Scratch& scratch) const noexcept {
+        for (const Conv1d<>& conv : convolutions_) {
+            const ScratchFrame frame(scratch);
+            const std::size_t rows = conv.outputs(x.rows), width = conv.out();
+            const MatrixView<float> y(scratch.take<float>(rows * width), rows, width);
+            conv.forward(x, y, scratch, Activation::relu);
+            for (std::size_t r = 0; r < rows; ++r)  // from zero: no ReLU is below it
+                kernels::Ops<float>::maximum(out, y.row(r).data(), out, width);
+            out += width;
+        }
+    }
+
+    Form form_ = Form::cnn_max;
+    std::size_t words_ = 0, dim_ = 0, max_length_ = 0, pad_to_ = 0;
+    bool mask_padding_ = false;
+    std::vector<Conv1d<>> convolutions_;
+    HeadAttention<> attention_;
+    AttentionPooling<> pool_;
+};
+
+RANKLET_NAMESPACE_END
