@@ -7,6 +7,9 @@
 #include <vector>
 
 #include "counting_heap.hpp"
+#include "ranklet/layers/attention_pooling.hpp"
+#include "ranklet/layers/conv1d.hpp"
+#include "ranklet/layers/head_attention.hpp"
 #include "recommender/models.hpp"
 
 namespace {
@@ -228,4 +231,59 @@ TEST_CASE("look-ups in a catalog touch no heap") {
               found += catalog.at("i1")->index();
           }) == 0);
     CHECK(found == 7 + 3 + 1);
+}
+
+TEST_CASE("news recommenders: rankings and events touch no heap once sized, also with attention over events") {
+    for (const std::string name : {"news-lstur-ini", "news-lstur-con", "news-naml", "news-nrms", "news-narm-kim"}) {
+        CAPTURE(name);
+        const Recommender model = load_model(name);
+        const Items given(60);
+        const Catalog catalog = take(model.encode_catalog(given.items));
+        auto user = model.new_user("U1");
+        Recommender::Workspace workspace;
+        std::size_t ranked = 0;
+        const auto call = [&](const Recommender::User& who) {
+            const auto result = model.recommend(who, catalog, {}, workspace);
+            ranked += result.ok() ? result->size() : 0;
+        };
+        CHECK(requests_of([&] { call(user); }) > 0);
+        succeed(user.observe(catalog[0]));
+        CHECK(requests_of([&] { call(user); }) == 0);
+        std::size_t others = 0;
+        for (std::size_t e = 1; e < 100; ++e) {
+            const std::size_t held = user.events().size();
+            const std::size_t asked = requests_of([&] { (void)user.observe(catalog[e % catalog.size()]).ok(); });
+            others += (held & (held - 1)) == 0 ? asked > 1 : asked > 0;  // the list of events doubles
+        }
+        CHECK(others == 0);  // at most 4 events are remembered here: their room was made by the first
+        CHECK(requests_of([&] { call(user); }) == 0);
+        CHECK(ranked == 3 * 10);
+    }
+}
+
+TEST_CASE("forward passes of convolution, attention pooling and self-attention without output touch no heap") {
+    auto numbers = take(ranklet::Matrix::zeroed(24, 12));
+    for (std::size_t i = 0; i < 24 * 12; ++i) numbers.view().data[i] = 0.01f * static_cast<float>(i % 17);
+    const auto linear = [&](std::size_t out, std::size_t in) {
+        ranklet::Linear<> layer;
+        succeed(layer.assign({numbers.view().data, out, in}));
+        return layer;
+    };
+    ranklet::Conv1d<> conv;
+    succeed(conv.assign(linear(8, 12), 3, ranklet::ConvPadding::same(3)));
+    ranklet::HeadAttention<> attention;
+    succeed(attention.assign(linear(18, 4), 2));
+    const auto pool = take(ranklet::AttentionPooling<>::additive(linear(5, 6), std::nullopt, numbers.row(0).first(5)));
+    ranklet::Scratch scratch;
+    succeed(scratch.reserve(conv.scratch_size(7) + attention.scratch_size(7, 7) + pool.scratch_size(7)));
+    auto a = take(ranklet::Matrix::zeroed(7, 8)), b = take(ranklet::Matrix::zeroed(7, 6));
+    std::vector<float> out(6);
+    const std::vector<std::size_t> offsets{0, 7};
+    CHECK(requests_of([&] {
+              conv.forward({numbers.view().data, 7, 4}, a.view(), scratch, ranklet::Activation::relu);
+              attention.forward({numbers.view().data, 7, 4}, offsets, b.view(), scratch);
+              pool.forward(b.view(), nullptr, {}, out.data(), nullptr, scratch);
+          }) == 0);
+    CHECK(a.row(6)[0] != 0.0f);
+    CHECK(out[0] != 0.0f);
 }

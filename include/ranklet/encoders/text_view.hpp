@@ -34,9 +34,9 @@ public:
         RANKLET_ASSIGN(view.max_length_, file.u32(prefix + ".max_length"));
         RANKLET_ASSIGN(view.pad_to_, file.u32(prefix + ".pad_to"));
         RANKLET_ASSIGN(view.mask_padding_, file.boolean(prefix + ".mask_padding"));
-        if (view.max_length_ == 0 || view.max_length_ > 65536 || view.pad_to_ > view.max_length_)
+        if (view.max_length_ == 0 || view.max_length_ > 4096 || view.pad_to_ > view.max_length_)
             return make_error(ErrorCode::format, {file.name(), ": ", prefix, ".max_length is ", view.max_length_,
-                                                  ", expected 1 to 65536, and .pad_to is ", view.pad_to_,
+                                                  ", expected 1 to 4096, and .pad_to is ", view.pad_to_,
                                                   ", expected no more than that"});
         if (form == "self_attention") {
             view.form_ = Form::self_attention;
