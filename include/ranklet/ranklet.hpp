@@ -12,10 +12,12 @@
 #include "ranklet/core/view.hpp"                  // MatrixView
 #include "ranklet/decoders/gru_scorer.hpp"        // DotProduct, NextEvent, TextGru
 #include "ranklet/decoders/user_state.hpp"        // UserState, Event
+#include "ranklet/decoders/user_tower.hpp"        // UserTower
 #include "ranklet/encoders/bert.hpp"              // Bert
 #include "ranklet/encoders/item_table.hpp"        // ItemTable
 #include "ranklet/encoders/keywords.hpp"          // extract_keywords, candidate_phrases, remove_stop_words
 #include "ranklet/encoders/label_rating.hpp"      // label_ratings, expected_rating
+#include "ranklet/encoders/news_encoder.hpp"      // NewsEncoder
 #include "ranklet/encoders/options.hpp"           // BatchOptions, LoadOptions
 #include "ranklet/encoders/rerank.hpp"            // rerank, SequenceClassifier, TextPair
 #include "ranklet/encoders/text_encoder.hpp"      // TextEncoder
@@ -25,7 +27,11 @@
 #include "ranklet/explain.hpp"                    // explain
 #include "ranklet/io/gguf.hpp"                    // GgufFile
 #include "ranklet/io/npy.hpp"                     // read_npy, write_npy, read_ids, write_ids
+#include "ranklet/layers/attention_pooling.hpp"   // AttentionPooling
+#include "ranklet/layers/conv1d.hpp"              // Conv1d
 #include "ranklet/layers/gru.hpp"                 // Gru, GruStack
+#include "ranklet/layers/head_attention.hpp"      // HeadAttention
+#include "ranklet/layers/reset_before_gru.hpp"    // ResetBeforeGru
 #include "ranklet/layers/transformer_layer.hpp"   // TransformerLayer, SelfAttention, Linear, LayerNorm
 #include "ranklet/ranking/attributes.hpp"         // Attribute
 #include "ranklet/ranking/catalog.hpp"            // Catalog

@@ -149,8 +149,8 @@ public:
                 return make_error(status.error().code, {"item \"", item.id, "\": ", status.error().message});
         }
         data.attributes = std::move(attributes).finish();
-        const auto status = news_encoder() != nullptr ? encode_news(items, options, data)
-                                                      : encode_items(texts, options, data);
+        const auto status =
+            news_encoder() != nullptr ? encode_news(items, options, data) : encode_items(texts, options, data);
         if (!status.ok()) return name_item(items, status.error());
         return finish_catalog(std::move(data), options.threads);
     }
@@ -214,9 +214,8 @@ public:
         const UserTower* tower = user_tower();
         const std::size_t width = tower == nullptr ? 0 : tower->memory_width();
         if (state.memory_width != width || (width > 0 && state.memory_rows() > tower->max_events()))
-            return make_error(ErrorCode::format,
-                              {"the user state remembers ", state.memory_rows(), " events of ", state.memory_width,
-                               " values, which is not what the model's does"});
+            return make_error(ErrorCode::format, {"the user state remembers ", state.memory_rows(), " events of ",
+                                                  state.memory_width, " values, which is not what the model's does"});
         User user(model_);
         user.state_ = std::move(state);
         return user;
@@ -589,8 +588,8 @@ private:
     }
 
     // `known`: the scores, where they are known already; the workspace is sized all the same, for the next call.
-    Result<void> score_from(const UserState& state, const CatalogData& data, std::size_t n,
-                            std::size_t max_threads, Workspace& workspace, std::span<const float> known = {}) const {
+    Result<void> score_from(const UserState& state, const CatalogData& data, std::size_t n, std::size_t max_threads,
+                            Workspace& workspace, std::span<const float> known = {}) const {
         return visit(model_->decoder, [&](const auto& scorer) -> Result<void> {
             const CandidateView candidates{data.outputs.empty() ? data.vectors.view() : data.outputs.view(), data.bias,
                                            data.projected.view(), data.token_offsets};

@@ -122,7 +122,8 @@ TEST_CASE("a state with events' vectors or a user's id is version 2; one without
     for (std::size_t n = 0; n < bytes.size(); ++n)
         check_error(UserState::load(std::span(bytes).first(n)), ErrorCode::format, "user state");
     for (std::size_t n = 1; n + 8 < bytes.size(); ++n) {  // truncated, with a checksum that is right
-        const auto cut = UserState::load(with_checksum({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(n)}));
+        const auto cut =
+            UserState::load(with_checksum({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(n)}));
         REQUIRE_FALSE(cut.ok());
     }
     state.memory[1] = std::numeric_limits<float>::infinity();

@@ -62,7 +62,8 @@ TEST_CASE("a hostile news model is an error that names the file and the key") {
         check_error(model, code, part);
         check_error(model, code, "news.gguf");
     };
-    refused(replaced(naml, "ranklet.news.title.kind", "text", "tool"), ErrorCode::unsupported, "ranklet.news.title.kind");
+    refused(replaced(naml, "ranklet.news.title.kind", "text", "tool"), ErrorCode::unsupported,
+            "ranklet.news.title.kind");
     refused(replaced(naml, "ranklet.news.title.form", "cnn_attention", "cnn_attentoin"), ErrorCode::unsupported,
             "ranklet.news.title.form");
     refused(replaced(naml, "ranklet.news.join", "attention", "retention"), ErrorCode::unsupported, "ranklet.news.join");
@@ -92,7 +93,8 @@ TEST_CASE("every truncation of a news model is an error, and no flipped bit does
         Random random(11);
         for (int round = 0; round < 300; ++round) {  // whatever comes of it, it is no crash
             Bytes broken = bytes;
-            broken[random.below(std::min<std::size_t>(broken.size(), 6000))] ^= static_cast<std::byte>(1u << random.below(8));
+            broken[random.below(std::min<std::size_t>(broken.size(), 6000))] ^=
+                static_cast<std::byte>(1u << random.below(8));
             const auto model = load(broken, round % 2 == 0);
             if (!model.ok()) continue;
             const auto catalog = model->encode_catalog(std::vector<ranklet::Item>{{"a", "storm hits"}, {"b", ""}});
@@ -104,7 +106,8 @@ TEST_CASE("every truncation of a news model is an error, and no flipped bit does
 }
 
 TEST_CASE("the self-test finds a changed weight of a news model") {
-    for (const std::string tensor : {"ranklet.news.title.conv.0.weight", "ranklet.user.pool.v", "ranklet.words.weight"}) {
+    for (const std::string tensor :
+         {"ranklet.news.title.conv.0.weight", "ranklet.user.pool.v", "ranklet.words.weight"}) {
         Bytes bytes = model_bytes("naml");
         const auto file = take(GgufFile::from_memory(bytes, "damaged.gguf"));
         const auto found = take(file.tensor(tensor));

@@ -62,8 +62,8 @@ ranklet::Conv1d<> conv1d(const std::string& prefix) {
             for (std::size_t k = 0; k < width; ++k) taps.row(o)[k * in + i] = given[(o * in + i) * width + k];
     const auto padding = take(layers().file().i32s(prefix + "padding"));
     const ranklet::ConvPadding zeros_around{static_cast<std::size_t>(padding[0]), static_cast<std::size_t>(padding[1])};
-    return made<ranklet::Conv1d<>>(
-        made<ranklet::Linear<>>(taps.view(), layers().vector(prefix + "bias")), width, zeros_around);
+    return made<ranklet::Conv1d<>>(made<ranklet::Linear<>>(taps.view(), layers().vector(prefix + "bias")), width,
+                                   zeros_around);
 }
 
 Pooling pooling(const std::string& prefix) {
@@ -75,8 +75,8 @@ Pooling pooling(const std::string& prefix) {
     std::optional<ranklet::Linear<>> query;
     if (layers().has(prefix + "query_map.weight")) query = linear(prefix + "query_map");
     const auto activation = take(ranklet::parse_activation(take(layers().file().string(prefix + "activation"))));
-    return take(
-        Pooling::additive(linear(prefix + "keys"), std::move(query), layers().vector(prefix + "v"), activation, weights));
+    return take(Pooling::additive(linear(prefix + "keys"), std::move(query), layers().vector(prefix + "v"), activation,
+                                  weights));
 }
 
 }  // namespace
@@ -223,7 +223,8 @@ TEST_CASE("self-attention without output projection, heads x head size unlike th
 
 TEST_CASE("Keras's GRU: reset_after false and true, none, one and two biases, gates exchanged from z, r, h") {
     for (const auto& prefix : cases("keras_gru", "kernel")) {
-        const Matrix kernel = layers().matrix(prefix + "kernel"), recurrent = layers().matrix(prefix + "recurrent_kernel");
+        const Matrix kernel = layers().matrix(prefix + "kernel"),
+                     recurrent = layers().matrix(prefix + "recurrent_kernel");
         const std::size_t in = kernel.rows(), hidden = recurrent.rows();
         const auto ours = [&](std::size_t row) {  // our row of gates r, z, n -> Keras's column of z, r, h
             return row < hidden ? row + hidden : row < 2 * hidden ? row - hidden : row;
@@ -281,14 +282,17 @@ TEST_CASE("parts that do not fit together are errors") {
 }
 
 TEST_CASE("the layers in double precision agree with those in single") {
-    const Matrix input = layers().matrix("attention_pooling.0.input_9"), keys = layers().matrix("attention_pooling.0.keys.weight");
+    const Matrix input = layers().matrix("attention_pooling.0.input_9"),
+                 keys = layers().matrix("attention_pooling.0.keys.weight");
     const auto wide = [](std::span<const float> x) { return std::vector<double>(x.begin(), x.end()); };
     const auto keys_data = wide(flat(keys)), x = wide(flat(input)), v = wide(layers().vector("attention_pooling.0.v"));
     const auto bias = wide(layers().vector("attention_pooling.0.keys.bias"));
-    auto map = made<ranklet::Linear<double>>(ranklet::MatrixView<const double>(keys_data.data(), keys.rows(), keys.cols()), bias);
+    auto map = made<ranklet::Linear<double>>(
+        ranklet::MatrixView<const double>(keys_data.data(), keys.rows(), keys.cols()), bias);
     const auto layer = take(ranklet::AttentionPooling<double>::additive(std::move(map), std::nullopt, v));
     std::vector<double> output(layer.dim());
     auto scratch = scratch_of(layer.scratch_size(9));
     layer.forward({x.data(), 9, layer.dim()}, nullptr, {}, output.data(), nullptr, scratch);
-    check_close(std::vector<float>(output.begin(), output.end()), layers().vector("attention_pooling.0.output_9"), "double");
+    check_close(std::vector<float>(output.begin(), output.end()), layers().vector("attention_pooling.0.output_9"),
+                "double");
 }

@@ -34,8 +34,8 @@ struct NewsItems {
             if (encoder.view_kind(v) == ranklet::NewsEncoder::ViewKind::vector) {
                 numbers.push_back(take(golden.file().floats("golden.view." + std::string(name))));
                 for (std::size_t i = 0; i < n; ++i) {
-                    const auto part = std::span<const float>(numbers.back()).subspan(i * encoder.view_size(v),
-                                                                                    encoder.view_size(v));
+                    const auto part =
+                        std::span<const float>(numbers.back()).subspan(i * encoder.view_size(v), encoder.view_size(v));
                     if (!std::isnan(part[0])) vectors[i].push_back({name, part});
                 }
                 continue;

@@ -30,7 +30,8 @@ struct UserState {
     std::vector<float> hidden;  ///< [layers * hidden], the bottom layer first; zero for a new user
     std::vector<Event> events;  ///< oldest first
     std::uint64_t model = 0;    ///< fingerprint of the model file
-    std::vector<float> memory;  ///< [rows * memory_width] of the last events, oldest first, where the decoder keeps them
+    std::vector<float>
+        memory;  ///< [rows * memory_width] of the last events, oldest first, where the decoder keeps them
     std::size_t memory_width = 0;
     std::string user;  ///< the user's own id in the model file, where the model knows users; empty: nobody it knows
 

@@ -81,10 +81,12 @@ public:
     }
     [[nodiscard]] std::size_t advance_scratch_size() const noexcept {
         return scratch_bytes<float>(in_) + scratch_bytes<float>(gru_size()) + scratch_bytes<float>(3 * hidden()) +
-               (stack_ ? stack_->step_scratch_size(1) : before_ ? before_->step_scratch_size() : 0);
+               (stack_    ? stack_->step_scratch_size(1)
+                : before_ ? before_->step_scratch_size()
+                          : 0);
     }
-    /// One event: its vector [in] and rating. False, with `state` as it was, when a number of the new state would not be
-    /// finite. Precondition: make_room().
+    /// One event: its vector [in] and rating. False, with `state` as it was, when a number of the new state would not
+    /// be finite. Precondition: make_room().
     [[nodiscard]] bool advance(UserState& state, const float* vector, float rating, Scratch& scratch) const noexcept {
         const ScratchFrame frame(scratch);
         const auto finite = [](const float* x, std::size_t n) {
@@ -202,8 +204,9 @@ private:
             RANKLET_ASSIGN(const std::size_t in, file.u32("ranklet.gru.input_size"));
             RANKLET_ASSIGN(const std::size_t size, file.u32("ranklet.gru.hidden_size"));
             if (layers != 1 || file.has_tensor("ranklet.gru.0.bias_hh"))
-                return make_error(ErrorCode::unsupported,
-                                  {file.name(), ": a GRU with ranklet.gru.reset \"before\" has one layer and one bias"});
+                return make_error(
+                    ErrorCode::unsupported,
+                    {file.name(), ": a GRU with ranklet.gru.reset \"before\" has one layer and one bias"});
             RANKLET_ASSIGN(const Matrix weight_ih, load_matrix(file, "ranklet.gru.0.weight_ih", 3 * size, in));
             RANKLET_ASSIGN(const Matrix weight_hh, load_matrix(file, "ranklet.gru.0.weight_hh", 3 * size, size));
             std::vector<float> bias;
@@ -213,13 +216,13 @@ private:
             before_.emplace();
             RANKLET_TRY(in_file(file, "ranklet.gru", before_->assign(weight_ih.view(), weight_hh.view(), bias)));
         } else {
-            return make_error(ErrorCode::unsupported, {file.name(), ": ranklet.gru.reset is \"", reset,
-                                                       "\", expected after or before"});
+            return make_error(ErrorCode::unsupported,
+                              {file.name(), ": ranklet.gru.reset is \"", reset, "\", expected after or before"});
         }
         const std::size_t reads = stack_ ? stack_->in() : before_->in();
         if (reads != in_)
-            return make_error(ErrorCode::format, {file.name(), ": ranklet.gru.input_size is ", reads,
-                                                  ", the encoder gives ", in_});
+            return make_error(ErrorCode::format,
+                              {file.name(), ": ranklet.gru.input_size is ", reads, ", the encoder gives ", in_});
         return {};
     }
 
@@ -253,14 +256,15 @@ private:
             return make_error(ErrorCode::format, {file.name(), ": ranklet.user.memory is states, without a GRU"});
         RANKLET_ASSIGN(max_events_, file.u32("ranklet.user.max_events"));
         if (max_events_ == 0 || max_events_ > 10'000)
-            return make_error(ErrorCode::format, {file.name(), ": ranklet.user.max_events is ", max_events_,
-                                                  ", expected 1 to 10000"});
+            return make_error(ErrorCode::format,
+                              {file.name(), ": ranklet.user.max_events is ", max_events_, ", expected 1 to 10000"});
         std::size_t width = memory_width();
         if (file.has("ranklet.user.self_attention.heads")) {
             RANKLET_ASSIGN(attention_, load_head_attention(file, "ranklet.user.self_attention", width));
             width = attention_->out();
         }
-        RANKLET_ASSIGN(pool_, load_attention_pooling(file, "ranklet.user.pool", width, hidden() > 0 ? hidden() : width));
+        RANKLET_ASSIGN(pool_,
+                       load_attention_pooling(file, "ranklet.user.pool", width, hidden() > 0 ? hidden() : width));
         return {};
     }
 
@@ -288,9 +292,8 @@ private:
         if (file.has_tensor("ranklet.user_proj.weight")) {
             RANKLET_ASSIGN(projection_, load_linear(file, "ranklet.user_proj", joined_, dim_));
         } else if (joined_ != dim_) {
-            return make_error(ErrorCode::format,
-                              {file.name(), ": item vectors have ", dim_, " elements, the user's ", joined_,
-                               ", and there is no ranklet.user_proj.weight"});
+            return make_error(ErrorCode::format, {file.name(), ": item vectors have ", dim_, " elements, the user's ",
+                                                  joined_, ", and there is no ranklet.user_proj.weight"});
         }
         return std::move(*this);
     }

@@ -4,8 +4,8 @@
 //              sum over v of sigmoid(G_v [x_1 ... x_n] + g_v) * tanh(P_v x_v + p_v)   (GMU, Arevalo et al. 2017)
 //   then, if stated, a projection.
 // In: inputs of each view. Out: vectors [items, dim]; an item's does not depend on its batch or the number of threads.
-// What is missing has a meaning: a text is empty; a category that is unknown or not given is row 0; a vector that is not
-// given is the model's `missing` vector, zero where it has none.
+// What is missing has a meaning: a text is empty; a category that is unknown or not given is row 0; a vector that is
+// not given is the model's `missing` vector, zero where it has none.
 #pragma once
 
 #include <algorithm>
@@ -150,7 +150,8 @@ public:
                 inputs.resize(n * views_.size());
             }
             if (found != n || n == 0)
-                return make_error(ErrorCode::format, {file.name(), ": ", key, " is of ", found, " items, others of ", n});
+                return make_error(ErrorCode::format,
+                                  {file.name(), ": ", key, " is of ", found, " items, others of ", n});
             for (std::size_t i = 0; i < n; ++i) {
                 ViewInput& input = inputs[i * views_.size() + v];
                 if (view.kind != ViewKind::vector)
@@ -210,7 +211,8 @@ private:
                                                   table.rows, " rows"});
         RANKLET_ASSIGN(const std::uint32_t pad, file.u32("ranklet.words.padding_id"));
         if (pad >= table.rows)
-            return make_error(ErrorCode::format, {file.name(), ": ranklet.words.padding_id is ", pad, " of ", table.rows});
+            return make_error(ErrorCode::format,
+                              {file.name(), ": ranklet.words.padding_id is ", pad, " of ", table.rows});
         padding_id_ = static_cast<std::int32_t>(pad);
         words_ = Embedding(table);
         return {};
@@ -306,14 +308,15 @@ private:
             inner = std::max(inner, needed);
             if (view.kind != ViewKind::vector || inputs[i].vector.empty()) continue;
             if (inputs[i].vector.size() != view.size)
-                return make_error(ErrorCode::invalid_argument, {"the vector \"", view.name, "\" has ",
-                                                                inputs[i].vector.size(), " elements, expected ",
-                                                                view.size});
-            if (!std::all_of(inputs[i].vector.begin(), inputs[i].vector.end(), [](float x) { return std::isfinite(x); }))
+                return make_error(ErrorCode::invalid_argument,
+                                  {"the vector \"", view.name, "\" has ", inputs[i].vector.size(),
+                                   " elements, expected ", view.size});
+            if (!std::all_of(inputs[i].vector.begin(), inputs[i].vector.end(),
+                             [](float x) { return std::isfinite(x); }))
                 return make_error(ErrorCode::invalid_argument, {"the vector \"", view.name, "\" is not finite"});
         }
-        inner = std::max(inner, join_ == Join::attention ? pool_.scratch_size(views_.size())
-                                                         : 2 * scratch_bytes<float>(joined_));
+        inner = std::max(
+            inner, join_ == Join::attention ? pool_.scratch_size(views_.size()) : 2 * scratch_bytes<float>(joined_));
         RANKLET_TRY(worker.scratch.reserve(scratch_bytes<float>(total_) + scratch_bytes<float>(joined_) + inner));
         const ScratchFrame frame(worker.scratch);
         float* all = worker.scratch.take<float>(total_);

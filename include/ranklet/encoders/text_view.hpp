@@ -1,7 +1,8 @@
 // TextView: a text's word vectors to one vector, in the forms of news and sentence encoders:
 //   cnn_max         convolutions of several widths, ReLU, the maximum over time, side by side        Kim 2014
-//   cnn_attention   one convolution, ReLU, additive attention                     NAML (Wu et al. 2019), LSTUR (An et al. 2019)
-//   self_attention  multi-head self-attention, additive attention                                    NRMS (Wu et al. 2019)
+//   cnn_attention   one convolution, ReLU, additive attention                     NAML (Wu et al. 2019), LSTUR (An et
+//   al. 2019) self_attention  multi-head self-attention, additive attention                                    NRMS (Wu
+//   et al. 2019)
 // In: word ids and their table. Out: [dim]. A text without words (and without pad_to) is the zero vector.
 // A model trained on texts padded to a fixed length without a mask says so (pad_to): its padding words are then part of
 // every text. Under a maximum only as many are computed as differ.
@@ -35,9 +36,9 @@ public:
         RANKLET_ASSIGN(view.pad_to_, file.u32(prefix + ".pad_to"));
         RANKLET_ASSIGN(view.mask_padding_, file.boolean(prefix + ".mask_padding"));
         if (view.max_length_ == 0 || view.max_length_ > 4096 || view.pad_to_ > view.max_length_)
-            return make_error(ErrorCode::format, {file.name(), ": ", prefix, ".max_length is ", view.max_length_,
-                                                  ", expected 1 to 4096, and .pad_to is ", view.pad_to_,
-                                                  ", expected no more than that"});
+            return make_error(ErrorCode::format,
+                              {file.name(), ": ", prefix, ".max_length is ", view.max_length_,
+                               ", expected 1 to 4096, and .pad_to is ", view.pad_to_, ", expected no more than that"});
         if (form == "self_attention") {
             view.form_ = Form::self_attention;
             RANKLET_ASSIGN(view.attention_, load_head_attention(file, prefix + ".self_attention", words));

@@ -250,8 +250,8 @@ struct SimdOps {
                           std::size_t hidden) noexcept {
         kernels::gru_reset<Arch>(from_input, from_state, state, out, hidden);
     }
-    static void gru_update(const float* from_input, const float* from_state, const float* candidate,
-                           const float* state, float* next, std::size_t hidden) noexcept {
+    static void gru_update(const float* from_input, const float* from_state, const float* candidate, const float* state,
+                           float* next, std::size_t hidden) noexcept {
         kernels::gru_update<Arch>(from_input, from_state, candidate, state, next, hidden);
     }
     [[nodiscard]] static constexpr std::size_t attention_scratch_size(std::size_t length, std::size_t d) noexcept {

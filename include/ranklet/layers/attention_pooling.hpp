@@ -42,9 +42,8 @@ public:
         if (keys.is_i8() || (query && query->is_i8()))
             return Error{ErrorCode::invalid_argument, "attention's linear maps must not be 8-bit"};
         if (keys.out() == 0 || keys.out() != v.size() || (query && query->out() != v.size()))
-            return make_error(ErrorCode::invalid_argument,
-                              {"additive attention's parts do not fit together: keys of ", keys.out(), ", v of ",
-                               v.size()});
+            return make_error(ErrorCode::invalid_argument, {"additive attention's parts do not fit together: keys of ",
+                                                            keys.out(), ", v of ", v.size()});
         AttentionPooling pooling(keys.in(), query ? query->in() : 0, weights);
         RANKLET_TRY(pooling.check());
         RANKLET_TRY(pooling.v_.resize(v.size()));

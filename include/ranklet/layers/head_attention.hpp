@@ -23,9 +23,9 @@ public:
     /// after the other; biases as the linear map has them. Not 8-bit.
     [[nodiscard]] Result<void> assign(Linear<T> qkv, std::size_t heads) {
         if (heads == 0 || qkv.out() == 0 || qkv.out() % 3 != 0 || qkv.out() / 3 % heads != 0 || qkv.is_i8())
-            return make_error(ErrorCode::invalid_argument, {"projections of ", qkv.out(),
-                                                            " outputs are not query, key and value of ", heads,
-                                                            " heads"});
+            return make_error(
+                ErrorCode::invalid_argument,
+                {"projections of ", qkv.out(), " outputs are not query, key and value of ", heads, " heads"});
         qkv_ = std::move(qkv);
         heads_ = heads;
         return {};
@@ -37,8 +37,7 @@ public:
 
     /// Scratch bytes for `tokens` tokens in texts of at most `longest`.
     [[nodiscard]] std::size_t scratch_size(std::size_t tokens, std::size_t longest) const noexcept {
-        return scratch_bytes<T>(tokens * 3 * out()) +
-               kernels::Ops<T>::attention_scratch_size(longest, out() / heads_);
+        return scratch_bytes<T>(tokens * 3 * out()) + kernels::Ops<T>::attention_scratch_size(longest, out() / heads_);
     }
     /// Text t has tokens [offsets[t], offsets[t + 1]) and attends to itself alone.
     void forward(MatrixView<const T> x, std::span<const std::size_t> offsets, MatrixView<T> y,

@@ -32,7 +32,8 @@ RANKLET_NAMESPACE_BEGIN
     return load_linear(file, prefix, in, out);
 }
 
-/// `PREFIX.form`, `.softmax`, `.epsilon`, `.activation`; `PREFIX.keys.weight` [n, dim], `.keys.bias` [n], `.query.weight`,
+/// `PREFIX.form`, `.softmax`, `.epsilon`, `.activation`; `PREFIX.keys.weight` [n, dim], `.keys.bias` [n],
+/// `.query.weight`,
 /// `.v` [n]. `query_dim`: elements of the query that there is to give (0: none).
 [[nodiscard]] RANKLET_COLD inline Result<AttentionPooling<>> load_attention_pooling(const GgufFile& file,
                                                                                     const std::string& prefix,
@@ -56,8 +57,8 @@ RANKLET_NAMESPACE_BEGIN
         return in_file(file, prefix, AttentionPooling<>::bilinear(std::move(query), weights));
     }
     if (form != "additive")
-        return make_error(ErrorCode::unsupported, {file.name(), ": ", prefix, ".form is \"", form,
-                                                   "\", expected additive, dot or bilinear"});
+        return make_error(ErrorCode::unsupported,
+                          {file.name(), ": ", prefix, ".form is \"", form, "\", expected additive, dot or bilinear"});
     RANKLET_ASSIGN(const auto name, file.string(prefix + ".activation"));
     RANKLET_ASSIGN(const Activation activation, in_file(file, prefix, parse_activation(name)));
     RANKLET_ASSIGN(auto keys, load_linear_any(file, prefix + ".keys", dim));
@@ -88,8 +89,8 @@ RANKLET_NAMESPACE_BEGIN
     return attention;
 }
 
-/// `PREFIX.I.weight` [out, width * in], `.bias`, for the widths of `PREFIX.widths`, padded by `PREFIX.padding` (left and
-/// right of each).
+/// `PREFIX.I.weight` [out, width * in], `.bias`, for the widths of `PREFIX.widths`, padded by `PREFIX.padding` (left
+/// and right of each).
 [[nodiscard]] RANKLET_COLD inline Result<std::vector<Conv1d<>>> load_convolutions(const GgufFile& file,
                                                                                   const std::string& prefix,
                                                                                   std::size_t in) {
@@ -105,8 +106,8 @@ RANKLET_NAMESPACE_BEGIN
             return make_error(ErrorCode::format,
                               {file.name(), ": ", prefix, ".widths has ", widths[i], ", expected 1 to 1000"});
         RANKLET_ASSIGN(auto taps, load_linear_any(file, name, widths[i] * in));
-        RANKLET_TRY(in_file(file, name,
-                            result[i].assign(std::move(taps), widths[i], {padding[2 * i], padding[2 * i + 1]})));
+        RANKLET_TRY(
+            in_file(file, name, result[i].assign(std::move(taps), widths[i], {padding[2 * i], padding[2 * i + 1]})));
     }
     return result;
 }

@@ -1,0 +1,58 @@
+// News: an LSTUR reads titles and categories; readers it knows start from their own embedding, others from zero, and
+// what was read today changes both. (The model is trained on made news: weights_converter/training/train_news.py.)
+#include <array>
+#include <iostream>
+#include <ranklet/ranklet.hpp>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+struct News {
+    std::string_view title, category, subcategory;
+};
+// None of these titles was in the model's training as it stands here.
+constexpr std::array<News, 10> today{{
+    {"athletic beat rovers in the league final after rain", "sports", "football"},
+    {"coach happy as striker signs", "sports", "football"},
+    {"young champion reaches the final in winter", "sports", "tennis"},
+    {"shares rise again as oil prices fall", "finance", "markets"},
+    {"bank surprises investors", "finance", "economy"},
+    {"heavy storm floods the west coast", "weather", "storms"},
+    {"drought and warmest year expected", "weather", "climate"},
+    {"camera of the new phone surprises", "technology", "phones"},
+    {"researchers grow a robot on the moon", "technology", "science"},
+    {"telescope on the moon finds a planet", "technology", "science"},
+}};
+
+}  // namespace
+
+int main() {
+    const auto model = ranklet::Recommender::load("examples/models/news.gguf").value();
+    std::vector<std::array<ranklet::Attribute, 2>> attributes;
+    for (const News& n : today) attributes.push_back({{{"category", n.category}, {"subcategory", n.subcategory}}});
+    std::vector<ranklet::Item> items;
+    for (std::size_t i = 0; i < today.size(); ++i) items.push_back({today[i].title, today[i].title, attributes[i]});
+    const auto catalog = model.encode_catalog(items).value();
+
+    const auto show = [&](const char* who, const ranklet::Recommender::User& user) {
+        std::cout << who << '\n';
+        for (const auto& r : model.recommend(user, catalog, {.k = 3, .exclude_seen = true}).value())
+            std::cout << "    " << today[r.index].category << ": " << r.id << "  (" << r.probability << ")\n";
+    };
+    auto known = model.new_user("reader-sports-0");
+    auto unknown = model.new_user("somebody new");
+    show("A reader of sports, whom the model knows:", known);
+    show("Somebody it does not know:", unknown);
+    for (const std::size_t read : {9u, 8u}) {
+        known.observe(catalog[read]).value();
+        unknown.observe(catalog[read]).value();
+    }
+    show("The reader of sports, after reading of the moon twice today:", known);
+    show("Somebody new, after the same:", unknown);
+
+    // A condition on the same attributes that the model reads.
+    const auto weather = ranklet::Filter::create(catalog, ranklet::Condition::equals("category", "weather")).value();
+    const auto only = model.recommend(unknown, catalog, {.k = 1, .filter = &weather}).value();
+    std::cout << "The best of the weather for somebody new: " << only[0].id << '\n';
+}
