@@ -30,13 +30,4 @@ int main() {
     std::cout << "After two titles about football, among items whose title says nothing:\n";
     for (const auto& r : model.recommend(user, catalog, {.exclude_seen = true}).value())
         std::cout << "    " << r.id << "  " << r.score << '\n';
-
-    auto other = model.new_user();
-    other.observe(catalog.at("watch-clouds")).value();
-    std::cout << "After the picture of clouds alone, new titles without pictures:\n";
-    const std::vector<ranklet::Item> titles{{"storm hits the north coast", "storm hits the north coast"},
-                                            {"shares rise", "shares rise as banks report"},
-                                            {"champion out", "champion out of summer open"}};
-    const auto news = model.encode_catalog(titles).value();
-    for (const auto& r : model.recommend(other, news).value()) std::cout << "    " << r.id << "  " << r.score << '\n';
 }

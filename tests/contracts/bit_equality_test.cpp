@@ -144,3 +144,22 @@ TEST_CASE("scores and recommendations have the same bits with any number of thre
         }
     }
 }
+
+TEST_CASE("news models: catalogs and scores have the same bits with any number of threads") {
+    for (const std::string name :
+         {"news-lstur-con", "news-naml", "news-nrms-padded", "news-narm-kim", "news-modalities"}) {
+        CAPTURE(name);
+        const Recommender model = load_model(name);
+        const Items items(120, 9);
+        const Catalog catalog = take(model.encode_catalog(items.items));
+        const auto user = make_user(model, catalog);
+        const auto scores = take(model.scores(user, catalog));
+        for (const std::size_t threads : thread_counts) {
+            const Catalog other = take(model.encode_catalog(items.items, {.threads = threads}));
+            CHECK(same_data(other, catalog));
+            RecommendOptions options;
+            options.threads = threads;
+            CHECK(same_bits(take(model.scores(make_user(model, other), other, options)), scores));
+        }
+    }
+}

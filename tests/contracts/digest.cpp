@@ -99,7 +99,7 @@ void hash_math() {
 }
 
 void hash_rows() {
-    Hash sum, max, dot, dot_rows, softmax, layer_norm, normalize, multiply_add, gates;
+    Hash sum, max, dot, dot_rows, softmax, layer_norm, normalize, multiply_add, gates, reset_before;
     for (std::size_t n = 1; n <= 130; ++n) {
         const std::vector<float> x = row(n), y = row(n), z = row(n), many = row(7 * n);
         sum.add(std::array{kernels::sum<Arch>(x.data(), n)});
@@ -119,6 +119,10 @@ void hash_rows() {
         kernels::multiply_add<Arch>(0.37f, x.data(), y.data(), result.data(), n);
         multiply_add.add(result);
         const std::vector<float> input = row(3 * n), hidden = row(3 * n);
+        kernels::gru_reset<Arch>(input.data(), hidden.data(), x.data(), result.data(), n);
+        kernels::gru_update<Arch>(input.data(), hidden.data(), y.data(), x.data(), result.data(), n);
+        kernels::add_product<Arch>(x.data(), y.data(), result.data(), n);
+        reset_before.add(result);
         kernels::gru_gates<Arch>(input.data(), hidden.data(), x.data(), result.data(), n);
         gates.add(result);
     }
@@ -131,6 +135,7 @@ void hash_rows() {
     normalize.print("normalize");
     multiply_add.print("multiply_add");
     gates.print("gru_gates");
+    reset_before.print("gru_reset_update");
 }
 
 bool hash_products() {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/reference.hpp"
+#include "ranklet/kernels/elementwise.hpp"
 
 namespace {
 
@@ -55,5 +56,37 @@ TEST_CASE("gru_gates passes NaN on in its own element alone") {
         x[place] = quiet_nan;
         kernels::gru_gates<Arch>(x.data(), h.data(), state.data(), next.data(), hidden);
         for (std::size_t i = 0; i < hidden; ++i) REQUIRE(std::isnan(next[i]) == (i == place % hidden));
+    }
+}
+
+TEST_CASE("gru_reset and gru_update follow the formula of Keras's reset_after=False at every size, in place too") {
+    Random random(2);
+    for (std::size_t hidden = 1; hidden <= 70; ++hidden) {
+        const std::vector<float> x = random.row(3 * hidden, -3.0f, 3.0f), h = random.row(2 * hidden, -3.0f, 3.0f);
+        const std::vector<float> candidate = random.row(hidden, -3.0f, 3.0f);
+        std::vector<float> state = random.row(hidden), kept(hidden), next(hidden);
+        kernels::gru_reset<Arch>(x.data(), h.data(), state.data(), kept.data(), hidden);
+        kernels::gru_update<Arch>(x.data(), h.data(), candidate.data(), state.data(), next.data(), hidden);
+        for (std::size_t i = 0; i < hidden; ++i) {
+            const auto wide = [](float value) { return static_cast<double>(value); };
+            const double r = sigmoid(wide(x[i]) + wide(h[i])), s = wide(state[i]);
+            const double z = sigmoid(wide(x[hidden + i]) + wide(h[hidden + i]));
+            const double n = std::tanh(wide(x[2 * hidden + i]) + wide(candidate[i]));
+            REQUIRE(std::abs(wide(kept[i]) - r * s) <= 1e-6);
+            REQUIRE(std::abs(wide(next[i]) - ((1.0 - z) * n + z * s)) <= 1e-6);
+        }
+        kernels::gru_update<Arch>(x.data(), h.data(), candidate.data(), state.data(), state.data(), hidden);
+        REQUIRE(same_bits(state, next));
+    }
+}
+
+TEST_CASE("add_product rounds once, element by element") {
+    Random random(3);
+    for (std::size_t n = 1; n <= 70; ++n) {
+        const std::vector<float> x = random.row(n), y = random.row(n);
+        std::vector<float> z = random.row(n), expected = z;
+        kernels::add_product<Arch>(x.data(), y.data(), z.data(), n);
+        for (std::size_t i = 0; i < n; ++i) expected[i] = std::fma(x[i], y[i], expected[i]);
+        REQUIRE(same_bits(z, expected));
     }
 }
