@@ -498,7 +498,8 @@ private:
         return {};
     }
     // A news encoder's views: the item's text as "title", string attributes and vectors by their names.
-    Result<void> encode_news(std::span<const Item> items, const BatchOptions& options, CatalogData& data) const {
+    RANKLET_COLD Result<void> encode_news(std::span<const Item> items, const BatchOptions& options,
+                                          CatalogData& data) const {
         const NewsEncoder& encoder = *news_encoder();
         const std::size_t views = encoder.view_count();
         std::vector<ViewInput> inputs(items.size() * views);

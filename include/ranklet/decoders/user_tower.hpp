@@ -63,7 +63,7 @@ public:
 
     /// `state` as before any event: zero, or from the user's embedding. A user whom the file does not know (state.user
     /// empty or unknown) has the zero vector, as users whose embedding was masked in LSTUR's training.
-    void begin_user(UserState& state) const {
+    RANKLET_COLD void begin_user(UserState& state) const {
         state.hidden.assign(state_size(), 0.0f);
         state.memory.clear();
         state.memory_width = memory_width();
@@ -74,7 +74,7 @@ public:
     }
 
     /// Room for one more event in state.memory, so that advance() allocates nothing.
-    void make_room(UserState& state) const {
+    RANKLET_COLD void make_room(UserState& state) const {
         const std::size_t width = memory_width(), rows = state.memory_rows();
         if (rows < max_events_ && state.memory.capacity() < (rows + 1) * width)
             state.memory.reserve(std::min(max_events_, std::max<std::size_t>(8, 2 * rows)) * width);
