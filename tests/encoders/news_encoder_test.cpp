@@ -123,7 +123,8 @@ TEST_CASE("the self-test finds a changed weight of a news model") {
 }
 
 TEST_CASE("a news model reads items only as its views say") {
-    const Recommender model = take(load(model_bytes("naml")));
+    const Bytes bytes = model_bytes("naml");  // the model looks into them
+    const Recommender model = take(load(bytes));
     const ranklet::NewsEncoder& encoder = *model.news_encoder();
     CHECK(encoder.view_count() == 4);
     CHECK(encoder.view_name(2) == "category");
