@@ -58,6 +58,15 @@ using AnyEncoder = std::variant<Bert, WordVectors, NewsEncoder, ItemTable>;
 /// A decoder that is one of the library's, chosen at run time.
 using AnyDecoder = std::variant<DotProduct, NextEvent, TextGru, UserTower>;
 
+namespace detail {
+template <class T, class Variant>
+inline constexpr bool is_alternative = false;
+template <class T, class... Ts>
+inline constexpr bool is_alternative<T, std::variant<Ts...>> = (std::is_same_v<T, Ts> || ...);
+}  // namespace detail
+
+/// `Encoder` and `Decoder`: one of the library's each, or a std::variant of some of them: a program compiles only the
+/// kinds that it names, and a file of another kind is an Error.
 template <class Encoder, class Decoder>
 class BasicRecommender {
     struct Model {
@@ -314,7 +323,7 @@ private:
     static const T* as(const V& value) noexcept {
         if constexpr (std::is_same_v<T, V>)
             return &value;
-        else if constexpr (requires { std::get_if<T>(&value); })
+        else if constexpr (detail::is_alternative<T, V>)
             return std::get_if<T>(&value);
         else
             return nullptr;
