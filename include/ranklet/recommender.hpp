@@ -291,6 +291,27 @@ public:
         }
         return scores_of(user, catalog, indices, options);
     }
+    /// The user's vector [dim], whose dot product with a row of `catalog.output_vectors()`, plus the item's bias, is
+    /// the item's score: what a VectorIndex over a large catalog is searched with. Error unsupported when the model's
+    /// scoring is not a dot product (next_event, text_gru).
+    [[nodiscard]] Result<std::vector<float>> user_vector(const User& user) const {
+        RANKLET_TRY(check(user));
+        return visit(model_->decoder, [&](const auto& scorer) -> Result<std::vector<float>> {
+            using Scorer = std::remove_cvref_t<decltype(scorer)>;
+            if constexpr (std::is_same_v<Scorer, DotProduct> || is_tower<Scorer>) {
+                std::vector<float> vector(scorer.shared_size());
+                Scratch scratch;
+                RANKLET_TRY(scratch.reserve(scorer.begin_scratch_size()));
+                if constexpr (is_tower<Scorer>)
+                    scorer.begin(user.state(), vector.data(), scratch);
+                else
+                    scorer.begin(std::span<const float>(user.state().hidden), vector.data(), scratch);
+                return vector;
+            } else {
+                return Error{ErrorCode::unsupported, "this model's scores are not dot products with a user's vector"};
+            }
+        });
+    }
     /// text_gru: the score after each token of a text [length], from the user's state.
     [[nodiscard]] Result<std::vector<float>> position_scores(const User& user, std::string_view text,
                                                              const BatchOptions& options = {}) const {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "ranklet/ranking/vector_index.hpp"
 #include "recommender/models.hpp"
 
 namespace {
@@ -461,4 +462,27 @@ TEST_CASE("an event whose numbers overflow is refused and changes nothing: a NaN
     ranklet::UserState state = user.state();
     state.hidden[0] = quiet_nan;
     check_error(model.load_user(state), ErrorCode::format, "not finite");
+}
+
+TEST_CASE("a user's vector searches an index for what recommend would rank, and says where there is none") {
+    const auto model = load_model("tiny-dot-product");
+    const Items items(40, 9);
+    const auto catalog = take(model.encode_catalog(items.items));
+    auto user = model.new_user();
+    succeed(user.observe(catalog[3], 4.0f));
+    const auto vector = take(model.user_vector(user));
+    const auto index =
+        take(ranklet::VectorIndex::create(catalog.output_vectors(), ranklet::RowType::i8_exact, catalog.data().bias));
+    ranklet::VectorIndex::Workspace workspace;
+    const auto found = take(index.search({vector.data(), 1, vector.size()}, {.k = 7}, workspace));
+    const auto ranking = take(model.recommend(user, catalog, {.k = 7}));
+    REQUIRE(found[0].size() == ranking.size());
+    for (std::size_t i = 0; i < ranking.size(); ++i) {
+        CHECK(found[0][i].index == ranking[i].index);
+        CHECK(bits(found[0][i].score) == bits(ranking[i].score));
+    }
+    for (const std::string name : {"tiny-text-gru", "tiny-next-event"}) {
+        const auto other = load_model(name);
+        check_error(other.user_vector(other.new_user()), ranklet::ErrorCode::unsupported, "dot products");
+    }
 }

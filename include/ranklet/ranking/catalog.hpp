@@ -109,6 +109,11 @@ public:
     [[nodiscard]] const CatalogData& data() const noexcept { return state_->data; }
     /// Which snapshot this is.
     [[nodiscard]] CatalogSnapshot snapshot() const noexcept { return CatalogSnapshot(state_); }
+    /// What a user's vector is multiplied with, [n, dim]: for a VectorIndex. It lives as long as any copy of the
+    /// catalog.
+    [[nodiscard]] MatrixView<const float> output_vectors() const noexcept {
+        return (data().outputs.empty() ? data().vectors : data().outputs).view();
+    }
     [[nodiscard]] bool contains(std::string_view id) const noexcept { return find(id) < size(); }
 
     /// The index of the item with this id, or size() when there is none.
