@@ -222,7 +222,10 @@ public:
             return Error{ErrorCode::format, "the user state has a hidden value that is not finite"};
         const UserTower* tower = user_tower();
         const std::size_t width = tower == nullptr ? 0 : tower->memory_width();
-        if (state.memory_width != width || (width > 0 && state.memory_rows() > tower->max_events()))
+        if (!std::all_of(state.memory.begin(), state.memory.end(), [](float x) { return std::isfinite(x); }))
+            return Error{ErrorCode::format, "the user state remembers a value that is not finite"};
+        if (state.memory_width != width || state.memory.size() != state.memory_rows() * width ||
+            (width > 0 && state.memory_rows() > tower->max_events()))
             return make_error(ErrorCode::format, {"the user state remembers ", state.memory_rows(), " events of ",
                                                   state.memory_width, " values, which is not what the model's does"});
         User user(model_);
@@ -237,8 +240,8 @@ public:
         RANKLET_ASSIGN(const auto ranked, recommend(user, catalog, options, workspace));
         return Ranking{catalog, {ranked.begin(), ranked.end()}};
     }
-    /// The same in memory that the caller keeps: the first call sizes it, later ones allocate nothing. The result lives
-    /// in `workspace` until its next use.
+    /// The same in memory that the caller keeps: the first call sizes it, later ones with the same kind of options
+    /// allocate nothing. The result lives in `workspace` until its next use.
     [[nodiscard]] Result<std::span<const Recommendation>> recommend(const User& user, const Catalog& catalog,
                                                                     const RecommendOptions& options,
                                                                     Workspace& workspace) const {
@@ -457,6 +460,8 @@ private:
     }
 
     Result<void> check(const User& user) const {
+        if (user.model_ == nullptr)
+            return Error{ErrorCode::invalid_argument, "the user has no state: it was moved from"};
         if (user.model_ != model_ && user.state().model != fingerprint())
             return Error{ErrorCode::mismatch, "the user belongs to another model"};
         if (user.state().hidden.size() != state_size(*model_))
@@ -613,9 +618,12 @@ private:
         const UserState& state = user.state();
         const bool from_zero = options.initial_state == InitialState::zero ||
                                std::all_of(state.hidden.begin(), state.hidden.end(), [](float h) { return h == 0.0f; });
-        const auto& initial = data.initial_scores;
-        return score_from(state, data, n, options.threads, workspace,
-                          from_zero ? std::span<const float>(initial) : std::span<const float>());
+        if (!model_->text_gru || !from_zero) return score_from(state, data, n, options.threads, workspace);
+        if (data.initial_scores.size() == n && n > 0)
+            return score_from(state, data, n, options.threads, workspace, data.initial_scores);
+        UserState zero;  // a catalog that the caller put together may lack these scores
+        zero.hidden.assign(state_size(*model_), 0.0f);
+        return score_from(zero, data, n, options.threads, workspace);
     }
 
     // `known`: the scores, where they are known already; the workspace is sized all the same, for the next call.

@@ -131,6 +131,32 @@ TEST_CASE("f16 and i8 searches score the rounded rows, and a query's result does
     CHECK(same >= c.m * 18);  // of twenty; 8 bits blur the order a little
 }
 
+TEST_CASE("an exact 8-bit search is the f32 search where bytes times a scale overflow, and among subnormal numbers") {
+    VectorIndex::Workspace workspace;
+    const auto same = [&](const Case& c) {
+        const auto index = VectorIndex::create(c.row_view(), RowType::i8_exact, c.bias).value();
+        for (std::size_t k = 1; k <= c.n; ++k) {
+            const auto found = index.search(c.query_view(), {.k = k}, workspace).value();
+            for (std::size_t q = 0; q < c.m; ++q) REQUIRE(equal(found[q], plain(c, c.rows, q, k)));
+        }
+    };
+    same({2, 1, 1, {-1e38f, 0.0f}, {1e-3f}, {0.0f, -2e35f}});
+    same({2, 2, 1, {0x1p-149f, 0x1p-149f, 0.0f, 0.0f}, {0x1p100f, 0x1p100f}, {0.0f, 0.8f * 0x1p-48f}});
+    same({2, 2, 1, {0x1p100f, 0x1p100f, 0.0f, 0.0f}, {0x1p-149f, 0x1p-149f}, {0.0f, 0.8f * 0x1p-48f}});
+    Random random(54);
+    for (const float row : {1e37f, 1e33f, 1e-37f, 1e-42f})
+        for (const float query : {1e-5f, 1e-37f, 1.0f, 1e30f}) {
+            Case c{50, 7, 3, random.row(50 * 7), random.row(3 * 7), random.row(50)};
+            for (float& x : c.rows) x *= row;
+            for (float& x : c.queries) x *= query;
+            for (float& x : c.bias) x *= row * query < 1e38f ? row * query : 1.0f;
+            same(c);
+        }
+    const float large = 1e38f;
+    CHECK(VectorIndex::create({&large, 1, 1}, RowType::i8).error().message ==
+          "vector 0 is too long for 8 bits (1e33 and more)");
+}
+
 TEST_CASE("bad input to an index is an error that names the place") {
     std::vector<float> rows{1, 2, 3, 4, 5, 6};
     const MatrixView<const float> view(rows.data(), 3, 2);

@@ -486,3 +486,49 @@ TEST_CASE("a user's vector searches an index for what recommend would rank, and 
         check_error(other.user_vector(other.new_user()), ranklet::ErrorCode::unsupported, "dot products");
     }
 }
+
+TEST_CASE("scores from the zero state do not depend on whether a catalog brings them, and never stand in for others") {
+    const auto founding = load_model("tiny-text-gru");
+    const Items items(8, 3);
+    const auto catalog = take(founding.encode_catalog(items.items));
+    auto user = founding.new_user();
+    succeed(user.observe(catalog[2]));
+    ranklet::CatalogData data;
+    data.ids = catalog.data().ids;
+    data.projected = take(ranklet::Matrix::zeroed(catalog.data().projected.rows(), catalog.data().projected.cols()));
+    std::copy_n(catalog.data().projected.view().data, data.projected.rows() * data.projected.cols(),
+                data.projected.view().data);
+    data.token_offsets = catalog.data().token_offsets;
+    data.model = founding.fingerprint();
+    const auto bare = take(Catalog::create(std::move(data)));
+    const ranklet::RecommendOptions zero{.initial_state = InitialState::zero};
+    CHECK(same_bits(take(founding.scores(user, bare, zero)), take(founding.scores(user, catalog, zero))));
+    CHECK(same_bits(take(founding.scores(user, bare)), take(founding.scores(user, catalog))));
+
+    const auto dot = load_model("tiny-dot-product");
+    const auto plain = take(dot.encode_catalog(items.items));
+    ranklet::CatalogData other;
+    other.ids = plain.data().ids;
+    other.vectors = take(ranklet::Matrix::zeroed(plain.data().vectors.rows(), plain.data().vectors.cols()));
+    std::copy_n(plain.data().vectors.view().data, other.vectors.rows() * other.vectors.cols(),
+                other.vectors.view().data);
+    other.initial_scores.assign(other.ids.size(), 7.0f);
+    other.model = dot.fingerprint();
+    const auto stale = take(Catalog::create(std::move(other)));
+    CHECK(same_bits(take(dot.scores(dot.new_user(), stale)), take(dot.scores(dot.new_user(), plain))));
+}
+
+TEST_CASE("a catalog part with columns but no rows, and a user that was moved from, are errors") {
+    const auto model = load_model("tiny-dot-product");
+    ranklet::CatalogData data;
+    data.ids = {"a"};
+    data.model = model.fingerprint();
+    data.vectors = take(ranklet::Matrix::zeroed(0, 4));
+    check_error(Catalog::create(std::move(data)), ErrorCode::invalid_argument, "one row for each item");
+    const Items items(3);
+    const auto catalog = take(model.encode_catalog(items.items));
+    auto user = model.new_user();
+    const auto kept = std::move(user);
+    check_error(model.recommend(user, catalog), ErrorCode::invalid_argument, "moved from");
+    CHECK(model.recommend(kept, catalog).ok());
+}

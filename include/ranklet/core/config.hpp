@@ -10,8 +10,8 @@
 #define RANKLET_VERSION_MINOR 1
 #define RANKLET_VERSION_PATCH 0
 
-// NaN and infinity carry meaning here (no rating, a filtered candidate, a damaged weight), and the order of operations is
-// a promise: a unit compiled with -ffast-math would break both without a word.
+// NaN and infinity carry meaning here (no rating, a filtered candidate, a damaged weight), and the order of operations
+// is a promise: a unit compiled with -ffast-math would break both without a word.
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "ranklet needs IEEE arithmetic: compile this file without -ffast-math and -ffinite-math-only"
 #endif
@@ -41,9 +41,13 @@
 #else
 #define RANKLET_ABI_ISA _avx512
 #endif
+#elif defined(__AVX512F__)
+#define RANKLET_ABI_ISA _avx512f
 #elif defined(__AVX2__) && defined(__FMA__)
 #if defined(__AVXVNNI__)
 #define RANKLET_ABI_ISA _avx2fmavnni
+#elif !defined(__F16C__)
+#define RANKLET_ABI_ISA _avx2fma_nof16c
 #else
 #define RANKLET_ABI_ISA _avx2fma
 #endif

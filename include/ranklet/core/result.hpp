@@ -167,6 +167,15 @@ public:
     explicit operator bool() const noexcept { return node_ != nullptr; }
     const Error& operator*() const noexcept { return node_->error; }
 
+    // An error that needs no memory: its node is made once and never given back.
+    RANKLET_OUT_OF_LINE static SharedError out_of_memory() noexcept {
+        static Node node{Error{ErrorCode::out_of_memory, "out of memory"}};
+        SharedError error;
+        error.node_ = &node;
+        retain(&node);
+        return error;
+    }
+
 private:
     struct Node {
         Error error;
@@ -255,7 +264,7 @@ template <class Function>
     try {
         return function();
     } catch (const std::bad_alloc&) {
-        return Error{ErrorCode::out_of_memory, "out of memory"};
+        return detail::SharedError::out_of_memory();
     }
 #else
     return function();

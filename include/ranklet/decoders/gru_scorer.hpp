@@ -18,10 +18,10 @@
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/core/view.hpp"
 #include "ranklet/decoders/rating_input.hpp"
-#include "ranklet/layers/load.hpp"
 #include "ranklet/io/gguf.hpp"
 #include "ranklet/layers/gru.hpp"
 #include "ranklet/layers/linear.hpp"
+#include "ranklet/layers/load.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -38,6 +38,12 @@ class GruDecoder {
 public:
     [[nodiscard]] RANKLET_COLD static Result<GruDecoder> load(const GgufFile& file) {
         GruDecoder decoder;
+        if (file.has("ranklet.gru.reset")) {
+            RANKLET_ASSIGN(const auto reset, file.string("ranklet.gru.reset"));
+            if (reset != "after")
+                return make_error(ErrorCode::unsupported,
+                                  {file.name(), ": ranklet.gru.reset \"", reset, "\" is read in news models alone"});
+        }
         RANKLET_ASSIGN(decoder.gru_, load_gru(file));
         RANKLET_ASSIGN(decoder.rating_, RatingInput::load(file, decoder.gru_.in()));
         return decoder;

@@ -9,8 +9,8 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/decoders/user_state.hpp"
-#include "ranklet/layers/load.hpp"
 #include "ranklet/io/gguf.hpp"
+#include "ranklet/layers/load.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 

@@ -124,9 +124,10 @@ public:
     static constexpr std::size_t piece = 4096;
     [[nodiscard]] std::size_t shared_size() const noexcept { return dim_; }
     [[nodiscard]] std::size_t begin_scratch_size() const noexcept {
-        const std::size_t width = attention_ ? attention_->out() : memory_width();
-        return scratch_bytes<float>(max_events_ * width) + scratch_bytes<float>(joined_) +
-               (attention_ ? attention_->scratch_size(max_events_, max_events_) : 0) +
+        return scratch_bytes<float>(joined_) +
+               (attention_ ? scratch_bytes<float>(max_events_ * attention_->out()) +
+                                 attention_->scratch_size(max_events_, max_events_)
+                           : 0) +
                (memory_ == Memory::none ? 0 : pool_.scratch_size(max_events_));
     }
     [[nodiscard]] std::size_t score_scratch_size() const noexcept { return 0; }
@@ -134,6 +135,7 @@ public:
     /// The user's vector [dim]. `weights` [memory_rows()], if wanted: the attention on each remembered event.
     void user_vector(const UserState& state, float* out, float* weights, Scratch& scratch) const noexcept {
         const ScratchFrame frame(scratch);
+        if (weights != nullptr) std::fill_n(weights, state.memory_rows(), 0.0f);  // where no part attends
         float* joined = projection_ ? scratch.take<float>(joined_) : out;
         float* next = joined;
         for (const Part part : parts_) {

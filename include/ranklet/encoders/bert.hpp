@@ -199,18 +199,17 @@ private:
         const std::size_t groups = (inputs.size() + group_texts - 1) / group_texts;
         const std::size_t threads = std::min(wanted, std::max<std::size_t>(groups, 1));
         std::vector<Worker> workers(threads);
-        std::vector<std::optional<Error>> errors(groups);
+        std::vector<Result<void>> results(groups);
         std::atomic<std::size_t> done{0};
         parallel_for(groups, threads, [&](std::size_t group, std::size_t thread) {
             const std::size_t first = group * group_texts, last = std::min(inputs.size(), first + group_texts);
-            const auto status = catch_out_of_memory(
+            results[group] = catch_out_of_memory(
                 [&] { return run_group(inputs, first, last, prompt, workers[thread], sink, sink_scratch); });
-            if (!status.ok()) errors[group] = status.error();
             const std::size_t finished = done += last - first;
             if (thread == 0 && options.progress && finished < inputs.size()) options.progress(finished, inputs.size());
         });
-        for (const auto& error : errors)
-            if (error) return *error;
+        for (const auto& result : results)
+            if (!result.ok()) return result;
         if (options.progress) options.progress(inputs.size(), inputs.size());
         return {};
     }

@@ -104,19 +104,20 @@ public:
         RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(n, dim()));
         const std::size_t threads = std::min(resolve_threads(options.threads), std::max<std::size_t>(n, 1));
         std::vector<Worker> workers(threads);
-        std::vector<std::optional<Error>> errors((n + group - 1) / group);
-        parallel_for(errors.size(), threads, [&](std::size_t g, std::size_t thread) {
-            for (std::size_t i = g * group; i < std::min(n, (g + 1) * group) && !errors[g]; ++i) {
-                const auto status = catch_out_of_memory([&] {
-                    return encode_item(inputs.subspan(i * views_.size(), views_.size()), vectors.row(i).data(),
-                                       workers[thread]);
-                });
-                if (!status.ok())
-                    errors[g] = make_error(status.error().code, {"text ", i, ": ", status.error().message});
-            }
+        std::vector<Result<void>> results((n + group - 1) / group);
+        parallel_for(results.size(), threads, [&](std::size_t g, std::size_t thread) {
+            results[g] = catch_out_of_memory([&]() -> Result<void> {
+                for (std::size_t i = g * group; i < std::min(n, (g + 1) * group); ++i) {
+                    const auto status = encode_item(inputs.subspan(i * views_.size(), views_.size()),
+                                                    vectors.row(i).data(), workers[thread]);
+                    if (!status.ok())
+                        return make_error(status.error().code, {"text ", i, ": ", status.error().message});
+                }
+                return {};
+            });
         });
-        for (const auto& error : errors)
-            if (error) return *error;
+        for (const auto& result : results)
+            if (!result.ok()) return result.shared_error();
         if (options.progress) options.progress(n, n);
         return vectors;
     }

@@ -198,11 +198,11 @@ public:
         const std::size_t groups = (texts.size() + group_texts - 1) / group_texts;
         const std::size_t threads = std::min(resolve_threads(options.threads), std::max<std::size_t>(groups, 1));
         std::vector<Encoding> tokens(threads);
-        std::vector<std::optional<Error>> errors(groups);
+        std::vector<Result<void>> results(groups);
         std::atomic<std::size_t> done{0};
         parallel_for(groups, threads, [&](std::size_t group, std::size_t thread) {
             const std::size_t first = group * group_texts, last = std::min(texts.size(), first + group_texts);
-            const auto status = catch_out_of_memory([&]() -> Result<void> {
+            results[group] = catch_out_of_memory([&]() -> Result<void> {
                 for (std::size_t text = first; text < last; ++text) {
                     const auto found = tokenize(texts[text], tokens[thread]);
                     if (!found.ok())
@@ -211,12 +211,11 @@ public:
                 }
                 return {};
             });
-            if (!status.ok()) errors[group] = status.error();
             const std::size_t finished = done += last - first;
             if (thread == 0 && options.progress && finished < texts.size()) options.progress(finished, texts.size());
         });
-        for (const auto& error : errors)
-            if (error) return *error;
+        for (const auto& result : results)
+            if (!result.ok()) return result;
         if (options.progress) options.progress(texts.size(), texts.size());
         return {};
     }
@@ -279,7 +278,8 @@ private:
         if (unknown == "row") {
             config.unknown = UnknownWord::row;
             RANKLET_ASSIGN(const std::uint32_t id, file.u32("ranklet.words.unknown_id"));
-            config.unknown_id = id < table_.count() ? static_cast<std::int32_t>(id) : -1;
+            config.unknown_id =
+                static_cast<std::int32_t>(std::min<std::uint32_t>(id, 0x7FFFFFFF));  // create() checks it
         } else if (unknown == "characters") {
             config.unknown = UnknownWord::characters;
         } else if (unknown != "skip") {

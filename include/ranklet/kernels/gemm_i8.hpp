@@ -1,6 +1,6 @@
 // 8-bit matrix product: C = (scale_a * scale_w) * (A8 W8^T) + bias, exact integer sums on every instruction set.
 // In: activations quantised row by row (one scale a row of A), weights with one scale a row of W. Out: f32.
-// Both are symmetric, in [-127, 127]; int32 sums hold k up to 133,000 and more without overflow.
+// Both are symmetric, in [-127, 127]; int32 sums hold k up to 132,000 without overflow.
 #pragma once
 
 #include <algorithm>
@@ -20,10 +20,15 @@ namespace kernels {
 //   AVX-512 VNNI, AVX-VNNI: 4 values, activations + 128 as u8 (the instruction wants one unsigned side; the sums start
 //     at -128 * sum of the weights);  NEON dot product: 4 values, s8
 //   others: 2 values, activations as s16: widening multiply and pairwise add, which cannot saturate
-#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
-inline constexpr bool has_vnni = true;
+#if defined(__AVX512VNNI__) && defined(__AVX512BW__)
+inline constexpr bool has_vnni_16 = true;  // vectors of 16 sums
 #else
-inline constexpr bool has_vnni = false;
+inline constexpr bool has_vnni_16 = false;
+#endif
+#if (defined(__AVX512VNNI__) && defined(__AVX512VL__)) || defined(__AVXVNNI__)
+inline constexpr bool has_vnni_8 = true;
+#else
+inline constexpr bool has_vnni_8 = false;
 #endif
 
 namespace detail {
@@ -62,7 +67,7 @@ struct MacI8 {
     using Input = std::int8_t;
     static constexpr std::int32_t offset = 0;
 #else
-    static constexpr bool vnni = has_vnni && width >= 8;
+    static constexpr bool vnni = width == 16 ? has_vnni_16 : width == 8 && has_vnni_8;
     static constexpr std::size_t step = vnni ? 4 : 2;
     using Input = std::conditional_t<vnni, std::uint8_t, std::int16_t>;
     static constexpr std::int32_t offset = vnni ? 128 : 0;

@@ -66,7 +66,7 @@ class PrefetchAhead {
 public:
     /// `bytes` at `data` over `steps` steps.
     PrefetchAhead(const void* data, std::size_t bytes, std::size_t steps, bool wanted) noexcept
-        : next_(static_cast<const char*>(data)), step_(wanted ? (bytes + steps - 1) / steps : 0) {}
+        : next_(static_cast<const char*>(data)), step_(wanted && steps > 0 ? (bytes + steps - 1) / steps : 0) {}
     RANKLET_INLINE void step() noexcept {
         for (std::size_t at = 0; at < step_; at += 64) __builtin_prefetch(next_ + at);
         next_ += step_;
@@ -95,7 +95,7 @@ struct RowF16 {
         if constexpr (F32<Arch>::size == 16)
             return {_mm512_maskz_cvtph_ps(__mmask16(0xFFFF), _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)))};
 #endif
-#if defined(__F16C__)
+#if defined(__F16C__) && defined(__AVX2__) && defined(__FMA__)  // as the ABI tag says
         if constexpr (F32<Arch>::size == 8)
             return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x))),
                     _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + 8)))};

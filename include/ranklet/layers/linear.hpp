@@ -80,7 +80,7 @@ public:
                  Activation activation = Activation::identity) const noexcept {
         run(x, y, {bias(), activation, nullptr, 0}, scratch);
     }
-    /// y = x W^T + b + residual. y must not overlap x; it may be residual.
+    /// y = x W^T + b + residual. y must overlap neither x nor residual.
     void forward_residual(MatrixView<const T> x, MatrixView<const T> residual, MatrixView<T> y,
                           Scratch& scratch) const noexcept {
         run(x, y, {bias(), Activation::identity, residual.data, residual.stride}, scratch);

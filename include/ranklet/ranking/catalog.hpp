@@ -76,13 +76,15 @@ public:
         if (n >= static_cast<std::size_t>(static_cast<std::uint32_t>(-1)))
             return Error{ErrorCode::invalid_argument, "a catalog holds fewer than 2^32 - 1 items"};
         const bool per_token = !data.token_offsets.empty();
-        if ((!data.vectors.empty() && data.vectors.rows() != n) ||
-            (!data.outputs.empty() && data.outputs.rows() != n) || (!data.bias.empty() && data.bias.size() != n) ||
+        const auto other_rows = [&](const Matrix& part) {  // a part that is absent has no columns either
+            return (part.rows() != 0 || part.cols() != 0) && part.rows() != n;
+        };
+        if (other_rows(data.vectors) || other_rows(data.outputs) || (!data.bias.empty() && data.bias.size() != n) ||
             (!data.initial_scores.empty() && data.initial_scores.size() != n) ||
             (per_token && (data.token_offsets.size() != n + 1 || data.token_offsets.front() != 0 ||
                            data.token_offsets.back() != data.projected.rows() ||
                            !std::is_sorted(data.token_offsets.begin(), data.token_offsets.end()))) ||
-            (!per_token && !data.projected.empty() && data.projected.rows() != n))
+            (!per_token && other_rows(data.projected)))
             return Error{ErrorCode::invalid_argument, "the catalog's parts do not all have one row for each item"};
         RANKLET_TRY(data.attributes.check(n));
         auto state = std::make_shared<State>();

@@ -63,7 +63,7 @@ public:
             std::vector<Hit> heaps;       // [queries, k]
             std::vector<BestHits> best;   // [queries] direct: of scores; exact: of what scores surely are not less than
             std::vector<std::vector<Candidate>> candidates;  // [queries] exact
-            std::optional<Error> error;
+            Result<void> status;
         };
         std::vector<float> queries;       // [m, dim]
         AlignedBuffer<UserI8> quantized;  // [m, scan_i8_stride(dim)]
@@ -78,13 +78,17 @@ public:
     VectorIndex() = default;
 
     /// Looks into `vectors` [n, dim] (f32 and i8_exact: they must outlive the index and stay as they are) or copies
-    /// them. `bias` [n] or empty: added to each row's score, the caller's, as `vectors`. Error invalid_argument naming
-    /// the first row that has an element that is not finite (f16: or is beyond 65504), out_of_memory.
+    /// them (f16, i8). `bias` [n] or empty, added to each row's score, is never copied: it must outlive the index
+    /// whatever the type. Error invalid_argument naming the first row that has an element that is not finite (f16: or
+    /// is beyond 65504; i8: or whose length is 1e33 or more), out_of_memory.
     [[nodiscard]] RANKLET_COLD static Result<VectorIndex> create(MatrixView<const float> vectors, RowType type,
                                                                  std::span<const float> bias = {}) {
         if (vectors.rows >= static_cast<std::size_t>(static_cast<std::uint32_t>(-1)))
             return Error{ErrorCode::invalid_argument, "an index holds fewer than 2^32 - 1 rows"};
-        if (vectors.rows > 0 && (vectors.cols == 0 || vectors.stride < vectors.cols || vectors.cols > max_dim))
+        if (vectors.stride < vectors.cols)
+            return make_error(ErrorCode::invalid_argument,
+                              {"vectors of ", vectors.cols, " elements that lie ", vectors.stride, " apart"});
+        if (vectors.rows > 0 && (vectors.cols == 0 || vectors.cols > max_dim))
             return make_error(ErrorCode::invalid_argument,
                               {"an index of vectors with ", vectors.cols, " elements, expected 1 to ", max_dim});
         if (!bias.empty() && bias.size() != vectors.rows)
@@ -138,7 +142,7 @@ public:
         }
         const bool exact = type_ == RowType::i8_exact && bounds_hold(workspace);
         parallel_for(threads, threads, [&](std::size_t t, std::size_t) {
-            const auto status = catch_out_of_memory([&]() -> Result<void> {
+            workspace.threads[t].status = catch_out_of_memory([&]() -> Result<void> {
                 const IndexRange rows = partition(size(), threads, t, block);
                 for (std::size_t first = 0; first < m; first += group)
                     for (std::size_t row = rows.first; row < rows.last; row += block)
@@ -146,10 +150,8 @@ public:
                                     workspace, workspace.threads[t]);
                 return {};
             });
-            workspace.threads[t].error = status.ok() ? std::nullopt : std::optional<Error>(status.error());
         });
-        for (std::size_t t = 0; t < threads; ++t)
-            if (workspace.threads[t].error) return *workspace.threads[t].error;
+        for (std::size_t t = 0; t < threads; ++t) RANKLET_TRY(workspace.threads[t].status);
         workspace.hits.resize(m * k);
         workspace.found.resize(m);
         parallel_for(m, threads, [&](std::size_t q, std::size_t) {
@@ -165,9 +167,10 @@ public:
     }
 
 private:
-    static constexpr std::size_t max_dim = 65536;  // int32 sums hold that many products of two bytes
-    static constexpr std::size_t block = 256;      // rows scored at a time
-    static constexpr std::size_t group = 32;       // queries scored at a time
+    static constexpr std::size_t max_dim = 65536;    // int32 sums hold that many products of two bytes
+    static constexpr double largest_i8_norm = 1e33;  // times 127 sqrt(max_dim), the most a sum adds: finite in f32
+    static constexpr std::size_t block = 256;        // rows scored at a time
+    static constexpr std::size_t group = 32;         // queries scored at a time
 
     RANKLET_COLD Result<void> check_finite() {
         for (std::size_t r = 0; r < size(); ++r)
@@ -215,6 +218,9 @@ private:
                 norm += exact * exact;
                 error += (exact - stored) * (exact - stored);
             }
+            if (type_ == RowType::i8 && !(std::sqrt(norm) < largest_i8_norm))
+                return make_error(ErrorCode::invalid_argument,
+                                  {"vector ", r, " is too long for 8 bits (1e33 and more)"});
             if (type_ != RowType::i8_exact) continue;
             norm_[r] = round_up(std::sqrt(norm));
             error_[r] = round_up(std::sqrt(error));
@@ -222,8 +228,11 @@ private:
         }
         return {};
     }
-    // A f32 that is surely not less.
-    static float round_up(double x) noexcept { return static_cast<float>(x * (1.0 + 1e-6)); }
+    // A f32 that is surely not less, among the subnormal ones too.
+    static float round_up(double x) noexcept {
+        return std::nextafter(static_cast<float>(std::min(x * (1.0 + 1e-6), 3e38)),
+                              std::numeric_limits<float>::infinity());
+    }
 
     // Queries side by side, and quantised where the rows are.
     Result<void> take_queries(MatrixView<const float> queries, Workspace& workspace) const {
@@ -277,9 +286,11 @@ private:
         result.norm = norm;
         return result;
     }
-    // Beyond this, sums of f32 products could overflow, and the bounds say nothing about infinity.
+    // Beyond this, sums of f32 products or of bytes times a row's scale could overflow, and the bounds say nothing
+    // about infinity.
     bool bounds_hold(const Workspace& workspace) const noexcept {
-        return std::all_of(workspace.bounds.begin(), workspace.bounds.end(),
+        return largest_norm_ < largest_i8_norm &&
+               std::all_of(workspace.bounds.begin(), workspace.bounds.end(),
                            [&](const auto& query) { return query.norm * largest_norm_ + largest_bias_ < 1e37; });
     }
 

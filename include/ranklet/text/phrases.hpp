@@ -64,7 +64,7 @@ struct Phrase {
     for (std::size_t r = 0; r < runs.size() && phrases.size() < options.max_candidates; ++r) {
         if (!runs[r].chinese) {
             bool letters = false;
-            for (std::size_t last = r; last < runs.size() && last < r + options.max_words; ++last) {
+            for (std::size_t last = r; last < runs.size() && last - r < options.max_words; ++last) {
                 if (last > r && !neighbours(last)) break;
                 letters = letters || has_letter(runs[last].bytes);
                 if (letters) add(runs[r].bytes.begin, runs[last].bytes.end);
