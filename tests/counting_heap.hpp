@@ -19,7 +19,8 @@ using ranklet_test::heap_requests;
 void* allocate(std::size_t size, std::size_t align) noexcept {
     ++heap_requests;
     std::size_t largest = ranklet_test::largest_heap_request;
-    while (size > largest && !ranklet_test::largest_heap_request.compare_exchange_weak(largest, size)) {}
+    while (size > largest && !ranklet_test::largest_heap_request.compare_exchange_weak(largest, size)) {
+    }
     size = size == 0 ? 1 : size;
     return align <= alignof(std::max_align_t) ? std::malloc(size)
                                               : std::aligned_alloc(align, (size + align - 1) / align * align);
@@ -39,6 +40,9 @@ constexpr std::size_t usual = alignof(std::max_align_t);
 
 }  // namespace
 
+// Inlined without its new, g++ warns of a mismatch.
+#define RANKLET_APART __attribute__((noinline))
+
 void* operator new(std::size_t size) { return allocate_or_fail(size, usual); }
 void* operator new[](std::size_t size) { return allocate_or_fail(size, usual); }
 void* operator new(std::size_t size, std::align_val_t align) {
@@ -55,15 +59,19 @@ void* operator new(std::size_t size, std::align_val_t align, const std::nothrow_
 void* operator new[](std::size_t size, std::align_val_t align, const std::nothrow_t&) noexcept {
     return allocate(size, static_cast<std::size_t>(align));
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
-void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t, const std::nothrow_t&) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::align_val_t, const std::nothrow_t&) noexcept { std::free(memory); }
+RANKLET_APART void operator delete(void* memory) noexcept { std::free(memory); }
+RANKLET_APART void operator delete[](void* memory) noexcept { std::free(memory); }
+RANKLET_APART void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+RANKLET_APART void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+RANKLET_APART void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+RANKLET_APART void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
+RANKLET_APART void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+RANKLET_APART void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+RANKLET_APART void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+RANKLET_APART void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+RANKLET_APART void operator delete(void* memory, std::align_val_t, const std::nothrow_t&) noexcept {
+    std::free(memory);
+}
+RANKLET_APART void operator delete[](void* memory, std::align_val_t, const std::nothrow_t&) noexcept {
+    std::free(memory);
+}
