@@ -40,23 +40,23 @@ constexpr std::size_t usual = alignof(std::max_align_t);
 
 }  // namespace
 
-// Inlined without its new, g++ warns of a mismatch.
+// Where one of a pair is inlined and the other is not, g++ warns of a mismatch.
 #define RANKLET_APART __attribute__((noinline))
 
-void* operator new(std::size_t size) { return allocate_or_fail(size, usual); }
-void* operator new[](std::size_t size) { return allocate_or_fail(size, usual); }
-void* operator new(std::size_t size, std::align_val_t align) {
+RANKLET_APART void* operator new(std::size_t size) { return allocate_or_fail(size, usual); }
+RANKLET_APART void* operator new[](std::size_t size) { return allocate_or_fail(size, usual); }
+RANKLET_APART void* operator new(std::size_t size, std::align_val_t align) {
     return allocate_or_fail(size, static_cast<std::size_t>(align));
 }
-void* operator new[](std::size_t size, std::align_val_t align) {
+RANKLET_APART void* operator new[](std::size_t size, std::align_val_t align) {
     return allocate_or_fail(size, static_cast<std::size_t>(align));
 }
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size, usual); }
-void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return allocate(size, usual); }
-void* operator new(std::size_t size, std::align_val_t align, const std::nothrow_t&) noexcept {
+RANKLET_APART void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size, usual); }
+RANKLET_APART void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return allocate(size, usual); }
+RANKLET_APART void* operator new(std::size_t size, std::align_val_t align, const std::nothrow_t&) noexcept {
     return allocate(size, static_cast<std::size_t>(align));
 }
-void* operator new[](std::size_t size, std::align_val_t align, const std::nothrow_t&) noexcept {
+RANKLET_APART void* operator new[](std::size_t size, std::align_val_t align, const std::nothrow_t&) noexcept {
     return allocate(size, static_cast<std::size_t>(align));
 }
 RANKLET_APART void operator delete(void* memory) noexcept { std::free(memory); }
