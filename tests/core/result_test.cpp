@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <memory>
+#include <new>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -89,6 +90,25 @@ TEST_CASE("what * of a temporary gives outlives it") {
 }
 
 #if RANKLET_HAS_EXCEPTIONS
+TEST_CASE("out of memory is an error where it is caught, as often as it happens, and other results pass") {
+    const auto run = [](int what) -> Result<int> {
+        return ranklet::catch_out_of_memory([&]() -> Result<int> {
+            if (what == 0) throw std::bad_alloc();
+            return half(what);
+        });
+    };
+    std::vector<Result<int>> kept;
+    for (int i = 0; i < 3; ++i) kept.push_back(run(0));
+    kept.erase(kept.begin());
+    for (const auto& result : kept) {
+        REQUIRE_FALSE(result.ok());
+        CHECK(result.error().code == ErrorCode::out_of_memory);
+        CHECK(result.error().message == "out of memory");
+    }
+    CHECK(*run(6) == 3);
+    CHECK(run(7).error().message == "7 is odd");
+}
+
 TEST_CASE("value() of an error throws it, where exceptions exist") {
     const auto message_of = [](auto&& call) -> std::string {
         try {

@@ -33,6 +33,16 @@ struct CandidateView {
     std::span<const std::size_t> token_offsets;  ///< [n + 1]: TextGru
 };
 
+/// scores[i - range.first] = user [dim] . outputs[i] (+ bias[i]) for the candidates of `range`.
+inline void score_dot_products(const float* user, const CandidateView& candidates, IndexRange range,
+                               float* scores) noexcept {
+    const std::size_t count = range.last - range.first;
+    kernels::Ops<float>::dot_rows(candidates.outputs.row(range.first).data(), count, candidates.outputs.stride, user,
+                                  candidates.outputs.cols, scores);
+    if (!candidates.bias.empty())
+        kernels::Ops<float>::add(scores, candidates.bias.data() + range.first, scores, count);
+}
+
 /// What all three share: the GRU and the way ratings enter it.
 class GruDecoder {
 public:
@@ -106,11 +116,7 @@ public:
     /// scores[i - range.first] for the candidates of `range`.
     void score(std::span<const float>, const float* shared, const CandidateView& candidates, IndexRange range,
                float* scores, Scratch&) const noexcept {
-        const std::size_t count = range.last - range.first;
-        kernels::Ops<float>::dot_rows(candidates.outputs.row(range.first).data(), count, candidates.outputs.stride,
-                                      shared, dim_, scores);
-        if (!candidates.bias.empty())
-            kernels::Ops<float>::add(scores, candidates.bias.data() + range.first, scores, count);
+        score_dot_products(shared, candidates, range, scores);
     }
 
 private:

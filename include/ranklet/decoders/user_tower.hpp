@@ -156,11 +156,7 @@ public:
     /// scores[i - range.first] for the candidates of `range`.
     void score(std::span<const float>, const float* shared, const CandidateView& candidates, IndexRange range,
                float* scores, Scratch&) const noexcept {
-        const std::size_t count = range.last - range.first;
-        kernels::Ops<float>::dot_rows(candidates.outputs.row(range.first).data(), count, candidates.outputs.stride,
-                                      shared, dim_, scores);
-        if (!candidates.bias.empty())
-            kernels::Ops<float>::add(scores, candidates.bias.data() + range.first, scores, count);
+        score_dot_products(shared, candidates, range, scores);
     }
 
 private:

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -20,6 +19,7 @@
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/encoders/bert_model.hpp"
+#include "ranklet/encoders/groups.hpp"
 #include "ranklet/encoders/load_wordpiece.hpp"
 #include "ranklet/encoders/options.hpp"
 #include "ranklet/encoders/self_test.hpp"
@@ -129,24 +129,15 @@ public:
     /// The file's texts against its token ids and vectors. Error self_test saying what differs.
     [[nodiscard]] RANKLET_COLD Result<void> self_test(const GgufFile& file) const {
         RANKLET_ASSIGN(const auto texts, file.strings("ranklet.selftest.texts"));
-        RANKLET_ASSIGN(const auto ids, file.i32s("ranklet.selftest.token_ids"));
-        RANKLET_ASSIGN(const auto offsets, file.i32s("ranklet.selftest.token_offsets"));
         RANKLET_ASSIGN(const auto expected, file.floats("ranklet.selftest.vectors"));
-        if (texts.empty()) return make_error(ErrorCode::format, {file.name(), ": ranklet.selftest.texts is empty"});
-        if (offsets.size() != texts.size() + 1 || offsets.front() != 0 ||
-            static_cast<std::size_t>(offsets.back()) != ids.size() || !std::is_sorted(offsets.begin(), offsets.end()))
-            return make_error(ErrorCode::format,
-                              {file.name(), ": ranklet.selftest.token_offsets do not fit the texts and token ids"});
         EncodeOptions options;
         options.max_length = max_length_;
         Encoding encoding;
-        for (std::size_t t = 0; t < texts.size(); ++t) {
-            RANKLET_TRY(tokenizer_->encode(texts[t], options, encoding));
-            if (!std::equal(encoding.ids.begin(), encoding.ids.end(), ids.begin() + offsets[t],
-                            ids.begin() + offsets[t + 1]))
-                return make_error(ErrorCode::self_test,
-                                  {file.name(), ": self-test failed: text ", t, " has other token ids"});
-        }
+        const auto ids_of = [&](std::string_view text) -> Result<std::span<const std::int32_t>> {
+            RANKLET_TRY(tokenizer_->encode(text, options, encoding));
+            return std::span<const std::int32_t>(encoding.ids);
+        };
+        RANKLET_TRY(compare_token_ids(file, texts, ids_of));
         BatchOptions batch;
         batch.prompt = "";
         RANKLET_ASSIGN(const Matrix vectors, encode(texts, batch));
@@ -196,22 +187,11 @@ private:
         const std::size_t wanted = resolve_threads(options.threads);
         const std::size_t group_texts =
             std::clamp<std::size_t>((inputs.size() + wanted - 1) / wanted, 1, max_group_texts);
-        const std::size_t groups = (inputs.size() + group_texts - 1) / group_texts;
-        const std::size_t threads = std::min(wanted, std::max<std::size_t>(groups, 1));
-        std::vector<Worker> workers(threads);
-        std::vector<Result<void>> results(groups);
-        std::atomic<std::size_t> done{0};
-        parallel_for(groups, threads, [&](std::size_t group, std::size_t thread) {
-            const std::size_t first = group * group_texts, last = std::min(inputs.size(), first + group_texts);
-            results[group] = catch_out_of_memory(
-                [&] { return run_group(inputs, first, last, prompt, workers[thread], sink, sink_scratch); });
-            const std::size_t finished = done += last - first;
-            if (thread == 0 && options.progress && finished < inputs.size()) options.progress(finished, inputs.size());
-        });
-        for (const auto& result : results)
-            if (!result.ok()) return result;
-        if (options.progress) options.progress(inputs.size(), inputs.size());
-        return {};
+        std::vector<Worker> workers(group_threads(inputs.size(), group_texts, options));
+        return for_each_group(inputs.size(), group_texts, options,
+                              [&](std::size_t first, std::size_t last, std::size_t thread) {
+                                  return run_group(inputs, first, last, prompt, workers[thread], sink, sink_scratch);
+                              });
     }
 
     Result<void> tokenize(std::string_view text, std::string_view prompt, const EncodeOptions& options,

@@ -26,6 +26,7 @@
 #include "ranklet/core/parallel.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
+#include "ranklet/encoders/groups.hpp"
 #include "ranklet/encoders/options.hpp"
 #include "ranklet/encoders/self_test.hpp"
 #include "ranklet/encoders/text_view.hpp"
@@ -102,23 +103,17 @@ public:
                               {inputs.size(), " inputs are not those of items with ", views_.size(), " views"});
         const std::size_t n = inputs.size() / views_.size();
         RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(n, dim()));
-        const std::size_t threads = std::min(resolve_threads(options.threads), std::max<std::size_t>(n, 1));
-        std::vector<Worker> workers(threads);
-        std::vector<Result<void>> results((n + group - 1) / group);
-        parallel_for(results.size(), threads, [&](std::size_t g, std::size_t thread) {
-            results[g] = catch_out_of_memory([&]() -> Result<void> {
-                for (std::size_t i = g * group; i < std::min(n, (g + 1) * group); ++i) {
+        std::vector<Worker> workers(group_threads(n, group, options));
+        RANKLET_TRY(for_each_group(
+            n, group, options, [&](std::size_t first, std::size_t last, std::size_t thread) -> Result<void> {
+                for (std::size_t i = first; i < last; ++i) {
                     const auto status = encode_item(inputs.subspan(i * views_.size(), views_.size()),
                                                     vectors.row(i).data(), workers[thread]);
                     if (!status.ok())
                         return make_error(status.error().code, {"text ", i, ": ", status.error().message});
                 }
                 return {};
-            });
-        });
-        for (const auto& result : results)
-            if (!result.ok()) return result.shared_error();
-        if (options.progress) options.progress(n, n);
+            }));
         return vectors;
     }
 

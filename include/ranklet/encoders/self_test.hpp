@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
@@ -40,6 +41,27 @@ RANKLET_NAMESPACE_BEGIN
         if (!(std::abs(expected[i] - found[i]) <= tolerance * largest))
             return make_error(ErrorCode::self_test, {file.name(), ": self-test failed: ", what, "[", i, "] should be ",
                                                      expected[i], ", is ", found[i]});
+    return {};
+}
+
+/// The file's texts (at least one) against its token ids: `tokenize(text)` gives a Result whose value has the ids.
+/// Error self_test naming the first text whose ids differ.
+template <class Tokenize>
+[[nodiscard]] RANKLET_COLD Result<void> compare_token_ids(const GgufFile& file, std::span<const std::string_view> texts,
+                                                          const Tokenize& tokenize) {
+    RANKLET_ASSIGN(const auto ids, file.i32s("ranklet.selftest.token_ids"));
+    RANKLET_ASSIGN(const auto offsets, file.i32s("ranklet.selftest.token_offsets"));
+    if (texts.empty()) return make_error(ErrorCode::format, {file.name(), ": ranklet.selftest.texts is empty"});
+    if (offsets.size() != texts.size() + 1 || offsets.front() != 0 ||
+        static_cast<std::size_t>(offsets.back()) != ids.size() || !std::is_sorted(offsets.begin(), offsets.end()))
+        return make_error(ErrorCode::format,
+                          {file.name(), ": ranklet.selftest.token_offsets do not fit the texts and token ids"});
+    for (std::size_t t = 0; t < texts.size(); ++t) {
+        RANKLET_ASSIGN(const auto found, tokenize(texts[t]));
+        if (!std::equal(found.begin(), found.end(), ids.begin() + offsets[t], ids.begin() + offsets[t + 1]))
+            return make_error(ErrorCode::self_test,
+                              {file.name(), ": self-test failed: text ", t, " has other token ids"});
+    }
     return {};
 }
 

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -22,6 +21,7 @@
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/parallel.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/encoders/groups.hpp"
 #include "ranklet/encoders/load_wordpiece.hpp"
 #include "ranklet/encoders/options.hpp"
 #include "ranklet/encoders/self_test.hpp"
@@ -195,14 +195,10 @@ public:
         if (options.prompt && !options.prompt->empty())
             return make_error(ErrorCode::missing, {"the model has no prompt named \"", *options.prompt, "\""});
         constexpr std::size_t group_texts = 64;
-        const std::size_t groups = (texts.size() + group_texts - 1) / group_texts;
-        const std::size_t threads = std::min(resolve_threads(options.threads), std::max<std::size_t>(groups, 1));
-        std::vector<Encoding> tokens(threads);
-        std::vector<Result<void>> results(groups);
-        std::atomic<std::size_t> done{0};
-        parallel_for(groups, threads, [&](std::size_t group, std::size_t thread) {
-            const std::size_t first = group * group_texts, last = std::min(texts.size(), first + group_texts);
-            results[group] = catch_out_of_memory([&]() -> Result<void> {
+        std::vector<Encoding> tokens(group_threads(texts.size(), group_texts, options));
+        return for_each_group(
+            texts.size(), group_texts, options,
+            [&](std::size_t first, std::size_t last, std::size_t thread) -> Result<void> {
                 for (std::size_t text = first; text < last; ++text) {
                     const auto found = tokenize(texts[text], tokens[thread]);
                     if (!found.ok())
@@ -211,34 +207,18 @@ public:
                 }
                 return {};
             });
-            const std::size_t finished = done += last - first;
-            if (thread == 0 && options.progress && finished < texts.size()) options.progress(finished, texts.size());
-        });
-        for (const auto& result : results)
-            if (!result.ok()) return result;
-        if (options.progress) options.progress(texts.size(), texts.size());
-        return {};
     }
 
     /// The file's texts against its token ids and vectors. Error self_test saying what differs.
     [[nodiscard]] RANKLET_COLD Result<void> self_test(const GgufFile& file) const {
         RANKLET_ASSIGN(const auto texts, file.strings("ranklet.selftest.texts"));
-        RANKLET_ASSIGN(const auto ids, file.i32s("ranklet.selftest.token_ids"));
-        RANKLET_ASSIGN(const auto offsets, file.i32s("ranklet.selftest.token_offsets"));
         RANKLET_ASSIGN(const auto expected, file.floats("ranklet.selftest.vectors"));
-        if (texts.empty()) return make_error(ErrorCode::format, {file.name(), ": ranklet.selftest.texts is empty"});
-        if (offsets.size() != texts.size() + 1 || offsets.front() != 0 ||
-            static_cast<std::size_t>(offsets.back()) != ids.size() || !std::is_sorted(offsets.begin(), offsets.end()))
-            return make_error(ErrorCode::format,
-                              {file.name(), ": ranklet.selftest.token_offsets do not fit the texts and token ids"});
         Encoding tokens;
-        for (std::size_t t = 0; t < texts.size(); ++t) {
-            RANKLET_TRY(tokenize(texts[t], tokens));
-            if (!std::equal(tokens.ids.begin(), tokens.ids.end(), ids.begin() + offsets[t],
-                            ids.begin() + offsets[t + 1]))
-                return make_error(ErrorCode::self_test,
-                                  {file.name(), ": self-test failed: text ", t, " has other token ids"});
-        }
+        const auto ids_of = [&](std::string_view text) -> Result<std::span<const std::int32_t>> {
+            RANKLET_TRY(tokenize(text, tokens));
+            return std::span<const std::int32_t>(tokens.ids);
+        };
+        RANKLET_TRY(compare_token_ids(file, texts, ids_of));
         RANKLET_ASSIGN(const Matrix vectors, encode(texts));
         return compare_self_test(file, "ranklet.selftest.vectors", expected,
                                  {vectors.view().data, vectors.rows() * vectors.cols()});
