@@ -139,13 +139,13 @@ struct GemmOperands {
 /// Steps [first, last) of k; a block after the first is added to what C holds.
 struct GemmBlock {
     std::size_t first, last;
-    // Weights that a tile asks for, `ahead_bytes` a step, while it works on others.
-    const char* ahead = nullptr;
-    std::size_t ahead_bytes = 0;
+    const char* ahead = nullptr;  ///< what a tile with Ahead asks for, a cache line a step, while it works on others
 };
 
+inline constexpr std::size_t cache_line = 64;
+
 // Rows x Panels register tile. Panels > 1 only for few rows: enough independent sums to hide the latency of each.
-template <class Mac, std::size_t Rows, std::size_t Panels>
+template <class Mac, std::size_t Rows, std::size_t Panels, bool Ahead>
 inline void gemm_tile(const GemmOperands<Mac>& g, GemmBlock block, std::size_t row, std::size_t column,
                       std::size_t columns) noexcept {
     using Sum = typename Mac::Sum;
@@ -161,9 +161,9 @@ inline void gemm_tile(const GemmOperands<Mac>& g, GemmBlock block, std::size_t r
                                __attribute__((always_inline)) { sum[i] = Mac::start(start, (i % vectors) * width); });
     const char* ahead = block.ahead;
     for (std::size_t i = block.first; i < block.last; ++i) {
-        if constexpr (Panels == 1) {
+        if constexpr (Ahead) {
             __builtin_prefetch(ahead);
-            ahead += block.ahead_bytes;
+            ahead += cache_line;
         }
         decltype(Mac::weights(packed)) w[vectors];
         unroll<vectors>([&](auto v) __attribute__((always_inline)) {
@@ -204,11 +204,11 @@ inline void gemm_tile(const GemmOperands<Mac>& g, GemmBlock block, std::size_t r
         }
 }
 
-template <class Mac, std::size_t Rows, std::size_t Panels, class Epilogue>
+template <class Mac, std::size_t Rows, std::size_t Panels, bool Ahead = false, class Epilogue>
 RANKLET_INLINE void gemm_strip(const GemmOperands<Mac>& g, GemmBlock block, std::size_t row, std::size_t column,
                                const Epilogue& epilogue) noexcept {
     const std::size_t columns = std::min(Panels * Mac::Tile::panel, g.n - column);
-    gemm_tile<Mac, Rows, Panels>(g, block, row, column, columns);
+    gemm_tile<Mac, Rows, Panels, Ahead>(g, block, row, column, columns);
     if (block.last == g.steps) epilogue(Tile{g.c + row * g.c_stride + column, g.c_stride, row, Rows, column, columns});
 }
 
@@ -234,7 +234,6 @@ inline void gemm(std::size_t m, const GemmOperands<Mac>& g, const Epilogue& epil
     constexpr std::size_t cached_bytes = 704 * 1024;
     const std::size_t tile_bytes = Shape::rows * g.steps * Mac::step * sizeof(typename Mac::Input);
     const std::size_t rows_at_a_time = Shape::rows * std::clamp<std::size_t>(cached_bytes / tile_bytes, 4, 18);
-    constexpr std::size_t cache_line = 64;
     constexpr std::size_t step_bytes = Shape::panel * Mac::step * sizeof(typename Mac::Weight);  // of one panel
     const bool streamed = g.n / Shape::panel * g.steps * step_bytes > 2048 * 1024;
     for (std::size_t first = 0; first < m; first += rows_at_a_time) {
@@ -246,12 +245,13 @@ inline void gemm(std::size_t m, const GemmOperands<Mac>& g, const Epilogue& epil
                 // The first tiles ask for the next block, a cache line a step each, unless all blocks stay near.
                 block.ahead =
                     reinterpret_cast<const char*>(g.packed + column * g.steps * Mac::step) + block.last * step_bytes;
-                for (std::size_t line = 0; row + Shape::rows <= last; row += Shape::rows, line += cache_line) {
-                    block.ahead_bytes = streamed && line < step_bytes ? cache_line : 0;
-                    gemm_strip<Mac, Shape::rows, 1>(g, block, row, column, epilogue);
-                    block.ahead += block.ahead_bytes * (block.last - block.first);
+                std::size_t lines = streamed ? step_bytes / cache_line : 0;
+                for (; row + Shape::rows <= last && lines > 0; row += Shape::rows, --lines) {
+                    gemm_strip<Mac, Shape::rows, 1, true>(g, block, row, column, epilogue);
+                    block.ahead += cache_line * (block.last - block.first);
                 }
-                block.ahead_bytes = 0;
+                for (; row + Shape::rows <= last; row += Shape::rows)
+                    gemm_strip<Mac, Shape::rows, 1>(g, block, row, column, epilogue);
                 if constexpr (Shape::rows > 8)
                     for (; row + 8 <= last; row += 8) gemm_strip<Mac, 8, 1>(g, block, row, column, epilogue);
                 for (; row + 4 <= last; row += 4) gemm_strip<Mac, 4, 1>(g, block, row, column, epilogue);
