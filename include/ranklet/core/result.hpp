@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <optional>
+#include <new>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -15,7 +15,6 @@
 
 #if defined(__cpp_exceptions) || defined(__EXCEPTIONS)
 #include <exception>
-#include <new>
 #endif
 
 #include "ranklet/core/config.hpp"
@@ -192,7 +191,7 @@ private:
 };
 }  // namespace detail
 
-/// A value of type T, or an Error.
+/// A value of type T, or an Error. Moves, and does not copy.
 template <class T>
 class [[nodiscard]] Result {
 public:
@@ -201,26 +200,39 @@ public:
     Result(T value) : value_(std::move(value)) {}
     Result(Error error) : error_(std::move(error)) {}
     Result(detail::SharedError error) noexcept : error_(std::move(error)) {}
+    Result(Result&& other) : error_(other.error_) {
+        if (ok()) new (static_cast<void*>(&value_)) T(std::move(other.value_));
+    }
+    Result& operator=(Result&& other) {
+        if (this != &other) {
+            this->~Result();
+            new (static_cast<void*>(this)) Result(std::move(other));
+        }
+        return *this;
+    }
+    ~Result() {
+        if (ok()) value_.~T();
+    }
 
-    [[nodiscard]] bool ok() const noexcept { return value_.has_value(); }
+    [[nodiscard]] bool ok() const noexcept { return !error_; }
     explicit operator bool() const noexcept { return ok(); }
 
     /// The error. Precondition: !ok().
     [[nodiscard]] const Error& error() const noexcept { return *error_; }
 
     /// The value, or throws Exception (traps where there are no exceptions).
-    [[nodiscard]] T& value() & { return check(), *value_; }
-    [[nodiscard]] const T& value() const& { return check(), *value_; }
+    [[nodiscard]] T& value() & { return check(), value_; }
+    [[nodiscard]] const T& value() const& { return check(), value_; }
     /// By value, so that `for (auto& x : f().value())` keeps what it iterates over alive.
-    [[nodiscard]] T value() && { return check(), std::move(*value_); }
+    [[nodiscard]] T value() && { return check(), std::move(value_); }
 
     /// Precondition: ok().
-    [[nodiscard]] T& operator*() & noexcept { return *value_; }
-    [[nodiscard]] const T& operator*() const& noexcept { return *value_; }
+    [[nodiscard]] T& operator*() & noexcept { return value_; }
+    [[nodiscard]] const T& operator*() const& noexcept { return value_; }
     /// By value, as value() is.
-    [[nodiscard]] T operator*() && { return std::move(*value_); }
-    [[nodiscard]] T* operator->() noexcept { return &*value_; }
-    [[nodiscard]] const T* operator->() const noexcept { return &*value_; }
+    [[nodiscard]] T operator*() && { return std::move(value_); }
+    [[nodiscard]] T* operator->() noexcept { return &value_; }
+    [[nodiscard]] const T* operator->() const noexcept { return &value_; }
 
     /// For the macros below: the error, to be handed on.
     [[nodiscard]] const detail::SharedError& shared_error() const noexcept { return error_; }
@@ -229,7 +241,10 @@ private:
     void check() const {
         if (!ok()) detail::raise(error());
     }
-    std::optional<T> value_;
+    // A union and not std::optional, which would be a fifth of all functions that a program with a recommender compiles.
+    union {
+        T value_;  // alive while there is no error
+    };
     detail::SharedError error_;
 };
 
