@@ -14,3 +14,13 @@ function(ranklet_program target)
     endif()
     set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
 endfunction()
+
+# ranklet_compiled_recommender(TARGET): Recommender is compiled once and linked in, not by each translation unit anew.
+function(ranklet_compiled_recommender target)
+    if(NOT TARGET ranklet_recommender)
+        add_library(ranklet_recommender OBJECT ${PROJECT_SOURCE_DIR}/cmake/recommender.cpp)
+        ranklet_program(ranklet_recommender)
+        target_compile_definitions(ranklet_recommender INTERFACE RANKLET_EXTERN_RECOMMENDER)
+    endif()
+    target_link_libraries(${target} PRIVATE ranklet_recommender)
+endfunction()

@@ -21,7 +21,8 @@ class CheckSourcesTest(unittest.TestCase):
             "core/config.hpp": '// xsimd, std::cout and abort() may be named in a comment\n#include <cstddef>\n',
             "kernels/gemm.hpp": '#include <xsimd/xsimd.hpp>\n#include "ranklet/core/config.hpp"\nxsimd::batch<float> b;\n',
             "layers/linear.hpp": '#include <Eigen/Core>\n#include "ranklet/kernels/gemm.hpp"\nconst char* s = "exit(1)";\n',
-            "ranklet.hpp": '#include "ranklet/layers/linear.hpp"\n',
+            "ranklet.hpp": '#include "ranklet/layers/linear.hpp"\n#include "ranklet/recommender/rank.hpp"\n',
+            "recommender/rank.hpp": '#include "ranklet/ranklet.hpp"\n',
         }
         self.assertEqual(self.violations(files), [])
 

@@ -105,11 +105,11 @@ TEST_CASE("caps hold in every scoring; diversity needs item vectors, which text_
         CHECK(ranked.size() == 17 + 4);  // those without a colour, and one of each colour
         for (std::size_t i = 1; i < ranked.size(); ++i) CHECK(ranked[i - 1].score >= ranked[i].score);
         options.diversity.lambda = 0.5f;
-        const auto diverse = model.recommend(user, catalog, options);
+        auto diverse = model.recommend(user, catalog, options);
         if (catalog.data().vectors.empty())
             check_error(diverse, ErrorCode::unsupported, "text_gru");
         else
-            CHECK(take(diverse).size() == ranked.size());
+            CHECK(take(std::move(diverse)).size() == ranked.size());
         options.temperature = -1.0f;
         check_error(model.recommend(user, catalog, options), ErrorCode::invalid_argument, "temperature");
     }
