@@ -92,6 +92,17 @@ TEST_CASE("long chains are no deep ones, and a condition that is too deep is ref
     CHECK(left_by(chain) == "ab");
     for (int i = 0; i < 300; ++i) deep = (std::move(deep) || phone) && dear;
     check_error(Filter::create(five_items(), deep), ErrorCode::invalid_argument, "levels");
+    Condition allowed = phone;
+    for (int i = 0; i < 249; ++i) allowed = (std::move(allowed) || phone) && phone;
+    CHECK(left_by(allowed) == "ab");
+    // However deep it gets: neither building, copying nor destroying it overflows the stack, and it stays an error.
+    for (int i = 0; i < 1'000'000; ++i) deep = (std::move(deep) || phone) && dear;
+    const Condition copy = deep;
+    check_error(Filter::create(five_items(), copy), ErrorCode::invalid_argument, "levels");
+    check_error(Filter::create(five_items(), phone || !deep), ErrorCode::invalid_argument, "levels");
+    Condition denied = phone;
+    for (int i = 0; i < 1'000'000; ++i) denied = !(std::move(denied) && phone);
+    check_error(Filter::create(five_items(), denied), ErrorCode::invalid_argument, "levels");
 }
 
 TEST_CASE("an unknown attribute, a wrong type and a range that is none are errors naming the attribute") {

@@ -3,6 +3,7 @@
 // in any number of rankings. Filters act before the cut: k results come back as long as k items are left.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <span>
@@ -60,7 +61,7 @@ public:
     /// The tags contain all of these strings; of none: every item.
     [[nodiscard]] static Condition contains_all(std::string_view attribute, std::span<const std::string_view> tags) {
         Condition all{Kind::all, {}, {}};
-        for (const std::string_view tag : tags) all.parts_.push_back(contains(attribute, tag));
+        for (const std::string_view tag : tags) all.append(contains(attribute, tag));
         if (tags.empty()) return is_missing(attribute) || !is_missing(attribute);
         return all;
     }
@@ -76,43 +77,20 @@ public:
     [[nodiscard]] friend Condition operator!(Condition a) {
         if (a.kind_ == Kind::no) return std::move(a.parts_.front());
         Condition no{Kind::no, {}, {}};
-        no.parts_.push_back(std::move(a));
+        no.append(std::move(a));
         return no;
     }
 
     /// The items of a table of n that fulfil it. Error missing for an attribute that the table lacks, invalid_argument
-    /// for a comparison that its type does not have or a range that is none.
+    /// for a comparison that its type does not have, a range that is none, or more than 500 levels of operators (a
+    /// chain of one operator is one level).
     [[nodiscard]] Result<Bitset> evaluate(const AttributeTable& table, std::size_t n) const {
-        return evaluate(table, n, most_levels);
-    }
-
-private:
-    enum class Kind { any_of, in_range, contains_any, is_missing, all, any, no };
-    static constexpr std::size_t most_levels = 500;  // chains of one operator are one level
-
-    Condition(Kind kind, std::string_view attribute, std::vector<std::string> values)
-        : kind_(kind), attribute_(attribute), values_(std::move(values)) {}
-
-    static Condition join(Kind kind, Condition a, Condition b) {
-        if (a.kind_ != kind) {
-            Condition joined{kind, {}, {}};
-            joined.parts_.push_back(std::move(a));
-            a = std::move(joined);
-        }
-        if (b.kind_ == kind)
-            for (Condition& part : b.parts_) a.parts_.push_back(std::move(part));
-        else
-            a.parts_.push_back(std::move(b));
-        return a;
-    }
-
-    [[nodiscard]] Result<Bitset> evaluate(const AttributeTable& table, std::size_t n, std::size_t levels) const {
-        if (levels == 0)
+        if (kind_ == Kind::too_deep)
             return make_error(ErrorCode::invalid_argument, {"a condition of more than ", most_levels, " levels"});
         if (kind_ == Kind::all || kind_ == Kind::any || kind_ == Kind::no) {
             Bitset result(n, kind_ == Kind::all);
             for (const Condition& part : parts_) {
-                RANKLET_ASSIGN(const Bitset bits, part.evaluate(table, n, levels - 1));
+                RANKLET_ASSIGN(const Bitset bits, part.evaluate(table, n));
                 if (kind_ == Kind::all)
                     result &= bits;
                 else
@@ -121,6 +99,39 @@ private:
             if (kind_ == Kind::no) result.flip();
             return result;
         }
+        return evaluate_leaf(table, n);
+    }
+
+private:
+    enum class Kind { any_of, in_range, contains_any, is_missing, all, any, no, too_deep };
+    static constexpr std::size_t most_levels = 500;
+
+    Condition(Kind kind, std::string_view attribute, std::vector<std::string> values)
+        : kind_(kind), attribute_(attribute), values_(std::move(values)) {}
+
+    static Condition join(Kind kind, Condition a, Condition b) {
+        if (a.kind_ != kind) {
+            Condition joined{kind, {}, {}};
+            joined.append(std::move(a));
+            a = std::move(joined);
+        }
+        if (a.kind_ == kind && b.kind_ == kind)
+            for (Condition& part : b.parts_) a.append(std::move(part));
+        else
+            a.append(std::move(b));
+        return a;
+    }
+    // What is too deep loses its parts, so that copying, evaluating and destroying never go deeper than that; it stays
+    // an Error in whatever it becomes a part of.
+    void append(Condition part) {
+        if (kind_ == Kind::too_deep) return;
+        levels_ = std::max(levels_, part.levels_ + 1);
+        parts_.push_back(std::move(part));
+        if (levels_ <= most_levels) return;
+        *this = Condition{Kind::too_deep, {}, {}};
+    }
+
+    [[nodiscard]] Result<Bitset> evaluate_leaf(const AttributeTable& table, std::size_t n) const {
         RANKLET_ASSIGN(const AttributeColumn* column, table.at(attribute_));
         Bitset result(n);
         if (kind_ == Kind::is_missing) {
@@ -161,6 +172,7 @@ private:
     std::string attribute_;
     std::vector<std::string> values_;
     double low_ = 0.0, high_ = 0.0;
+    std::size_t levels_ = 1;
     std::vector<Condition> parts_;
 };
 
