@@ -224,3 +224,23 @@ TEST_CASE("a self-test that contradicts itself is an error, not a read out of bo
     check_error(load(element("ranklet.rating.values", 1, std::bit_cast<std::uint32_t>(0.5f))), ErrorCode::format,
                 "ascend");
 }
+
+TEST_CASE("a news model that says much and holds little asks for little memory") {
+    Bytes naml = read_bytes("tests/parity/goldens/news-naml.gguf");
+    // Words that a text may have: scratch is for those that it has.
+    const std::uint32_t words = 4096, elements = 1'000'000;
+    std::memcpy(naml.data() + value_of(naml, "ranklet.news.body.max_length"), &words, sizeof words);
+    LoadOptions options;
+    options.self_test = false;
+    const Recommender model = take(load(naml, options));
+    largest_heap_request = 0;
+    CHECK(model.encode("storm hits").ok());
+    CHECK(largest_heap_request > 0);
+    CHECK(largest_heap_request < naml.size());
+    // Elements of a vector that no tensor has.
+    Bytes modalities = read_bytes("tests/parity/goldens/news-modalities.gguf");
+    std::memcpy(modalities.data() + value_of(modalities, "ranklet.news.image.size"), &elements, sizeof elements);
+    largest_heap_request = 0;
+    check_error(load(modalities, options), ErrorCode::format, "ranklet.news.image");
+    CHECK(largest_heap_request < 2 * modalities.size());
+}

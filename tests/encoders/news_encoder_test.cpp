@@ -136,4 +136,7 @@ TEST_CASE("a news model reads items only as its views say") {
     CHECK(take(model.encode_catalog({})).size() == 0);
     std::vector<ranklet::ViewInput> three(3);
     check_error(encoder.encode_inputs(three), ErrorCode::invalid_argument, "views");
+    const std::vector<std::string> ids{"a", "b"};
+    std::vector<ranklet::ViewInput> four(4);
+    check_error(encoder.encode_inputs(four, {}, ids), ErrorCode::invalid_argument, "2 ids came with 1 items");
 }

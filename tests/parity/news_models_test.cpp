@@ -191,6 +191,17 @@ TEST_CASE("what cannot be read is an error that names the item and the view") {
     CHECK(result.error().code == ranklet::ErrorCode::invalid_text);
     CHECK(result.error().message.find("bad") != std::string::npos);
     const auto naml = load("naml");
+    // The item whose body it is, though the texts of others cannot be read as titles either or are of no view.
+    const std::vector<ranklet::Attribute> body{{"body", std::string_view("storm \xFF")}},
+        unread{{"colour", std::string_view("\xFF")}};
+    const std::vector<ranklet::Item> bodies{{"first", "storm", unread}, {"second", "coast", body}, {"last", "\xFF"}};
+    const auto of_body = naml.encode_catalog(bodies);
+    REQUIRE_FALSE(of_body.ok());
+    CHECK(of_body.error().code == ranklet::ErrorCode::invalid_text);
+    CHECK(of_body.error().message.rfind("item \"second\": body: ", 0) == 0);
+    const std::vector<ranklet::ItemVector> images{{"image", six}};
+    const std::vector<ranklet::Item> pictured{{"plain", "a"}, {"pictured", "b", {}, images}};
+    CHECK(model.encode_catalog(pictured).error().message.rfind("item \"pictured\": the vector \"image\"", 0) == 0);
     const std::vector<ranklet::Attribute> number{{"category", 5.0}};
     const std::vector<ranklet::Item> numbered{{"bad", "storm", number}};
     CHECK_FALSE(naml.encode_catalog(numbered).ok());

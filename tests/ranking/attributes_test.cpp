@@ -99,5 +99,8 @@ TEST_CASE("a table put together by hand is checked part by part") {
     refused([](AttributeTable& t) { t.columns[0].name = ""; }, "attribute 0 has no name");
     refused([](AttributeTable& t) { t.columns[1].tag_offsets[1] = 4; }, "\"tags\": its tags' offsets");
     refused([](AttributeTable& t) { t.columns[1].codes[0] = AttributeColumn::no_value; }, "has a code beyond");
+    refused([](AttributeTable& t) { t.columns[1].values[1] = t.columns[1].values[0]; }, "\"tags\": has a value twice");
+    refused([](AttributeTable& t) { t.columns[0].values.push_back(t.columns[0].values[0]); }, "has a value twice");
+    refused([](AttributeTable& t) { t.columns[1].codes[1] = t.columns[1].codes[0]; }, "\"tags\": has a tag of an item");
     refused([](AttributeTable& t) { t.columns[2].numbers[0] = static_cast<double>(infinity); }, "infinite");
 }

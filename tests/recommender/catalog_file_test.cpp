@@ -139,6 +139,52 @@ TEST_CASE("every truncation and every changed byte of a catalog's file is an err
     CHECK(wrong == 0);
 }
 
+TEST_CASE("a file whose attribute has a string twice, or whose item has a tag twice, is an error naming both") {
+    const Recommender model = load_model("tiny-dot-product");
+    const auto reload = [&](auto&& change) {
+        ranklet::CatalogData data;
+        data.model = model.fingerprint();
+        data.ids = {"a", "b"};
+        data.vectors = take(ranklet::Matrix::zeroed(2, model.encode("x")->size()));
+        ranklet::AttributeColumn& tags = data.attributes.columns.emplace_back();
+        tags.name = "tags";
+        tags.type = ranklet::AttributeType::tags;
+        tags.values = {"new", "red"};
+        tags.codes = {0, 1, 1};
+        tags.tag_offsets = {0, 2, 3};
+        change(tags);
+        const Bytes bytes = take(ranklet::detail::catalog_writer(data).bytes());
+        return load_catalog(take(GgufFile::from_memory(bytes, "c.gguf")), model.fingerprint()).ok()
+                   ? std::string()
+                   : load_catalog(take(GgufFile::from_memory(bytes, "c.gguf")), model.fingerprint()).error().message;
+    };
+    CHECK(reload([](auto&) {}).empty());
+    CHECK(reload([](auto& tags) { tags.values[1] = "new"; }) == "c.gguf: attribute \"tags\": has a value twice");
+    CHECK(reload([](auto& tags) { tags.codes[1] = 0; }) == "c.gguf: attribute \"tags\": has a tag of an item twice");
+}
+
+TEST_CASE("items without any token come back too") {
+    const TemporaryFolder folder;
+    const std::string path = folder.path() + "/c";
+    const Recommender model = load_model("tiny-text-gru");
+    const std::size_t width = take(model.encode_catalog(std::vector<Item>{{"x", "x"}})).data().projected.cols();
+    for (const std::vector<std::size_t>& offsets : {std::vector<std::size_t>{0, 0, 3, 3}, {0, 0, 0, 0}}) {
+        ranklet::CatalogData data;
+        data.ids = {"a", "b", "c"};
+        data.token_offsets = offsets;
+        data.projected = take(ranklet::Matrix::zeroed(offsets.back(), width));
+        const Catalog saved = take(model.make_catalog(std::move(data)));
+        succeed(save_catalog(saved, path));
+        const Catalog loaded = take(load_catalog(path, model.fingerprint()));
+        CHECK(loaded.data().token_offsets == offsets);
+        auto user = model.new_user();
+        succeed(user.observe(loaded[1]));
+        succeed(user.observe(loaded[0]));
+        CHECK(take(model.scores(user, loaded)) == take(model.scores(user, saved)));
+        CHECK(take(model.scores(model.new_user(), loaded)) == take(model.scores(model.new_user(), saved)));
+    }
+}
+
 TEST_CASE("whatever a file says, with its checksum made right, it is an error or a catalog that can be used") {
     for (const std::string name : {"tiny-dot-product", "tiny-text-gru"}) {
         const Recommender model = load_model(name);

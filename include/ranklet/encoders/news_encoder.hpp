@@ -93,15 +93,18 @@ public:
         return encode_inputs(inputs, options);
     }
     /// Vectors of items: `inputs` [items * view_count()], each item's views in the model's order. Errors: invalid_text
-    /// as "text N: ..." with the item's number, invalid_argument for a vector of another size or that is not finite.
-    [[nodiscard]] Result<Matrix> encode_inputs(std::span<const ViewInput> inputs,
-                                               const BatchOptions& options = {}) const {
+    /// for a text that is not UTF-8, invalid_argument for a vector of another size or that is not finite; they name the
+    /// view and the item: as `item "ID"` by `ids` [items], as `text N` without.
+    [[nodiscard]] Result<Matrix> encode_inputs(std::span<const ViewInput> inputs, const BatchOptions& options = {},
+                                               std::span<const std::string> ids = {}) const {
         if (options.prompt && !options.prompt->empty())
             return make_error(ErrorCode::missing, {"the model has no prompt \"", *options.prompt, "\""});
         if (inputs.size() % views_.size() != 0)
             return make_error(ErrorCode::invalid_argument,
                               {inputs.size(), " inputs are not those of items with ", views_.size(), " views"});
         const std::size_t n = inputs.size() / views_.size();
+        if (!ids.empty() && ids.size() != n)
+            return make_error(ErrorCode::invalid_argument, {ids.size(), " ids came with ", n, " items"});
         RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(n, dim()));
         std::vector<Worker> workers(group_threads(n, group, options));
         RANKLET_TRY(for_each_group(
@@ -109,8 +112,9 @@ public:
                 for (std::size_t i = first; i < last; ++i) {
                     const auto status = encode_item(inputs.subspan(i * views_.size(), views_.size()),
                                                     vectors.row(i).data(), workers[thread]);
-                    if (!status.ok())
-                        return make_error(status.error().code, {"text ", i, ": ", status.error().message});
+                    if (status.ok()) continue;
+                    if (ids.empty()) return make_error(status.error().code, {"text ", i, ": ", status.error().message});
+                    return make_error(status.error().code, {"item \"", ids[i], "\": ", status.error().message});
                 }
                 return {};
             }));
@@ -128,30 +132,31 @@ public:
     /// The inputs of the file's self-test: `ranklet.selftest.view.NAME` strings, or floats [items * size] where NaN
     /// stands for missing. They look into the file and into this encoder.
     [[nodiscard]] RANKLET_COLD Result<std::vector<ViewInput>> self_test_inputs(const GgufFile& file) const {
-        std::vector<ViewInput> inputs;
+        // All are counted before there is memory for them: a file that says "many" must hold many.
+        std::vector<std::vector<std::string_view>> texts(views_.size());
         std::size_t n = 0;
         for (std::size_t v = 0; v < views_.size(); ++v) {
             const View& view = views_[v];
             const std::string key = "ranklet.selftest.view." + view.name;
             std::size_t found = 0;
-            std::vector<std::string_view> texts;
             if (view.kind == ViewKind::vector) {
                 found = view.self_test.size() / view.size;
             } else {
-                RANKLET_ASSIGN(texts, file.strings(key));
-                found = texts.size();
+                RANKLET_ASSIGN(texts[v], file.strings(key));
+                found = texts[v].size();
             }
-            if (v == 0) {
-                n = found;
-                inputs.resize(n * views_.size());
-            }
+            if (v == 0) n = found;
             if (found != n || n == 0)
                 return make_error(ErrorCode::format,
                                   {file.name(), ": ", key, " is of ", found, " items, others of ", n});
+        }
+        std::vector<ViewInput> inputs(n * views_.size());
+        for (std::size_t v = 0; v < views_.size(); ++v) {
+            const View& view = views_[v];
             for (std::size_t i = 0; i < n; ++i) {
                 ViewInput& input = inputs[i * views_.size() + v];
                 if (view.kind != ViewKind::vector)
-                    input.text = texts[i];
+                    input.text = texts[v][i];
                 else if (!std::isnan(view.self_test[i * view.size]))
                     input.vector = std::span<const float>(view.self_test).subspan(i * view.size, view.size);
             }
@@ -160,7 +165,8 @@ public:
     }
 
 private:
-    static constexpr std::size_t group = 16;  // items handed to a thread at a time
+    static constexpr std::size_t group = 16;                 // items handed to a thread at a time
+    static constexpr std::size_t most_elements = 1'000'000;  // of all views: an item's share of a thread's scratch
 
     struct View {
         std::string name;
@@ -169,7 +175,7 @@ private:
         std::map<std::string, std::size_t, std::less<>> rows;  // of a category's table
         Embedding table;
         std::size_t size = 0;        // of a given vector
-        std::vector<float> missing;  // [size]
+        std::vector<float> missing;  // [size], or empty: zeros
         std::vector<float> self_test;
         std::optional<Linear<>> dense;
         Activation activation = Activation::identity;
@@ -180,7 +186,7 @@ private:
     };
     enum class Join { concatenate, attention, gated };
     struct Worker {
-        Encoding encoding;
+        std::vector<Encoding> words;  // of each view that is a text
         Scratch scratch;
     };
 
@@ -239,10 +245,9 @@ private:
         } else if (kind == "vector") {
             view.kind = ViewKind::vector;
             RANKLET_ASSIGN(view.size, file.u32(prefix + ".size"));
-            if (view.size == 0 || view.size > 1'000'000)
-                return make_error(ErrorCode::format,
-                                  {file.name(), ": ", prefix, ".size is ", view.size, ", expected 1 to 1000000"});
-            view.missing.assign(view.size, 0.0f);
+            if (view.size == 0 || view.size > most_elements)
+                return make_error(ErrorCode::format, {file.name(), ": ", prefix, ".size is ", view.size,
+                                                      ", expected 1 to ", most_elements});
             if (file.has_tensor(prefix + ".missing")) {
                 RANKLET_ASSIGN(view.missing, load_vector(file, prefix + ".missing", view.size));
             }
@@ -261,6 +266,9 @@ private:
             RANKLET_ASSIGN(view.activation, in_file(file, prefix, parse_activation(activation)));
         }
         total_ += view.dim();
+        if (total_ > most_elements)
+            return make_error(ErrorCode::format, {file.name(), ": ", prefix, ": the views up to this one have ", total_,
+                                                  " elements, expected at most ", most_elements});
         views_.push_back(std::move(view));
         return {};
     }
@@ -294,13 +302,20 @@ private:
         return {};
     }
 
-    // The views' texts are read one after the other; each one's words are gone before the next one's come.
+    // Scratch is for the words that the item has, not for those that a file says it could have.
     Result<void> encode_item(std::span<const ViewInput> inputs, float* out, Worker& worker) const {
+        worker.words.resize(views_.size());
         std::size_t inner = 0;
         for (const View& view : views_) {
             const std::size_t i = static_cast<std::size_t>(&view - views_.data());
             std::size_t needed = scratch_bytes<float>(view.raw);
-            if (view.kind == ViewKind::text) needed += view.text.scratch_size(view.text.max_length());
+            if (view.kind == ViewKind::text) {
+                EncodeOptions options;
+                options.max_length = view.text.max_length();
+                const auto status = tokenizer_->encode(inputs[i].text, options, worker.words[i]);
+                if (!status.ok()) return make_error(status.error().code, {view.name, ": ", status.error().message});
+                needed += view.text.scratch_size(worker.words[i].size());
+            }
             inner = std::max(inner, needed);
             if (view.kind != ViewKind::vector || inputs[i].vector.empty()) continue;
             if (inputs[i].vector.size() != view.size)
@@ -318,15 +333,8 @@ private:
         float* all = worker.scratch.take<float>(total_);
         float* next = all;
         for (std::size_t v = 0; v < views_.size(); ++v) {
-            const View& view = views_[v];
-            if (view.kind == ViewKind::text) {
-                EncodeOptions options;
-                options.max_length = view.text.max_length();
-                const auto status = tokenizer_->encode(inputs[v].text, options, worker.encoding);
-                if (!status.ok()) return make_error(status.error().code, {view.name, ": ", status.error().message});
-            }
-            forward_view(view, inputs[v], worker.encoding.ids, next, worker.scratch);
-            next += view.dim();
+            forward_view(views_[v], inputs[v], worker.words[v].ids, next, worker.scratch);
+            next += views_[v].dim();
         }
         join(all, out, worker.scratch);
         return {};
@@ -342,7 +350,7 @@ private:
             view.table.row(row_of(view, input.text), raw);
         } else {
             const std::span<const float> given = input.vector.empty() ? view.missing : input.vector;
-            std::copy(given.begin(), given.end(), raw);
+            std::fill(std::copy(given.begin(), given.end(), raw), raw + view.raw, 0.0f);
         }
         if (view.dense) view.dense->forward({raw, 1, view.raw}, {out, 1, view.dense->out()}, view.activation);
     }

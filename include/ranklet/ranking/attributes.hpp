@@ -111,6 +111,13 @@ struct AttributeTable {
             for (const std::uint32_t code : column.codes)
                 if (code >= column.values.size() && (tags || code != AttributeColumn::no_value))
                     return wrong("has a code beyond its values");
+            std::vector<std::string_view> sorted(column.values.begin(), column.values.end());
+            std::sort(sorted.begin(), sorted.end());
+            if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) return wrong("has a value twice");
+            std::vector<std::size_t> last_item(tags ? column.values.size() : 0, 0);  // that had a tag, from 1 on
+            for (std::size_t i = 0; tags && i < n; ++i)
+                for (const std::uint32_t code : column.codes_of_item(i))
+                    if (std::exchange(last_item[code], i + 1) == i + 1) return wrong("has a tag of an item twice");
             for (const double value : column.numbers)
                 if (std::isinf(value)) return wrong("has an infinite number");
         }

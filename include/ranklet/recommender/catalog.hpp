@@ -30,7 +30,7 @@ Result<Catalog> BasicRecommender<Encoder, Decoder>::encode_catalog(std::span<con
     data.attributes = std::move(attributes).finish();
     const auto status =
         news_encoder() != nullptr ? encode_news(items, options, data) : encode_items(texts, options, data);
-    if (!status.ok()) return name_item(items, status.error());
+    if (!status.ok()) return news_encoder() != nullptr ? status.error() : name_item(items, status.error());
     return finish_catalog(std::move(data), options.threads);
 }
 
@@ -83,7 +83,8 @@ Result<void> BasicRecommender<Encoder, Decoder>::check_shapes(const Model& model
         data.ids.empty() || visit(model.decoder, [&](const auto& scorer) {
             using Scorer = std::remove_cvref_t<decltype(scorer)>;
             if constexpr (std::is_same_v<Scorer, TextGru>) {
-                return data.projected.cols() == catalog_width(model) && !data.token_offsets.empty();
+                const bool none = data.projected.rows() == 0;  // no item has a token: a file has no tensor then
+                return (none || data.projected.cols() == catalog_width(model)) && !data.token_offsets.empty();
             } else {
                 if (data.vectors.cols() != event_size(model) || !data.token_offsets.empty()) return false;
                 if constexpr (std::is_same_v<Scorer, DotProduct> || is_tower<Scorer>)
@@ -171,7 +172,7 @@ Result<void> BasicRecommender<Encoder, Decoder>::encode_news(std::span<const Ite
             own[v].vector = vector.values;
         }
     }
-    RANKLET_ASSIGN(data.vectors, encoder.encode_inputs(inputs, options));
+    RANKLET_ASSIGN(data.vectors, encoder.encode_inputs(inputs, options, data.ids));
     return {};
 }
 
