@@ -193,6 +193,27 @@ TEST_CASE("with diversity, a near-copy of what is shown gives way to something e
     CHECK(found(catalog, infinite, options).size() == 3);
 }
 
+TEST_CASE("diversity is the same whatever the vectors' length, and without a word about those that have none") {
+    // The second item points as the first does, the third elsewhere: the third comes second, at every scale.
+    for (const float scale : {1.0f, 1e-12f, 1e-24f, 1e-38f, 1e15f, 1e19f, 1e38f})
+        for (const float other : {1.0f, 1e-25f, 1e25f}) {
+            CAPTURE(scale);
+            CAPTURE(other);
+            const std::vector<float> vectors{scale, scale, 0.9f * other, other, 3.0f * other, -0.1f * other};
+            RecommendOptions options;
+            options.diversity = {0.3f, 10, ranklet::MatrixView<const float>(vectors.data(), 3, 2)};
+            ranklet::CatalogData data;
+            data.ids = {"a", "b", "c"};
+            CHECK(found(take(Catalog::create(std::move(data))), {3.0f, 2.9f, 2.8f}, options) == Indices{0, 2, 1});
+        }
+    const std::vector<float> broken{quiet_nan, 1.0f, infinity, 1.0f, 1.0f, 1.0f};  // like nothing: by score
+    RecommendOptions options;
+    options.diversity = {0.3f, 10, ranklet::MatrixView<const float>(broken.data(), 3, 2)};
+    ranklet::CatalogData data;
+    data.ids = {"a", "b", "c"};
+    CHECK(found(take(Catalog::create(std::move(data))), {3.0f, 2.9f, 2.8f}, options) == Indices{0, 1, 2});
+}
+
 TEST_CASE("caps hold however many candidates they skip, and leave probabilities as they are") {
     const Catalog catalog = shop(60);
     const auto scores = make_scores(60, 9);

@@ -105,6 +105,11 @@ struct TokenCounts {
         }
     }
     if (!(most > 0.0)) return Matrix();
+    // Parts along the direction are scaled by a power of two, which takes no bit from them: as floats they neither
+    // overflow nor vanish, whatever the vectors' length.
+    int exponent = 0;
+    (void)std::frexp(std::sqrt(most), &exponent);
+    const double scale = std::ldexp(1.0, -exponent);
     add_row(longest, 1.0f);
     if (!take_direction()) return Matrix();
     constexpr int most_steps = 300;
@@ -115,7 +120,7 @@ struct TokenCounts {
             double along = 0.0;
             for (std::size_t c = 0; c < n; ++c)
                 along += static_cast<double>(before[c]) * static_cast<double>(vectors.row(r)[c]);
-            add_row(r, static_cast<float>(along));
+            add_row(r, static_cast<float>(along * scale));
         }
         if (!take_direction()) break;
         float moved = 0.0f;

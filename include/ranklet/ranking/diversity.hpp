@@ -31,7 +31,7 @@ struct GroupCap {
 };
 
 /// Maximal marginal relevance. Relevance is the score, brought to [0, 1] over the pool (its least and largest score);
-/// similarity is the cosine of item vectors, 0 with a zero vector.
+/// similarity is the cosine of item vectors, 0 with a zero vector or one that is not finite.
 struct Diversity {
     float lambda = 1.0f;  ///< 1: by score alone (no vectors are looked at); 0: the first by score, then by difference
     std::size_t pool =
@@ -135,16 +135,27 @@ private:
         return true;
     }
 
+    /// x . y in f32, and in double where that could overflow or lose small numbers: `norms` is |x| |y|, of x = y any
+    /// number in between. (Products of floats are exact in double: the same bits whether fused or not.)
+    static double dot(std::span<const float> x, std::span<const float> y, double norms) noexcept {
+        constexpr double least = 1e-20, most = 1e30;
+        if (norms > least && norms < most) {
+            const auto product = static_cast<double>(kernels::Ops<float>::dot(x.data(), y.data(), x.size()));
+            if (x.data() != y.data() || (product > least && product < most)) return product;
+        }
+        double sum = 0.0;
+        for (std::size_t i = 0; i < x.size(); ++i) sum += static_cast<double>(x[i]) * static_cast<double>(y[i]);
+        return sum;
+    }
+
     std::size_t choose_from_pool(std::span<const float> scores, MatrixView<const float> vectors,
                                  const Diversity& diversity, std::span<std::uint32_t> best) {
-        using Ops = kernels::Ops<float>;
-        const auto vector = [&](std::uint32_t item) { return vectors.row(item).data(); };
         const std::size_t size = std::min(std::max(diversity.pool, best.size()), scores.size());
         pool_.clear();
         pool_.reserve(size);
         for (std::uint32_t item = 0; pool_.size() < size && pop(scores, item);) {
-            const auto square = static_cast<double>(Ops::dot(vector(item), vector(item), vectors.cols));
-            pool_.push_back({item, 0.0, std::sqrt(square), 0.0});
+            const std::span<const float> vector = vectors.row(item);
+            pool_.push_back({item, 0.0, std::sqrt(dot(vector, vector, 1.0)), 0.0});
         }
         if (pool_.empty()) return 0;
         const auto high = static_cast<double>(scores[pool_.front().item]);
@@ -175,9 +186,9 @@ private:
             best[count++] = taken.item;
             for (Candidate& candidate : pool_) {
                 if (candidate.item == gone) continue;
-                const auto product =
-                    static_cast<double>(Ops::dot(vector(taken.item), vector(candidate.item), vectors.cols));
-                const double norms = taken.norm * candidate.norm, similarity = norms > 0.0 ? product / norms : 0.0;
+                const double norms = taken.norm * candidate.norm;
+                double similarity = dot(vectors.row(taken.item), vectors.row(candidate.item), norms) / norms;
+                if (!std::isfinite(similarity)) similarity = 0.0;
                 candidate.nearest = count == 1 ? similarity : std::max(candidate.nearest, similarity);
             }
         }
