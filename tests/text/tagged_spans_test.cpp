@@ -118,6 +118,11 @@ TEST_CASE("sizes that do not fit, scores that are no numbers and places outside 
     CHECK(code(ranklet::merge_tags("a b", tokens, {scores.data(), 2, 0}, {})) == "invalid_argument");
     CHECK(code(ranklet::merge_tags("a b", tokens, {scores.data(), 2, 2}, labels)) == "invalid_argument");
     CHECK(code(ranklet::merge_tags("a bcdefghi", tokens, {scores.data(), 2, 2}, labels)) == "fine");
+    // Places of tokens whose label is left out, or that stand inside a span, are looked at as well.
+    const std::vector<float> outside{0.1f, 0.9f, 0.9f, 0.1f}, all{0.1f, 0.9f, 0.1f, 0.9f, 0.1f, 0.9f};
+    CHECK(code(ranklet::merge_tags("a b", tokens, {outside.data(), 2, 2}, labels)) == "invalid_argument");
+    const std::vector<ranklet::TagToken> middle{{{0, 1}, false, 1}, {{9, 2}, false, 2}, {{2, 3}, false, 3}};
+    CHECK(code(ranklet::merge_tags("a b", middle, {all.data(), 3, 2}, labels)) == "invalid_argument");
     for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
         std::vector<float> broken = scores;
         broken[2] = bad;

@@ -156,6 +156,11 @@ inline bool continues_span(std::pair<TagRole, std::string_view> before, std::pai
         for (const float score : scores.row(t))
             if (!std::isfinite(score))
                 return make_error(ErrorCode::invalid_argument, {"a score of token ", t, " is not finite"});
+    for (std::size_t t = 0; t < tokens.size(); ++t)  // all of them, also those of labels that are left out
+        if (tokens[t].bytes.begin > tokens[t].bytes.end || tokens[t].bytes.end > text.size())
+            return make_error(ErrorCode::invalid_argument,
+                              {"token ", t, ", [", tokens[t].bytes.begin, ", ", tokens[t].bytes.end,
+                               "), is not inside a text of ", text.size(), " bytes"});
 
     std::vector<TaggedSpan> spans;
     std::pair<detail::TagRole, std::string_view> before{};
