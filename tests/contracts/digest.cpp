@@ -190,6 +190,44 @@ bool hash_encoder(const std::string& folder, const std::string& name) {
     return true;
 }
 
+/// Scores of labels of texts and of pairs.
+bool hash_classifier(const std::string& folder, const std::string& name) {
+    const auto model = ranklet::SequenceClassifier::load(folder + "/" + name + ".gguf");
+    if (!model.ok()) return failed(name, model.error());
+    Hash hash;
+    for (const bool scores : {false, true}) {
+        const auto found = scores ? model->classify(std::span(texts)) : model->logits(std::span(texts));
+        if (!found.ok()) return failed(name, found.error());
+        hash.add(*found);
+    }
+    std::vector<ranklet::TextPair> pairs;
+    for (std::size_t i = 0; i < texts.size(); ++i) pairs.push_back({texts[i], texts[(i + 3) % texts.size()]});
+    if (const auto found = model->classify(std::span<const ranklet::TextPair>(pairs)); found.ok())
+        hash.add(*found);
+    else if (found.error().code != ranklet::ErrorCode::unsupported)  // a model with one token type
+        return failed(name, found.error());
+    hash.print(name);
+    return true;
+}
+
+/// Logits of tokens, and the spans that come of them.
+bool hash_tagger(const std::string& folder, const std::string& name) {
+    const auto model = ranklet::TokenClassifier::load(folder + "/" + name + ".gguf");
+    if (!model.ok()) return failed(name, model.error());
+    Hash hash;
+    for (const std::string_view text : texts) {
+        const auto logits = model->logits(text);
+        if (!logits.ok()) return failed(name, logits.error());
+        hash.add(*logits);
+        const auto spans = model->tag(text, {.aggregation = ranklet::TagAggregation::average, .ignore = {}});
+        if (!spans.ok()) return failed(name, spans.error());
+        for (const ranklet::TaggedSpan& span : *spans)
+            hash.add(std::array{static_cast<float>(span.bytes.begin), static_cast<float>(span.bytes.end), span.score});
+    }
+    hash.print(name);
+    return true;
+}
+
 bool hash_recommender(const std::string& folder, const std::string& name) {
     const auto model = ranklet::Recommender::load(folder + "/" + name + ".gguf");
     if (!model.ok()) return failed(name, model.error());
@@ -227,8 +265,13 @@ int main(int argc, char** argv) {
     bool fine = hash_products();
     for (const char* name : {"tiny-minilm", "tiny-dense", "tiny-distilbert", "tiny-minilm-i8"})
         fine = hash_encoder(folder, name) && fine;
+    for (const char* name : {"tiny-sequence", "tiny-sequence-i8", "tiny-multi-label", "tiny-cross-encoder"})
+        fine = hash_classifier(folder, name) && fine;
+    for (const char* name : {"tiny-tokens", "tiny-tokens-i8", "tiny-tokens-distilbert"})
+        fine = hash_tagger(folder, name) && fine;
     for (const char* name : {"tiny-text-gru", "tiny-text-gru-wide", "tiny-next-event", "tiny-dot-product",
-                             "tiny-dot-plain", "tiny-words-dot", "tiny-words-next", "tiny-items"})
+                             "tiny-dot-plain", "tiny-words-dot", "tiny-words-next", "tiny-items", "news-naml",
+                             "news-nrms-padded", "news-lstur-con", "news-lstur-keras", "news-narm-kim"})
         fine = hash_recommender(folder, name) && fine;
     return fine ? 0 : 1;
 }
