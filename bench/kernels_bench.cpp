@@ -240,7 +240,7 @@ void scan_i8(benchmark::State& state) {
         catalog[i] = static_cast<std::int8_t>(static_cast<int>(i * 7919 % 255) - 127);
     auto sums = ranklet::AlignedBuffer<std::int32_t>::zeroed(rows).value();
     const Buffer scale = random_buffer(rows), vectors = random_buffer(users * n);
-    auto user = ranklet::AlignedBuffer<kernels::DotI8<Arch>::User>::zeroed(users * stride).value();
+    auto user = ranklet::AlignedBuffer<kernels::DotI8<Arch>::Input>::zeroed(users * stride).value();
     Buffer user_scale = random_buffer(users), scores = random_buffer(users * rows);
     for (std::size_t u = 0; u < users; ++u)
         user_scale[u] = kernels::quantize_user<Arch>(vectors.data() + u * n, n, user.data() + u * stride);

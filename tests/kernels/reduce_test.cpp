@@ -43,22 +43,6 @@ TEST_CASE("nothing beyond a row's end is part of its sum") {
     }
 }
 
-TEST_CASE("every dot product of dot_rows has dot's bits, however many rows and whatever lies between them") {
-    Random random(2);
-    for (std::size_t count = 0; count <= 11; ++count)
-        for (const std::size_t n : {1u, 7u, 15u, 16u, 17u, 48u, 100u}) {
-            const std::size_t stride = n + count % 3;
-            std::vector<float> rows(count * stride, quiet_nan), out(count), each(count);
-            const std::vector<float> x = random.row(n);
-            for (std::size_t r = 0; r < count; ++r) {
-                for (std::size_t i = 0; i < n; ++i) rows[r * stride + i] = random.between(-1.0f, 1.0f);
-                each[r] = kernels::dot<Arch>(rows.data() + r * stride, x.data(), n);
-            }
-            kernels::dot_rows<Arch>(rows.data(), count, stride, x.data(), n, out.data());
-            REQUIRE(same_bits(out, each));
-        }
-}
-
 TEST_CASE("max finds the largest in every place, passes over NaN, and is -infinity when there is nothing else") {
     for (const std::size_t n : {1u, 2u, 15u, 16u, 17u, 33u})
         for (std::size_t place = 0; place < n; ++place) {

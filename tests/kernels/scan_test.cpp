@@ -56,6 +56,22 @@ TEST_CASE("scores of f32 and f16 rows have dot's bits, for every number of rows 
             }
 }
 
+TEST_CASE("every dot product of dot_rows has dot's bits, however many rows and whatever lies between them") {
+    Random random(2);
+    for (std::size_t count = 0; count <= 11; ++count)
+        for (const std::size_t n : {1u, 7u, 15u, 16u, 17u, 48u, 100u}) {
+            const std::size_t stride = n + count % 3;
+            std::vector<float> rows(count * stride, quiet_nan), out(count), each(count);
+            const std::vector<float> x = random.row(n);
+            for (std::size_t r = 0; r < count; ++r) {
+                for (std::size_t i = 0; i < n; ++i) rows[r * stride + i] = random.between(-1.0f, 1.0f);
+                each[r] = kernels::dot<Arch>(rows.data() + r * stride, x.data(), n);
+            }
+            kernels::dot_rows<Arch>(rows.data(), count, stride, x.data(), n, out.data());
+            REQUIRE(same_bits(out, each));
+        }
+}
+
 TEST_CASE("scores of 8-bit rows are exact integers times the scales, at the ends of the range too") {
     Random random(42);
     for (const std::size_t n : {1u, 7u, 63u, 64u, 65u, 200u})
@@ -76,7 +92,7 @@ TEST_CASE("scores of 8-bit rows are exact integers times the scales, at the ends
                         sum[r] += value;
                     }
                 }
-                std::vector<typename Dot::User> user(users * stride);
+                std::vector<typename Dot::Input> user(users * stride);
                 for (std::size_t u = 0; u < users; ++u)
                     user_scale[u] = kernels::quantize_user<Arch>(random.row(n).data(), n, user.data() + u * stride);
                 kernels::scan_rows_i8<Arch>({row.data(), scale.data(), sum.data()}, rows, user.data(),
@@ -86,8 +102,7 @@ TEST_CASE("scores of 8-bit rows are exact integers times the scales, at the ends
                     for (std::size_t r = 0; r < rows; ++r) {
                         double exact = 0.0;  // not an int32: g++ 12 makes the loop a wrong dot product with VNNI
                         for (std::size_t i = 0; i < n; ++i)
-                            exact += (static_cast<double>(user[u * stride + i]) - kernels::MacI8<Arch>::offset) *
-                                     row[r * stride + i];
+                            exact += (static_cast<double>(user[u * stride + i]) - Dot::offset) * row[r * stride + i];
                         const float score = static_cast<float>(exact) * scale[r] * user_scale[u];
                         wrong += bits(out[u * rows + r]) != bits(score);
                     }

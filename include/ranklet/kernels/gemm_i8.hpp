@@ -10,47 +10,12 @@
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/kernels/arch.hpp"
+#include "ranklet/kernels/dot_i8.hpp"
 #include "ranklet/kernels/gemm.hpp"
 #include "ranklet/kernels/reduce.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 namespace kernels {
-
-// What one step multiplies and how the activation is stored differs by instruction set; the sums do not.
-//   AVX-512 VNNI, AVX-VNNI: 4 values, activations + 128 as u8 (the instruction wants one unsigned side; the sums start
-//     at -128 * sum of the weights);  NEON dot product: 4 values, s8
-//   others: 2 values, activations as s16: widening multiply and pairwise add, which cannot saturate
-#if defined(__AVX512VNNI__) && defined(__AVX512BW__)
-inline constexpr bool has_vnni_16 = true;  // vectors of 16 sums
-#else
-inline constexpr bool has_vnni_16 = false;
-#endif
-#if (defined(__AVX512VNNI__) && defined(__AVX512VL__)) || defined(__AVXVNNI__)
-inline constexpr bool has_vnni_8 = true;
-#else
-inline constexpr bool has_vnni_8 = false;
-#endif
-
-namespace detail {
-// A vector of int32 by its element type: g++ 12 keeps arrays of the untyped __m512i in memory.
-template <std::size_t Width>
-struct IntVector;
-template <>
-struct IntVector<4> {
-    typedef std::int32_t type __attribute__((vector_size(16), may_alias));
-    typedef float f32 __attribute__((vector_size(16)));
-};
-template <>
-struct IntVector<8> {
-    typedef std::int32_t type __attribute__((vector_size(32), may_alias));
-    typedef float f32 __attribute__((vector_size(32)));
-};
-template <>
-struct IntVector<16> {
-    typedef std::int32_t type __attribute__((vector_size(64), may_alias));
-    typedef float f32 __attribute__((vector_size(64)));
-};
-}  // namespace detail
 
 template <class Arch>
 struct MacI8 {
@@ -58,20 +23,14 @@ struct MacI8 {
     using Weight = std::int8_t;
     using Start = std::int32_t;
     static constexpr std::size_t width = Tile::width;
-    using Sum = typename detail::IntVector<width>::type;
+    using Sum = typename DotI8<Arch>::Sum;
     static constexpr std::size_t block = static_cast<std::size_t>(-1);  ///< integers: one exact sum
     using Register = typename I32<Arch>::register_type;
 
-#if defined(__ARM_FEATURE_DOTPROD)
-    static constexpr std::size_t step = 4;
-    using Input = std::int8_t;
-    static constexpr std::int32_t offset = 0;
-#else
-    static constexpr bool vnni = width == 16 ? has_vnni_16 : width == 8 && has_vnni_8;
-    static constexpr std::size_t step = vnni ? 4 : 2;
-    using Input = std::conditional_t<vnni, std::uint8_t, std::int16_t>;
-    static constexpr std::int32_t offset = vnni ? 128 : 0;
-#endif
+    using Dot = DotI8<Arch>;
+    using Input = typename Dot::Input;
+    static constexpr std::size_t step = Dot::step;
+    static constexpr std::int32_t offset = Dot::offset;  ///< taken out again by what the sums begin with
 
     static RANKLET_INLINE Sum start(const Start* sums, std::size_t column) noexcept {
         return sums == nullptr ? Sum{} : (Sum)(Register)I32<Arch>::load_unaligned(sums + column);
@@ -91,49 +50,7 @@ struct MacI8 {
     static RANKLET_INLINE const Weight* weights(const Weight* w) noexcept { return w; }
 
     static RANKLET_INLINE Sum accumulate(std::int32_t a, const Weight* w, const Sum& sum) noexcept {
-#if defined(__AVX512F__) && defined(__AVX512BW__)
-        if constexpr (width == 16) {
-#if defined(__AVX512VNNI__)
-            return (Sum)_mm512_dpbusd_epi32((__m512i)sum, _mm512_set1_epi32(a), _mm512_loadu_si512(w));
-#else
-            const __m512i wide = _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)));
-            return sum + (Sum)_mm512_madd_epi16(_mm512_set1_epi32(a), wide);
-#endif
-        }
-#endif
-#if defined(__AVX2__)
-        if constexpr (width == 8) {
-#if defined(__AVX512VNNI__) && defined(__AVX512VL__)
-            return (Sum)_mm256_dpbusd_epi32((__m256i)sum, _mm256_set1_epi32(a),
-                                            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)));
-#elif defined(__AVXVNNI__)
-            return (Sum)_mm256_dpbusd_avx_epi32((__m256i)sum, _mm256_set1_epi32(a),
-                                                _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w)));
-#else
-            const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
-            return sum + (Sum)_mm256_madd_epi16(_mm256_set1_epi32(a), wide);
-#endif
-        }
-#endif
-#if defined(__SSE2__)
-        if constexpr (width == 4) {
-            const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(w));
-            const __m128i wide = _mm_srai_epi16(_mm_unpacklo_epi8(bytes, bytes), 8);  // sign-extends
-            return sum + (Sum)_mm_madd_epi16(_mm_set1_epi32(a), wide);
-        }
-#elif defined(__ARM_NEON) && defined(__ARM_FEATURE_DOTPROD)
-        return (Sum)vdotq_s32((int32x4_t)sum, vld1q_s8(w), vreinterpretq_s8_s32(vdupq_n_s32(a)));
-#elif defined(__aarch64__)
-        const int16x8_t wide = vmovl_s8(vld1_s8(w)), both = vreinterpretq_s16_s32(vdupq_n_s32(a));
-        const int32x4_t low = vmull_s16(vget_low_s16(both), vget_low_s16(wide));
-        const int32x4_t high = vmull_high_s16(both, wide);
-        return sum + (Sum)vpaddq_s32(low, high);
-#endif
-        std::int16_t pair[2];
-        std::memcpy(pair, &a, sizeof pair);
-        Sum result = sum;
-        for (std::size_t j = 0; j < width; ++j) result[j] += pair[0] * w[2 * j] + pair[1] * w[2 * j + 1];
-        return result;
+        return Dot::accumulate(Dot::broadcast(a), w, sum);
     }
 };
 

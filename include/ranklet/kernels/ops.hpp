@@ -15,6 +15,7 @@
 #include "ranklet/kernels/gemm_i8.hpp"
 #include "ranklet/kernels/gru.hpp"
 #include "ranklet/kernels/layer_norm.hpp"
+#include "ranklet/kernels/scan.hpp"
 #include "ranklet/kernels/softmax.hpp"
 
 RANKLET_NAMESPACE_BEGIN

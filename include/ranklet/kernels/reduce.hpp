@@ -47,28 +47,5 @@ inline float dot(const float* x, const float* y, std::size_t n) noexcept {
     return total.reduce(add_scalars);
 }
 
-/// out[r] = rows[r] . x for `count` rows of length n that lie `stride` apart. Each equals dot() bit for bit.
-template <class Arch>
-inline void dot_rows(const float* rows, std::size_t count, std::size_t stride, const float* x, std::size_t n,
-                     float* out) noexcept {
-    constexpr std::size_t group = 4;  // rows at a time, so that the sums do not wait for each other
-    const auto multiply_add = [](auto a, auto b, auto c) __attribute__((always_inline)) { return fma<Arch>(a, b, c); };
-    std::size_t r = 0;
-    for (; r + group <= count; r += group) {
-        Lanes<Arch> total[group];
-        for (auto& t : total) t = Lanes<Arch>::broadcast(0.0f);
-        for_each_lane_block(
-            n, [&](std::size_t i, std::size_t width) __attribute__((always_inline)) {
-                const auto y = load_block<Arch>(x + i, width, 0.0f);
-                unroll<group>([&](auto g) __attribute__((always_inline)) {
-                    total[g] = Lanes<Arch>::map(load_block<Arch>(rows + (r + g) * stride + i, width, 0.0f), y, total[g],
-                                                multiply_add);
-                });
-            });
-        for (std::size_t g = 0; g < group; ++g) out[r + g] = total[g].reduce(add_scalars);
-    }
-    for (; r < count; ++r) out[r] = dot<Arch>(rows + r * stride, x, n);
-}
-
 }  // namespace kernels
 RANKLET_NAMESPACE_END

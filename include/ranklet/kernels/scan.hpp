@@ -156,7 +156,30 @@ RANKLET_INLINE void scan_tile(const typename Row::Element* rows, std::size_t str
     reduce_each<F32<Arch>::size>(v, sums);
 }
 
+// One user: four rows at a time, so that their sums do not wait for each other.
+template <class Arch, class Row>
+RANKLET_INLINE void scan_for_one(const typename Row::Element* rows, std::size_t count, std::size_t stride,
+                                 const float* user, std::size_t n, PrefetchAhead& ahead, float* out) noexcept {
+    const auto run = [&]<std::size_t Rows>(std::size_t r) __attribute__((always_inline)) {
+        float sums[std::max(Rows, F32<Arch>::size)];
+        scan_tile<Arch, Row, Rows, 1>(rows + r * stride, stride, user, n, ahead, sums);
+        std::memcpy(out + r, sums, Rows * sizeof(float));
+    };
+    std::size_t r = 0;
+    for (; r + 4 <= count; r += 4) run.template operator()<4>(r);
+    for (; r < count; ++r) run.template operator()<1>(r);
+}
+
 }  // namespace detail
+
+/// out[r] = rows[r] . x for `count` rows of length n that lie `stride` apart: scan_rows for one user, without asking
+/// ahead. Each equals dot() bit for bit.
+template <class Arch>
+inline void dot_rows(const float* rows, std::size_t count, std::size_t stride, const float* x, std::size_t n,
+                     float* out) noexcept {
+    PrefetchAhead nothing(rows, 0, 0, false);
+    detail::scan_for_one<Arch, RowF32<Arch>>(rows, count, stride, x, n, nothing, out);
+}
 
 /// out[u * out_stride + r] = users[u] . rows[r] for `count` rows of n that lie `stride` apart and `user_count` users,
 /// [user_count, n] without gaps.
@@ -185,11 +208,9 @@ inline void scan_rows(const typename Row::Element* rows, std::size_t count, std:
             for (; r + tile <= last; r += tile) run.template operator()<tile, tile>(r, u, ahead);
             for (; r < last; ++r) run.template operator()<1, tile>(r, u, ahead);
         }
-        for (; u < user_count; ++u) {
-            std::size_t r = first;
-            for (; r + 4 <= last; r += 4) run.template operator()<4, 1>(r, u, ahead);
-            for (; r < last; ++r) run.template operator()<1, 1>(r, u, ahead);
-        }
+        for (; u < user_count; ++u)
+            detail::scan_for_one<Arch, Row>(rows + first * stride, last - first, stride, users + u * n, n, ahead,
+                                            out + u * out_stride + first);
     }
 }
 

@@ -42,8 +42,8 @@ struct SearchOptions {
 
 class VectorIndex {
     using Arch = kernels::default_arch;
-    using UserI8 = typename kernels::DotI8<Arch>::User;
-    static constexpr std::int32_t user_offset = kernels::MacI8<Arch>::offset;
+    using UserI8 = typename kernels::DotI8<Arch>::Input;
+    static constexpr std::int32_t user_offset = kernels::DotI8<Arch>::offset;
 
 public:
     /// Memory of search(), reused by the next call of the same thread.
