@@ -127,6 +127,7 @@ def plan(root, quick):
                     f"{hidden}, 50 events, {sequences} sequence{'s' * (sequences > 1)}", "ranklet",
                     {"ranklet": ("ranklet", "gru", dict(files, weights=weights)),
                      "ranklet, bf16 weights": ("ranklet", "gru", dict(files, weights=weights, bf16=1)),
+                     "ranklet, i8 weights": ("ranklet", "gru", dict(files, weights=weights, i8=1)),
                      "ONNX Runtime": ("node", "gru", dict(files, model=f"{root}/graphs/gru-{hidden}.onnx")),
                      "PyTorch": ("python", "gru", dict(files, weights=weights))},
                     2 * 50 * sequences * 6 * hidden * hidden, "GFLOP/s", Numbers(1e-4), "f32", headline=hidden == 384))

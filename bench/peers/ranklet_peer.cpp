@@ -160,6 +160,15 @@ Work gru(const Options& o) {
             std::vector<std::uint16_t> rounded(3 * h * h);
             for (std::size_t i = 0; i < rounded.size(); ++i) rounded[i] = ranklet::f32_to_bf16(weight[i]);
             result.assign_bf16({rounded.data(), 3 * h, h}, {bias, 3 * h}).value();
+        } else if (o.has("i8")) {  // as the converter's --dtype i8: one scale a row
+            std::vector<std::int8_t> rounded(3 * h * h);
+            std::vector<float> scale(3 * h);
+            for (std::size_t r = 0; r < scale.size(); ++r) {
+                for (std::size_t i = 0; i < h; ++i) scale[r] = std::max(scale[r], std::abs(weight[r * h + i]) / 127.0f);
+                for (std::size_t i = 0; i < h && scale[r] > 0.0f; ++i)
+                    rounded[r * h + i] = static_cast<std::int8_t>(std::nearbyint(weight[r * h + i] / scale[r]));
+            }
+            result.assign({rounded.data(), 3 * h, h}, scale, {bias, 3 * h}).value();
         } else {
             result.assign({weight, 3 * h, h}, {bias, 3 * h}).value();
         }
@@ -174,7 +183,10 @@ Work gru(const Options& o) {
     s->projected = ranklet::Matrix::zeroed(rows, 3 * h).value();
     s->current = ranklet::Matrix::zeroed(s->sequences, h).value();
     s->rows.resize(s->sequences);
-    s->scratch.reserve(std::max(s->stack.scratch_size(rows), s->stack.step_scratch_size(s->sequences))).value();
+    s->scratch
+        .reserve(std::max({s->stack.scratch_size(rows), s->stack.project_scratch_size(rows),
+                           s->stack.step_scratch_size(s->sequences)}))
+        .value();
     return {[=] {
                 const ranklet::MatrixView<const float> x(s->x.data(), s->steps * s->sequences, s->hidden);
                 const ranklet::MatrixView<float> current = s->current.view();
@@ -183,7 +195,7 @@ Work gru(const Options& o) {
                     s->stack.forward(x, s->current.row(0), s->states.view(), s->scratch);
                     return;
                 }
-                s->stack.layers()[0].project_input(x, s->projected.view());
+                s->stack.layers()[0].project_input(x, s->projected.view(), s->scratch);
                 for (std::size_t step = 0; step < s->steps; ++step) {
                     for (std::size_t i = 0; i < s->sequences; ++i)
                         s->rows[i] = s->projected.row(step * s->sequences + i).data();

@@ -147,15 +147,16 @@ template <class Encoder, class Decoder>
     }
     const PackedBatch batch{ids, {}, data.token_offsets};
     Scratch scratch;
+    const Gru<>* bottom = text_gru != nullptr ? &text_gru->decoder().gru().layers().front() : nullptr;
     RANKLET_TRY(scratch.reserve(
-        std::max(bert.model().scratch_size(batch.tokens(), batch.longest()), bert.head().scratch_size())));
+        std::max({bert.model().scratch_size(batch.tokens(), batch.longest()), bert.head().scratch_size(),
+                  bottom != nullptr ? bottom->input_scratch_size(batch.tokens()) : 0})));
     RANKLET_ASSIGN(Matrix states, Matrix::zeroed(ids.size(), bert.hidden()));
     bert.model().forward(batch, states.view(), scratch);
     const MatrixView<const float> tokens = states.view();
-    if (text_gru != nullptr) {
-        const Gru<>& bottom = text_gru->decoder().gru().layers().front();
-        RANKLET_ASSIGN(data.projected, Matrix::zeroed(ids.size(), 3 * bottom.hidden()));
-        bottom.project_input(tokens, data.projected.view());
+    if (bottom != nullptr) {
+        RANKLET_ASSIGN(data.projected, Matrix::zeroed(ids.size(), 3 * bottom->hidden()));
+        bottom->project_input(tokens, data.projected.view(), scratch);
     } else {
         RANKLET_ASSIGN(data.vectors, Matrix::zeroed(sequences.size(), bert.dim()));
         for (std::size_t s = 0; s < sequences.size(); ++s)

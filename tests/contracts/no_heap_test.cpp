@@ -207,13 +207,14 @@ TEST_CASE("layers of fixed sizes never touch the heap, not even for their weight
     alignas(64) static float out[24];
     for (std::size_t i = 0; i < std::size(numbers); ++i) numbers[i] = 0.01f * static_cast<float>(i % 17);
     const std::span<const float> eight(numbers, 8);
+    ranklet::Scratch none;  // f32 products take no scratch
     bool fine = false;
     CHECK(requests_of([&] {
               fine = linear.assign({numbers, 8, 4}, eight).ok() &&
                      gru.assign({numbers, 24, 4}, {numbers, 24, 8}).ok() && norm.assign(eight, eight, 1e-5f).ok();
               linear.forward({numbers, 1, 4}, {out, 1, 8});
               norm.forward({out, 1, 8}, {out, 1, 8});
-              gru.project_input({numbers, 1, 4}, {out, 1, 24});
+              gru.project_input({numbers, 1, 4}, {out, 1, 24}, none);
           }) == 0);
     CHECK(fine);
     CHECK(out[0] != 0.0f);

@@ -295,8 +295,8 @@ TEST_CASE("a stack's steps one at a time, several sequences at once, and one run
             std::copy(start.begin(), start.end(),
                       together.begin() + static_cast<std::ptrdiff_t>(r * stack.state_size()));
         std::vector<float> projected(rows * steps * 3 * hidden);
-        stack.layers().front().project_input({x.data(), rows * steps, in},
-                                             {projected.data(), rows * steps, 3 * hidden});
+        stack.layers().front().project_input({x.data(), rows * steps, in}, {projected.data(), rows * steps, 3 * hidden},
+                                             scratch);
         for (std::size_t t = 0; t < steps; ++t) {
             std::vector<const float*> inputs;
             for (std::size_t r = 0; r < rows; ++r) inputs.push_back(projected.data() + (r * steps + t) * 3 * hidden);
@@ -314,4 +314,111 @@ TEST_CASE("a stack's steps one at a time, several sequences at once, and one run
             CHECK(same_bits(in_parts, run));
         }
     }
+}
+
+namespace {
+
+/// An 8-bit matrix: what it stands for is scale[r] * weight[r][i].
+struct Small {
+    std::vector<std::int8_t> weight;
+    std::vector<float> scale, bias;
+    Linear<> linear;
+    Small(Random& random, std::size_t out, std::size_t in) : weight(out * in), scale(out), bias(random.row(out)) {
+        for (auto& w : weight) w = static_cast<std::int8_t>(static_cast<int>(random.below(255)) - 127);
+        for (float& s : scale) s = random.between(0.001f, 0.01f);
+        REQUIRE(linear.assign(ranklet::MatrixView<const std::int8_t>(weight.data(), out, in), scale, bias).ok());
+    }
+    /// The quantised formula in double: x to whole multiples of max|x| / 127, an exact integer sum, two scales, a bias.
+    std::vector<double> apply(const std::vector<float>& x) const {
+        float largest = 0.0f;
+        for (const float v : x) largest = std::max(largest, std::abs(v));
+        std::vector<double> y;
+        for (std::size_t o = 0; o < scale.size(); ++o) {
+            double sum = 0.0;
+            for (std::size_t i = 0; i < x.size() && largest > 0.0f; ++i)
+                sum += std::nearbyint(static_cast<double>(x[i]) * 127.0 / static_cast<double>(largest)) *
+                       weight[o * x.size() + i];
+            y.push_back(sum * static_cast<double>(scale[o]) * static_cast<double>(largest) / 127.0 +
+                        static_cast<double>(bias[o]));
+        }
+        return y;
+    }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "a GRU of 8-bit weights computes the quantised formula, and a step has the same bits however it is asked for") {
+    Random random(16);
+    for (const auto& [in, hidden] : {std::pair<std::size_t, std::size_t>{5, 8}, {24, 19}, {64, 64}, {384, 33}}) {
+        CAPTURE(hidden);
+        const std::size_t steps = 9, rows = 6;
+        Small ih(random, 3 * hidden, in), hh(random, 3 * hidden, hidden);
+        Gru<> gru;
+        REQUIRE(gru.assign(std::move(ih.linear), std::move(hh.linear)).ok());
+        CHECK(gru.input_scratch_size(steps) > 0);
+        std::vector<float> x = random.row(rows * steps * in);
+        std::fill_n(x.begin() + static_cast<std::ptrdiff_t>(2 * in), in, 0.0f);  // an event of zeros
+        const std::vector<float> start(hidden, 0.0f);
+        std::vector<float> states(steps * hidden);
+        Scratch scratch = scratch_of(gru.scratch_size(steps));
+        gru.forward({x.data(), steps, in}, start.data(), {states.data(), steps, hidden}, scratch);
+
+        const auto sigmoid = [](double v) { return 1.0 / (1.0 + std::exp(-v)); };
+        std::vector<float> before = start;
+        for (std::size_t t = 0; t < steps; ++t) {  // each step from the states as found, so that errors do not add up
+            const auto first = x.begin() + static_cast<std::ptrdiff_t>(t * in);
+            const auto a = ih.apply({first, first + static_cast<std::ptrdiff_t>(in)}), b = hh.apply(before);
+            for (std::size_t j = 0; j < hidden; ++j) {
+                const double reset = sigmoid(a[j] + b[j]), update = sigmoid(a[hidden + j] + b[hidden + j]);
+                const double fresh = std::tanh(a[2 * hidden + j] + reset * b[2 * hidden + j]);
+                const double expected = fresh + update * (static_cast<double>(before[j]) - fresh);
+                CHECK(std::abs(static_cast<double>(states[t * hidden + j]) - expected) < 1e-5);
+            }
+            before.assign(states.begin() + static_cast<std::ptrdiff_t>(t * hidden),
+                          states.begin() + static_cast<std::ptrdiff_t>((t + 1) * hidden));
+        }
+
+        // Alone, one step at a time, and among other sequences: the same bits.
+        std::vector<Gru<>> layers;
+        layers.push_back(std::move(gru));
+        GruStack<> stack;
+        REQUIRE(stack.assign(std::move(layers)).ok());
+        Scratch more = scratch_of(std::max(stack.project_scratch_size(rows * steps), stack.step_scratch_size(rows)));
+        std::vector<float> projected(rows * steps * 3 * hidden), together(rows * hidden);
+        stack.layers().front().project_input({x.data(), rows * steps, in}, {projected.data(), rows * steps, 3 * hidden},
+                                             more);
+        for (std::size_t t = 0; t < steps; ++t) {
+            std::vector<const float*> inputs;
+            for (std::size_t r = 0; r < rows; ++r) inputs.push_back(projected.data() + (r * steps + t) * 3 * hidden);
+            stack.step(inputs.data(), {together.data(), rows, hidden}, more);
+            CHECK(same_bits(std::span(together).first(hidden), std::span(states).subspan(t * hidden, hidden)));
+        }
+    }
+}
+
+TEST_CASE("a stack may have 8-bit and f32 layers; a GRU refuses maps that do not fit, of any kind") {
+    Random random(17);
+    Small ih(random, 24, 5), hh(random, 24, 8), wrong(random, 24, 7);
+    Gru<> small, full, none;
+    check_refused(none.assign(std::move(wrong.linear), Linear<>()), "do not fit");
+    REQUIRE(small.assign(std::move(ih.linear), std::move(hh.linear)).ok());
+    const auto wide = random.row(24 * 8);
+    REQUIRE(full.assign(view(wide, 24, 8), view(wide, 24, 8)).ok());
+    std::vector<Gru<>> layers;
+    layers.push_back(std::move(small));
+    layers.push_back(std::move(full));
+    GruStack<> stack;
+    REQUIRE(stack.assign(std::move(layers)).ok());
+    const auto x = random.row(4 * 5);
+    std::vector<float> run(16, 0.0f), outputs(4 * 8), live(16, 0.0f), projected(24);
+    Scratch scratch = scratch_of(std::max(stack.scratch_size(4), stack.step_scratch_size(1)));
+    stack.forward({x.data(), 4, 5}, run, {outputs.data(), 4, 8}, scratch);
+    for (std::size_t t = 0; t < 4; ++t) {
+        stack.layers().front().project_input({x.data() + t * 5, 1, 5}, {projected.data(), 1, 24}, scratch);
+        const float* input = projected.data();
+        stack.step(&input, {live.data(), 1, 16}, scratch);
+    }
+    CHECK(same_bits(live, run));
+    CHECK(run[15] != 0.0f);
 }

@@ -179,7 +179,7 @@ TEST_CASE("a GRU agrees with PyTorch: one and three layers, each bias by itself,
         // One live step at a time ends where the whole run did.
         state = initial;
         Matrix projected = zeros(steps, 3 * hidden);
-        gru.layers()[0].project_input(input.view(), projected.view());
+        gru.layers()[0].project_input(input.view(), projected.view(), scratch);
         for (std::size_t i = 0; i < steps; ++i) {
             const float* row = projected.row(i).data();
             gru.step(&row, {state.data(), 1, state.size()}, scratch);

@@ -39,8 +39,7 @@ inline void score_dot_products(const float* user, const CandidateView& candidate
     const std::size_t count = range.last - range.first;
     kernels::Ops<float>::dot_rows(candidates.outputs.row(range.first).data(), count, candidates.outputs.stride, user,
                                   candidates.outputs.cols, scores);
-    if (!candidates.bias.empty())
-        kernels::Ops<float>::add(scores, candidates.bias.data() + range.first, scores, count);
+    if (!candidates.bias.empty()) kernels::Ops<float>::add(scores, candidates.bias.data() + range.first, scores, count);
 }
 
 /// What all three share: the GRU and the way ratings enter it.
@@ -70,7 +69,7 @@ public:
         float* input = scratch.take<float>(gru_.in());
         float* projected = scratch.take<float>(3 * gru_.hidden());
         rating_.apply(vector, rating, input, gru_.in());
-        gru_.layers().front().project_input({input, 1, gru_.in()}, {projected, 1, 3 * gru_.hidden()});
+        gru_.layers().front().project_input({input, 1, gru_.in()}, {projected, 1, 3 * gru_.hidden()}, scratch);
         gru_.step(&projected, {state.data(), 1, state.size()}, scratch);
     }
 
@@ -139,17 +138,17 @@ public:
     [[nodiscard]] std::size_t shared_size() const noexcept {
         return decoder_.gru().layer_count() * 3 * decoder_.gru().hidden();
     }
-    [[nodiscard]] std::size_t begin_scratch_size() const noexcept { return 0; }
+    [[nodiscard]] std::size_t begin_scratch_size() const noexcept { return decoder_.gru().project_scratch_size(1); }
     [[nodiscard]] std::size_t score_scratch_size() const noexcept {
         return scratch_bytes<float>(piece * decoder_.gru().hidden()) +
-               scratch_bytes<float>(piece * 3 * decoder_.gru().hidden());
+               scratch_bytes<float>(piece * 3 * decoder_.gru().hidden()) + decoder_.gru().project_scratch_size(piece);
     }
 
     /// The state's part of each layer's gates [layers, 3 * hidden]: the same for every candidate.
-    void begin(std::span<const float> state, float* shared, Scratch&) const noexcept {
+    void begin(std::span<const float> state, float* shared, Scratch& scratch) const noexcept {
         const std::size_t hidden = decoder_.gru().hidden();
         for (const Gru<>& layer : decoder_.gru().layers()) {
-            layer.project_state({state.data(), 1, hidden}, {shared, 1, 3 * hidden});
+            layer.project_state({state.data(), 1, hidden}, {shared, 1, 3 * hidden}, scratch);
             state = state.subspan(hidden);
             shared += 3 * hidden;
         }
@@ -164,7 +163,7 @@ public:
         MatrixView<const float> input = candidates.projected.middle_rows(range.first, rows);
         for (std::size_t l = 0; l < gru.layer_count(); ++l) {
             if (l > 0) {
-                gru.layers()[l].project_input(next, from_below);
+                gru.layers()[l].project_input(next, from_below, scratch);
                 input = from_below;
             }
             for (std::size_t r = 0; r < rows; ++r)

@@ -101,7 +101,7 @@ public:
         std::copy_n(state.hidden.data(), gru_size(), next);
         if (stack_) {
             float* projected = scratch.take<float>(3 * hidden());
-            stack_->layers().front().project_input({input, 1, in_}, {projected, 1, 3 * hidden()});
+            stack_->layers().front().project_input({input, 1, in_}, {projected, 1, 3 * hidden()}, scratch);
             stack_->step(&projected, {next, 1, gru_size()}, scratch);
         } else if (before_) {
             before_->step(input, next, next, scratch);

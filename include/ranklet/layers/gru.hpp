@@ -2,6 +2,8 @@
 //   r = s(W_ir x + b_ir + W_hr h + b_hr), z likewise, n = tanh(W_in x + b_in + r * (W_hn h + b_hn)), h' = (1 - z) n + z
 //   h
 // In: x [steps, in], a state [hidden]. Out: states [steps, hidden]. Gates are stacked in the order r, z, n.
+// The weights are T or, for f32, bf16 or 8-bit (see Linear): with 8 bits each event's input and each step's state are
+// quantised by themselves, so a step's bits do not depend on what is computed beside it; gates and states stay f32.
 #pragma once
 
 #include <algorithm>
@@ -34,10 +36,9 @@ public:
         return from_state_.assign(weight_hh, bias_hh);
     }
 
-    /// From the two linear maps, [in -> 3 * hidden] and [hidden -> 3 * hidden], f32 or bf16.
+    /// From the two linear maps, [in -> 3 * hidden] and [hidden -> 3 * hidden], whatever the kind of their weights.
     [[nodiscard]] Result<void> assign(Linear<T, In, gates> from_input, Linear<T, Hidden, gates> from_state) {
-        if (from_state.out() != 3 * from_state.in() || from_input.out() != from_state.out() || from_input.is_i8() ||
-            from_state.is_i8())
+        if (from_state.in() == 0 || from_state.out() != 3 * from_state.in() || from_input.out() != from_state.out())
             return Error{ErrorCode::invalid_argument, "the GRU's two linear maps do not fit together"};
         from_input_ = std::move(from_input);
         from_state_ = std::move(from_state);
@@ -47,30 +48,43 @@ public:
     [[nodiscard]] std::size_t in() const noexcept { return from_input_.in(); }
     [[nodiscard]] std::size_t hidden() const noexcept { return from_state_.in(); }
 
+    /// Scratch bytes of project_input() and project_state() over `rows` rows: 0 unless the weights are 8-bit.
+    [[nodiscard]] std::size_t input_scratch_size(std::size_t rows) const noexcept {
+        return from_input_.scratch_size(rows);
+    }
+    [[nodiscard]] std::size_t state_scratch_size(std::size_t rows) const noexcept {
+        return from_state_.scratch_size(rows);
+    }
     /// The input's part of the gates, all steps in one product: out [steps, 3 * hidden] = x W_ih^T + b_ih.
-    void project_input(MatrixView<const T> x, MatrixView<T> out) const noexcept { from_input_.forward(x, out); }
+    void project_input(MatrixView<const T> x, MatrixView<T> out, Scratch& scratch) const noexcept {
+        from_input_.forward(x, out, scratch);
+    }
     /// The state's part of the gates: out [rows, 3 * hidden] = h W_hh^T + b_hh.
-    void project_state(MatrixView<const T> h, MatrixView<T> out) const noexcept { from_state_.forward(h, out); }
+    void project_state(MatrixView<const T> h, MatrixView<T> out, Scratch& scratch) const noexcept {
+        from_state_.forward(h, out, scratch);
+    }
 
     /// Scratch bytes of step().
-    [[nodiscard]] std::size_t step_scratch_size() const noexcept { return scratch_bytes<T>(3 * hidden()); }
+    [[nodiscard]] std::size_t step_scratch_size() const noexcept {
+        return scratch_bytes<T>(3 * hidden()) + state_scratch_size(1);
+    }
     /// One step: `projected` [3 * hidden] from project_input; `next` may be `state`.
     void step(const T* projected, const T* state, T* next, Scratch& scratch) const noexcept {
         const ScratchFrame frame(scratch);
         T* from_state = scratch.take<T>(3 * hidden());
-        project_state({state, 1, hidden()}, {from_state, 1, 3 * hidden()});
+        project_state({state, 1, hidden()}, {from_state, 1, 3 * hidden()}, scratch);
         kernels::Ops<T>::gru_gates(projected, from_state, state, next, hidden());
     }
 
     /// Scratch bytes of forward() over `steps` steps.
     [[nodiscard]] std::size_t scratch_size(std::size_t steps) const noexcept {
-        return scratch_bytes<T>(steps * 3 * hidden()) + step_scratch_size();
+        return scratch_bytes<T>(steps * 3 * hidden()) + std::max(input_scratch_size(steps), step_scratch_size());
     }
     /// states[i] follows x[i]; `initial` [hidden] comes before the first.
     void forward(MatrixView<const T> x, const T* initial, MatrixView<T> states, Scratch& scratch) const noexcept {
         const ScratchFrame frame(scratch);
         const MatrixView<T> projected(scratch.take<T>(x.rows * 3 * hidden()), x.rows, 3 * hidden());
-        project_input(x, projected);
+        project_input(x, projected, scratch);
         for (std::size_t i = 0; i < x.rows; ++i) {
             step(projected.row(i).data(), initial, states.row(i).data(), scratch);
             initial = states.row(i).data();
@@ -128,9 +142,16 @@ public:
         }
     }
 
+    /// Scratch bytes that any layer's project_input() or project_state() over `rows` rows takes.
+    [[nodiscard]] std::size_t project_scratch_size(std::size_t rows) const noexcept {
+        std::size_t largest = 0;
+        for (const auto& layer : layers_)
+            largest = std::max({largest, layer.input_scratch_size(rows), layer.state_scratch_size(rows)});
+        return largest;
+    }
     /// Scratch bytes of step().
     [[nodiscard]] std::size_t step_scratch_size(std::size_t rows) const noexcept {
-        return 2 * scratch_bytes<T>(rows * 3 * hidden());
+        return 2 * scratch_bytes<T>(rows * 3 * hidden()) + project_scratch_size(rows);
     }
     /// One step of `states.rows` independent sequences: states [rows, layers * hidden] in place, `projected[r]`
     /// [3 * hidden] the bottom layer's input part for row r (Gru::project_input).
@@ -141,13 +162,13 @@ public:
         const MatrixView<T> from_below(scratch.take<T>(rows * width), rows, width);
         for (std::size_t l = 0; l < layers_.size(); ++l) {
             const MatrixView<T> layer_states(states.data + l * hidden(), rows, hidden(), states.stride);
-            layers_[l].project_state(layer_states, from_state);
+            layers_[l].project_state(layer_states, from_state, scratch);
             for (std::size_t r = 0; r < rows; ++r) {
                 T* state = layer_states.row(r).data();
                 kernels::Ops<T>::gru_gates(l == 0 ? projected[r] : from_below.row(r).data(), from_state.row(r).data(),
                                            state, state, hidden());
             }
-            if (l + 1 < layers_.size()) layers_[l + 1].project_input(layer_states, from_below);
+            if (l + 1 < layers_.size()) layers_[l + 1].project_input(layer_states, from_below, scratch);
         }
     }
 

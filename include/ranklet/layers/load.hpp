@@ -131,7 +131,7 @@ struct LinearNames {
     return norm;
 }
 
-/// The file's GRU (`ranklet.gru.*`).
+/// The file's GRU (`ranklet.gru.*`); what the file has in bf16 or 8 bits runs in them.
 [[nodiscard]] RANKLET_COLD inline Result<GruStack<>> load_gru(const GgufFile& file) {
     RANKLET_ASSIGN(const std::size_t input, file.u32("ranklet.gru.input_size"));
     RANKLET_ASSIGN(const std::size_t hidden, file.u32("ranklet.gru.hidden_size"));
@@ -141,7 +141,7 @@ struct LinearNames {
         const std::string prefix = "ranklet.gru." + std::to_string(l);
         const auto load = [&](const char* part, std::size_t in) {
             const LinearNames names{prefix + ".weight_" + part, prefix + ".bias_" + part};
-            return load_linear(file, std::span(&names, 1), in, 3 * hidden, false);
+            return load_linear(file, std::span(&names, 1), in, 3 * hidden, true);
         };
         RANKLET_ASSIGN(auto from_input, load("ih", l == 0 ? input : hidden));
         RANKLET_ASSIGN(auto from_state, load("hh", hidden));

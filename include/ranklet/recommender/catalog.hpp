@@ -120,9 +120,13 @@ Result<Matrix> BasicRecommender<Encoder, Decoder>::project(const Scorer& scorer,
     const Gru<>& bottom = scorer.decoder().gru().layers().front();
     RANKLET_ASSIGN(Matrix projected, Matrix::zeroed(vectors.rows, 3 * bottom.hidden()));
     constexpr std::size_t rows = 256;
-    parallel_for((vectors.rows + rows - 1) / rows, resolve_threads(threads), [&](std::size_t piece, std::size_t) {
+    const std::size_t pieces = (vectors.rows + rows - 1) / rows;
+    std::vector<Scratch> scratch(std::min(resolve_threads(threads), std::max<std::size_t>(pieces, 1)));
+    for (Scratch& each : scratch) RANKLET_TRY(each.reserve(bottom.input_scratch_size(std::min(rows, vectors.rows))));
+    parallel_for(pieces, scratch.size(), [&](std::size_t piece, std::size_t thread) {
         const std::size_t first = piece * rows, count = std::min(rows, vectors.rows - first);
-        bottom.project_input(vectors.middle_rows(first, count), projected.view().middle_rows(first, count));
+        bottom.project_input(vectors.middle_rows(first, count), projected.view().middle_rows(first, count),
+                             scratch[thread]);
     });
     return projected;
 }
