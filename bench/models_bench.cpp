@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <fstream>
 #include <optional>
@@ -119,6 +120,44 @@ void encode_one(benchmark::State& state) {
     percentiles(state, seconds);
 }
 BENCHMARK(encode_one)->Unit(benchmark::kMicrosecond);
+
+/// One live step of a GRU whose input part is known (an item of a catalog), with weights of so many bits. "weights" is
+/// the rate at which they are read: they stay in the cache, as those of a busy program do.
+void gru_step(benchmark::State& state) {
+    const auto hidden = static_cast<std::size_t>(state.range(0)), bits = static_cast<std::size_t>(state.range(1));
+    const std::size_t n = 3 * hidden;
+    std::vector<float> values(n * hidden), scale(n, 0.1f / 127.0f), projected(n, 0.1f), h(hidden, 0.2f);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * 7 % 255) * 0.0008f - 0.1f;
+    const auto linear = [&] {
+        ranklet::Linear<> result;
+        if (bits == 8) {
+            std::vector<std::int8_t> small(values.size());
+            for (std::size_t i = 0; i < small.size(); ++i) small[i] = static_cast<std::int8_t>(values[i] * 1270.0f);
+            result.assign({small.data(), n, hidden}, scale).value();
+        } else if (bits == 16) {
+            std::vector<std::uint16_t> small(values.size());
+            std::transform(values.begin(), values.end(), small.begin(), ranklet::f32_to_bf16);
+            result.assign_bf16({small.data(), n, hidden}).value();
+        } else {
+            result.assign({values.data(), n, hidden}).value();
+        }
+        return result;
+    };
+    ranklet::Gru<> gru;
+    gru.assign(linear(), linear()).value();
+    ranklet::Scratch scratch;
+    scratch.reserve(gru.step_scratch_size()).value();
+    for (auto _ : state) {
+        gru.step(projected.data(), h.data(), h.data(), scratch);
+        benchmark::ClobberMemory();
+    }
+    state.counters["weights"] =
+        benchmark::Counter(static_cast<double>(n * hidden * bits / 8), benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK(gru_step)
+    ->ArgNames({"hidden", "bits"})
+    ->ArgsProduct({{384, 768}, {32, 16, 8}})
+    ->Unit(benchmark::kMicrosecond);
 
 /// The demo's recommender: an event, then the ten best of the shop.
 void observe_and_recommend(benchmark::State& state) {

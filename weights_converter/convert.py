@@ -62,8 +62,6 @@ def convert(options):
         raise ConversionError(f"{state.path}: gru4rec is a GRU over learned items; this has "
                               f"{'a text encoder' if with_text else 'no GRU'}")
 
-    if options.dtype == "i8" and not with_text:
-        raise ConversionError(f"{weights}: has no text encoder, and --dtype i8 stores only that in 8 bits; use f16 or bf16")
     model = Model(options.dtype)
     model.key("general.architecture", "bert" if with_text else "ranklet", "string")
     model.key("general.name", options.name or (settings and settings.name) or _default_name(options), "string")

@@ -7,7 +7,7 @@ import numpy as np
 from .gguf import ITEM_BYTES, SCALE_SUFFIX, GGUFWriter, decode_tensor, encode_tensor, i8_scales
 
 FILE_TYPES = {"f32": 0, "f16": 1, "bf16": 32, "i8": 1024}  # 1024: GGUF's "see the tensors"
-I8_PREFIXES = ("blk.", "token_embd.", "ranklet.words.")  # what an i8 model stores in 8 bits; its other matrices are few and stay f32
+I8_PREFIXES = ("blk.", "token_embd.", "ranklet.words.", "ranklet.gru.")  # what i8 models have in 8 bits; the rest is small and stays f32
 
 
 class Model:

@@ -93,11 +93,18 @@ class Reference:
         return None if array is None else array.astype(self.kind)
 
     def linear(self, x, name):
-        bias = self.tensor(f"{name}.bias")
-        if name.startswith("blk.") and self.source(f"{name}.weight_scale") is not None:
-            x = quantize_rows(x)
-        y = x @ self.tensor(f"{name}.weight").T
-        return y if bias is None else y + bias
+        return self.map(f"{name}.weight", f"{name}.bias", name.startswith("blk."))(x)
+
+    def map(self, weight, bias, in_8_bits):
+        """x -> x W^T + b; where W is stored in 8 bits and the product runs in them, rows of x are rounded to 8 bits too."""
+        rounded = in_8_bits and self.source(f"{weight}_scale") is not None
+        weight, bias = self.tensor(weight).T, self.tensor(bias)
+
+        def apply(x):
+            y = (quantize_rows(x) if rounded else x) @ weight
+            return y if bias is None else y + bias
+
+        return apply
 
     # ---- encoder
 
@@ -161,14 +168,12 @@ class Reference:
         state = state.copy()
         for n in range(len(state)):
             prefix = f"ranklet.gru.{n}."
-            weight_hh = self.tensor(prefix + "weight_hh").T
-            biases = [self.tensor(prefix + name) for name in ("bias_ih", "bias_hh")]
-            bias_ih, bias_hh = (self.kind(0) if bias is None else bias for bias in biases)
-            inputs = steps @ self.tensor(prefix + "weight_ih").T + bias_ih
+            inputs = self.map(prefix + "weight_ih", prefix + "bias_ih", True)(steps)
+            from_state = self.map(prefix + "weight_hh", prefix + "bias_hh", True)
             h, outputs = state[n], []
             for x in inputs:
                 xr, xz, xn = np.split(x, 3)
-                hr, hz, hn = np.split(h @ weight_hh + bias_hh, 3)
+                hr, hz, hn = np.split(from_state(h), 3)
                 z = sigmoid(xz + hz)
                 h = (1 - z) * np.tanh(xn + sigmoid(xr + hr) * hn) + z * h
                 outputs.append(h)

@@ -134,7 +134,8 @@ def add_selftest(model, tokenizer=None, words=None):
         if ratings is not None:
             model.key("ranklet.selftest.ratings", ratings, "[f32]")
         model.key("ranklet.selftest.scores", scores.astype(np.float32), "[f32]")
-    tolerance = max(MIN_TOLERANCE, ROUNDING_FACTOR * difference) if model.dtype != "i8" or words is not None else I8_TOLERANCE
+    rounds = model.dtype == "i8" and (words is None or scoring)  # activations too: a table of words alone does not
+    tolerance = I8_TOLERANCE if rounds else max(MIN_TOLERANCE, ROUNDING_FACTOR * difference)
     if not tolerance < 0.1:
         raise ConversionError(f"float32 and float64 differ by {difference:.2g} on this model: too touchy for a self-test")
     model.key("ranklet.selftest.tolerance", tolerance, "f32")

@@ -269,9 +269,10 @@ int main(int argc, char** argv) {
         fine = hash_classifier(folder, name) && fine;
     for (const char* name : {"tiny-tokens", "tiny-tokens-i8", "tiny-tokens-distilbert"})
         fine = hash_tagger(folder, name) && fine;
-    for (const char* name : {"tiny-text-gru", "tiny-text-gru-wide", "tiny-next-event", "tiny-dot-product",
-                             "tiny-dot-plain", "tiny-words-dot", "tiny-words-next", "tiny-items", "news-naml",
-                             "news-nrms-padded", "news-lstur-con", "news-lstur-keras", "news-narm-kim"})
+    for (const char* name :
+         {"tiny-text-gru", "tiny-text-gru-wide", "tiny-next-event", "tiny-dot-product", "tiny-dot-plain",
+          "tiny-words-dot", "tiny-words-next", "tiny-items", "news-naml", "news-nrms-padded", "news-lstur-con",
+          "news-lstur-keras", "news-narm-kim", "tiny-next-event-i8", "tiny-text-gru-i8", "tiny-items-i8"})
         fine = hash_recommender(folder, name) && fine;
     return fine ? 0 : 1;
 }

@@ -38,7 +38,7 @@ TEST_CASE("the counter counts: vectors, strings and aligned buffers are heap_req
 }
 
 TEST_CASE("a ranking in its own workspace touches no heap from the second call on, in every scoring, with filters") {
-    for (const std::string name : model_names) {
+    for (const std::string name : any_model_names) {
         CAPTURE(name);
         const Recommender model = load_model(name);
         const Catalog catalog = make_catalog(model, 300);
@@ -108,7 +108,7 @@ TEST_CASE("filters, caps and diversity touch no heap from the second call on") {
 }
 
 TEST_CASE("a workspace that a new user has sized serves every other user") {
-    for (const std::string name : model_names) {
+    for (const std::string name : any_model_names) {
         CAPTURE(name);
         const Recommender model = load_model(name);
         const Catalog catalog = make_catalog(model, 300);
@@ -122,7 +122,7 @@ TEST_CASE("a workspace that a new user has sized serves every other user") {
 // After its first event (which sizes the user's scratch) an event costs only its own record: the event's place in the
 // list of events, which grows by doubling, and the id's text where it is longer than std::string keeps in place.
 TEST_CASE("observing an item asks for the event's record alone once the user's scratch is sized") {
-    for (const std::string name : model_names) {
+    for (const std::string name : any_model_names) {
         CAPTURE(name);
         const Recommender model = load_model(name);
         const Catalog catalog = make_catalog(model, 50);  // ids of up to 7 characters: kept in place

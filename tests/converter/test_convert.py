@@ -425,6 +425,26 @@ class SelfTest(FolderTest):
                 np.testing.assert_allclose(key("scores"), scores, rtol=1e-6, atol=1e-6)
                 self.assertGreater(np.std(key("scores")), 100 * tolerance)
 
+    def test_in_8_bits_grus_round_their_inputs_and_states_as_the_library_does(self):
+        for recipe in ("tiny_next_event", "tiny_items"):
+            folder, _ = self.checkpoint(recipe, getattr(layouts, recipe))
+            metadata, tensors = self.convert(folder, "--dtype", "i8")
+            self.assertIn("ranklet.gru.0.weight_hh_scale", tensors)
+            self.assertAlmostEqual(metadata["ranklet.selftest.tolerance"], 0.02)
+            reference = Reference.of_file(self.folder / "out.gguf")
+            steps = np.random.default_rng(0).standard_normal((3, metadata["ranklet.gru.input_size"]))
+            state, single = reference.new_state(), reference.gru(steps[:1], reference.new_state())
+            part = lambda name: reference.tensor(f"ranklet.gru.0.{name}")
+            rounded = np.rint(steps[0] * 127 / np.abs(steps[0]).max()) * np.abs(steps[0]).max() / 127
+            x = part("weight_ih") @ rounded + part("bias_ih")
+            (xr, xz, xn), (hr, hz, hn) = np.split(x, 3), np.split(part("bias_hh"), 3)  # from the zero state
+            sigmoid = lambda v: 1 / (1 + np.exp(-v))
+            np.testing.assert_allclose(single[0], (1 - sigmoid(xz + hz)) * np.tanh(xn + sigmoid(xr + hr) * hn), atol=1e-12)
+            exact = reference.gru(steps, state)
+            reference.source = lambda name, rows=None, source=reference.source: None if name.endswith("_scale") else source(name, rows)
+            unrounded = reference.gru(steps, state)
+            self.assertTrue(1e-5 < np.abs(exact - unrounded).max() < 0.1)
+
     def test_a_flipped_weight_is_larger_than_the_tolerance(self):
         folder, _ = self.checkpoint("m", layouts.tiny_minilm)
         metadata, tensors = self.convert(folder)

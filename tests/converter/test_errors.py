@@ -322,9 +322,6 @@ class LearnedItems(FolderTest):
         self.refused(self.model, "has no text encoder", options=("--pooling", "mean"))
         self.refused(self.model, "scoring next_event needs a text encoder", options=("--scoring", "next_event"))
 
-    def test_eight_bits_without_a_text_encoder(self):
-        self.refused(self.model, "no text encoder", "i8", options=("--dtype", "i8"))
-
     def test_item_lists_that_do_not_fit(self):
         layouts.write_safetensors(self.model / "model.safetensors", self.state)
         items = self.model / "items.tsv"

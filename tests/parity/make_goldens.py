@@ -429,7 +429,7 @@ TAG_TEXTS = [
 
 
 # The same checkpoints in 8 bits: their files' self-tests hold what the converter's numpy reference says of them.
-I8_MODELS = ("tiny-minilm", "tiny-sequence", "tiny-tokens")
+I8_MODELS = ("tiny-minilm", "tiny-sequence", "tiny-tokens", "tiny-next-event", "tiny-text-gru", "tiny-items")
 
 
 def tokenize(folder, max_length, texts):

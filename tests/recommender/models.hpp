@@ -44,6 +44,11 @@ inline constexpr std::array model_names{"tiny-text-gru",  "tiny-text-gru-wide", 
 inline constexpr std::array text_model_names{"tiny-text-gru",    "tiny-text-gru-wide", "tiny-next-event",
                                              "tiny-dot-product", "tiny-words-dot",     "tiny-words-next"};
 
+/// The same scorings with GRUs (and encoders) in 8 bits, beside those in f32.
+inline constexpr std::array any_model_names{
+    "tiny-text-gru",   "tiny-text-gru-wide", "tiny-next-event",  "tiny-dot-product",   "tiny-words-dot",
+    "tiny-words-next", "tiny-items",         "tiny-text-gru-i8", "tiny-next-event-i8", "tiny-items-i8"};
+
 inline std::string model_path(const std::string& name) { return "tests/parity/goldens/" + name + ".gguf"; }
 inline ranklet::Recommender load_model(const std::string& name) {
     return take(ranklet::Recommender::load(model_path(name)));

@@ -192,3 +192,51 @@ TEST_CASE("a file that says of itself what this program does not do is refused, 
     std::memcpy(prompts.data() + place("bert.attention.causal"), texts.data(), texts.size());
     check_error(load(prompts), ErrorCode::missing, "ranklet.prompts.names");
 }
+
+TEST_CASE(
+    "the self-test finds changed weights and scales of a GRU in 8 bits; a weight of -128 or a wrong scale is refused") {
+    for (const std::string name : {"tiny-next-event-i8", "tiny-text-gru-i8", "tiny-items-i8"}) {
+        CAPTURE(name);
+        const Bytes bytes = read_bytes(model_path(name));
+        const GgufFile file = take(GgufFile::from_memory(bytes, name));
+        REQUIRE(load(bytes).ok());
+        for (const std::string part : {"ranklet.gru.0.weight_ih", "ranklet.gru.0.weight_hh"}) {
+            CAPTURE(part);
+            const ranklet::TensorView tensor = take(file.tensor(part));
+            REQUIRE(tensor.type == ranklet::TensorType::i8);
+            const std::size_t at = offset_of(file, bytes, part), scales = offset_of(file, bytes, part + "_scale");
+            Bytes changed = bytes;
+            for (std::size_t i = 0; i < tensor.cols; ++i)  // the candidate's first row, turned round
+                std::memset(&changed[at + tensor.rows / 3 * 2 * tensor.cols + i], 127 - static_cast<int>(i % 3) * 100,
+                            1);
+            check_error(load(changed), ErrorCode::self_test, "self-test failed");
+            changed = bytes;
+            changed[at] = std::byte{0x80};
+            check_error(load(changed), ErrorCode::format, part);
+            for (const float wrong : {-1.0f, quiet_nan, infinity}) {
+                changed = bytes;
+                std::memcpy(changed.data() + scales, &wrong, sizeof wrong);
+                check_error(load(changed), ErrorCode::format, part);
+            }
+        }
+    }
+}
+
+TEST_CASE("a model in 8 bits ranks much as the one it was made from") {
+    for (const std::string name : {"tiny-next-event", "tiny-text-gru", "tiny-items"}) {
+        CAPTURE(name);
+        const Recommender exact = load_model(name), small = load_model(name + "-i8");
+        const auto catalog = make_catalog(exact, 60), small_catalog = make_catalog(small, 60);
+        const auto a = take(exact.scores(make_user(exact, catalog, 8), catalog));
+        const auto b = take(small.scores(make_user(small, small_catalog, 8), small_catalog));
+        double product = 0.0, aa = 0.0, bb = 0.0, mean_a = 0.0, mean_b = 0.0;
+        for (std::size_t i = 0; i < a.size(); ++i)
+            mean_a += static_cast<double>(a[i]) / 60.0, mean_b += static_cast<double>(b[i]) / 60.0;
+        for (std::size_t i = 0; i < a.size(); ++i) {
+            const double x = static_cast<double>(a[i]) - mean_a, y = static_cast<double>(b[i]) - mean_b;
+            product += x * y, aa += x * x, bb += y * y;
+        }
+        CHECK(product / std::sqrt(aa * bb) > 0.99);
+        CHECK_FALSE(same_bits(a, b));
+    }
+}
