@@ -181,7 +181,8 @@ class Numbers:
 
     def __call__(self, engine, result, reference):
         difference = np.abs(np.frombuffer(result, np.float32) - np.frombuffer(reference, np.float32)).max()
-        tolerance = 300 * self.tolerance if "bf16" in engine else self.tolerance
+        # 8 bits on weights that are all noise: 0.07 at most after 50 steps (bf16: 0.009)
+        tolerance = self.tolerance * (300 if "bf16" in engine else 1000 if "i8" in engine else 1)
         return bool(difference <= tolerance), f"differs by {difference:.0e}"
 
 

@@ -1,7 +1,10 @@
 // ranklet behind the protocol of measure.py, and the limits of this machine.
 // In: one command a line on stdin, "work key=value ...". Out: one JSON line each: {"seconds": [...]} of every run, or
 // {"error": text}. With out=FILE the work is done once, its result is written there and nothing is timed.
+#include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <fstream>
 #include <functional>
