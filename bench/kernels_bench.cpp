@@ -3,6 +3,7 @@
 // Sizes are those of MiniLM-L6 (384 wide, 12 heads, 1536 inside) and BERT-base (768, 12, 3072).
 #include <benchmark/benchmark.h>
 
+#include <Eigen/Core>
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -70,6 +71,25 @@ void gemm_f32(benchmark::State& state) {
     share(state, work, ranklet_bench::f32_limit());
 }
 
+/// The same by Eigen, which this kernel was chosen over.
+void gemm_eigen(benchmark::State& state) {
+    using Map = Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
+    const std::size_t m = argument(state, 0), n = argument(state, 1), k = argument(state, 2);
+    const Buffer a = random_buffer(m * k), w = random_buffer(n * k);
+    const auto at = [](std::size_t size) { return static_cast<Eigen::Index>(size); };
+    const Map x(a.data(), at(m), at(k)), weights(w.data(), at(n), at(k));
+    Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor> c(at(m), at(n));
+    Eigen::setNbThreads(1);
+    for (auto _ : state) {
+        c.noalias() = x * weights.transpose();
+        benchmark::DoNotOptimize(c.data());
+        benchmark::ClobberMemory();
+    }
+    const double work = 2.0 * static_cast<double>(m * n * k);
+    rate(state, "FLOP/s", work);
+    share(state, work, ranklet_bench::f32_limit());
+}
+
 /// The same with bf16 weights.
 void gemm_bf16(benchmark::State& state) {
     const std::size_t m = argument(state, 0), n = argument(state, 1), k = argument(state, 2);
@@ -122,6 +142,7 @@ void shapes(benchmark::internal::Benchmark* benchmark) {
             benchmark->Args({m, n, k});
 }
 BENCHMARK(gemm_f32)->Apply(shapes);
+BENCHMARK(gemm_eigen)->Apply(shapes);
 BENCHMARK(gemm_bf16)->Apply(shapes);
 BENCHMARK(gemm_i8)->Apply(shapes);
 
