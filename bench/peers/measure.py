@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures ranklet and its peers in turn on the same inputs, and writes what it saw as JSON.
 
-    python3 bench/peers/measure.py PEERS_FOLDER OUT.json [--quick] [--only WORD ...]
+    python3 bench/peers/measure.py PEERS_FOLDER OUT.json [--quick] [--only WORD ...] [--append]
 
 Three processes are kept: ranklet_peer (C++), peer_node.mjs and peer_python.py. Each takes one command a line and answers
 with one JSON line. A piece of work is done by every engine once and the results are compared; an engine whose result
@@ -266,6 +266,7 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("--quick", action="store_true", help="three rounds of fewer shapes instead of five of all")
     parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help="groups whose name holds one of these")
+    parser.add_argument("--append", action="store_true", help="keep what OUT has of other groups, measured on this day here")
     arguments = parser.parse_args()
     root = arguments.root.resolve()
     rounds, scale = (3, 0.3) if arguments.quick else (5, 1.0)
@@ -285,7 +286,13 @@ def main():
     for work in plan(root, arguments.quick):
         if not arguments.only or any(word in work.group for word in arguments.only):
             groups.setdefault(work.group, []).append(work)
-    failed, rows, limits = False, [], {}
+    failed, rows, limits, before = False, [], {}, None
+    if arguments.append and arguments.out.exists():
+        before = json.loads(arguments.out.read_text())
+        if (before["date"], before["machine"]) != (time.strftime("%Y-%m-%d"), machine()):
+            raise SystemExit(f"--append: {arguments.out} is of another day or machine")
+        rows = [row for row in before["rows"] if row["group"] not in groups]
+        limits, load = before["limits"], max(load, before["load"])
     for group, works in groups.items():
         print(group, file=sys.stderr)
         threads = int(re.search(r"(\d+) thread", group)[1])
@@ -324,6 +331,8 @@ def main():
         call = peers["node"].ask("call", model=f"{root}/graphs/nothing.onnx", threads=1, seconds=0.1)
         results = dict(date=time.strftime("%Y-%m-%d"), rounds=rounds, quick=arguments.quick, load=load, machine=machine(),
                        versions=versions, limits=limits, node_call=statistics.median(call["seconds"]), rows=rows)
+        if before is not None:
+            results.update(rounds=before["rounds"], quick=before["quick"])
         # After each group: a run that is broken off leaves what it has.
         arguments.out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     for peer in peers.values():

@@ -40,7 +40,9 @@ def table(results):
     for row in results["rows"]:
         if row["group"] != group:
             group = row["group"]
-            lines += ["", f"### {group}", "", "| work | engine | ms, median (least to most) | rate | of the limit | "
+            rounds = max(map(len, row["seconds"].values()), default=0)
+            fewer = f" ({rounds} rounds)" if rounds != results["rounds"] else ""
+            lines += ["", f"### {group}{fewer}", "", "| work | engine | ms, median (least to most) | rate | of the limit | "
                       "ranklet is faster by | result |", "|---|---|---|---|---|---|---|"]
         for engine in row["engines"]:
             title = row["title"] if engine == row["engines"][0] else ""

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Measures ranklet beside ONNX Runtime, PyTorch, faiss, usearch, numpy and Hugging Face's tokenizers on this machine.
 #
-#     bash bench/peers/run.sh [--quick] [--only WORD ...]
+#     bash bench/peers/run.sh [--quick] [--only WORD ...] [--append]
 #
 # --quick: three rounds of fewer shapes instead of five of all. --only: groups of work whose name holds one of the words.
+# --append: beside what was measured here earlier today, in place of the same groups.
 # Out: bench/results/DATE-CPU.md and .svg ($RANKLET_RESULTS names another folder). Peers, inputs and the program are kept in
 # build/peers ($RANKLET_PEERS_DIR names another folder; about 5 GB). Needs 16 GB of memory, $RANKLET_ASSETS (see
 # make_inputs.py), node, npm, g++ and Debian's python3 ($PYTHON). Leave the machine alone meanwhile.
