@@ -350,7 +350,8 @@ struct Small {
 TEST_CASE(
     "a GRU of 8-bit weights computes the quantised formula, and a step has the same bits however it is asked for") {
     Random random(16);
-    for (const auto& [in, hidden] : {std::pair<std::size_t, std::size_t>{5, 8}, {24, 19}, {64, 64}, {384, 33}}) {
+    for (const auto& sizes : {std::pair<std::size_t, std::size_t>{5, 8}, {24, 19}, {64, 64}, {384, 33}}) {
+        const std::size_t in = sizes.first, hidden = sizes.second;
         CAPTURE(hidden);
         const std::size_t steps = 9, rows = 6;
         Small ih(random, 3 * hidden, in), hh(random, 3 * hidden, hidden);
