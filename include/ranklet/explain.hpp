@@ -20,6 +20,7 @@
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/recommender.hpp"
+#include "ranklet/shared_attributes.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -42,6 +43,7 @@ struct Explanation {
     float score = 0.0f;                     ///< the item's logit
     std::vector<EventContribution> events;  ///< in the order of the history
     std::vector<TextContribution> text;     ///< in the order of the text; empty when no text was given
+    std::vector<SharedAttribute> shared;    ///< the attributes that the item shares with events' items
 };
 
 /// What is taken out of a text at a time: a whole word (all its pieces; a Chinese character is a word), or one token.
@@ -291,7 +293,8 @@ template <class Encoder, class Decoder>
     return result;
 }
 
-/// Both: the item's score, what each event added, and, where options.text is given, what each word of it added.
+/// All of it: the item's score, what each event added, where options.text is given what each word of it added, and the
+/// attributes that the item shares with events' items.
 template <class Encoder, class Decoder>
 [[nodiscard]] Result<Explanation> explain(const BasicRecommender<Encoder, Decoder>& model,
                                           const typename BasicRecommender<Encoder, Decoder>::User& user,
@@ -306,6 +309,7 @@ template <class Encoder, class Decoder>
     if (options.text) {
         RANKLET_ASSIGN(explanation.text, explain_text(model, user, catalog, id, options));
     }
+    RANKLET_ASSIGN(explanation.shared, shared_attributes(catalog, user.events(), id));
     return explanation;
 }
 

@@ -40,5 +40,7 @@
 #include "ranklet/ranking/recommendation.hpp"     // Recommendation, RecommendOptions, top_k, softmax
 #include "ranklet/ranking/vector_index.hpp"       // VectorIndex
 #include "ranklet/recommender.hpp"                // Recommender
+#include "ranklet/shared_attributes.hpp"          // shared_attributes
 #include "ranklet/text/word_tokenizer.hpp"        // WordTokenizer
 #include "ranklet/text/wordpiece.hpp"             // WordPiece
+#include "ranklet/text_attributes.hpp"            // TextAttributes, normalize_value
