@@ -1,6 +1,7 @@
 // News: an LSTUR reads titles and categories; readers it knows start from their own embedding, others from zero, and
 // what was read today changes both. (The model is trained on made news: weights_converter/training/train_news.py.)
 #include <array>
+#include <iomanip>
 #include <iostream>
 #include <ranklet/ranklet.hpp>
 #include <string_view>
@@ -55,4 +56,19 @@ int main() {
     const auto weather = ranklet::Filter::create(catalog, ranklet::Condition::equals("category", "weather")).value();
     const auto only = model.recommend(unknown, catalog, {.k = 1, .filter = &weather}).value();
     std::cout << "The best of the weather for somebody new: " << only[0].id << '\n';
+
+    // Why the first of the list is there: what each event and each word added, and where the title's attention lies.
+    const auto best = model.recommend(unknown, catalog, {.k = 1, .exclude_seen = true}).value()[0];
+    ranklet::ExplainOptions options;
+    options.text = today[best.index].title;
+    const auto why = ranklet::explain(model, unknown, catalog, best.id, options).value();
+    std::cout << "Why somebody new gets \"" << best.id << "\":\n" << std::fixed << std::setprecision(2);
+    for (const auto& e : why.events)
+        std::cout << std::showpos << std::setw(9) << e.contribution << std::noshowpos << "  having read: " << e.id
+                  << '\n';
+    for (const auto& word : why.text)
+        std::cout << std::showpos << std::setw(9) << word.contribution << std::noshowpos << "  " << word.text
+                  << " (attention " << word.attention << ")\n";
+    for (const auto& shared : why.shared)
+        std::cout << "           the same " << shared.name << ", " << shared.value << '\n';
 }

@@ -30,4 +30,10 @@ int main() {
     std::cout << "After two titles about football, among items whose title says nothing:\n";
     for (const auto& r : model.recommend(user, catalog, {.exclude_seen = true}).value())
         std::cout << "    " << r.id << "  " << r.score << '\n';
+
+    // The user tower weighs events by attention: what each added to the best item's score, and its weight.
+    const auto best = model.recommend(user, catalog, {.k = 1, .exclude_seen = true}).value()[0];
+    std::cout << "Why " << best.id << ":\n";
+    for (const auto& e : ranklet::explain_events(model, user, catalog, best.id).value())
+        std::cout << "    " << e.id << " added " << e.contribution << ", attention " << e.attention << '\n';
 }

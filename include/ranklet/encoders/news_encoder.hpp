@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,6 +41,18 @@ RANKLET_NAMESPACE_BEGIN
 struct ViewInput {
     std::string_view text;          ///< a text, or a category's name; empty: missing
     std::span<const float> vector;  ///< of a vector view; empty: missing
+    /// Of a text view: its words' ids, instead of `text`; at most the view's max_length. To leave words out of a text.
+    std::optional<std::span<const std::int32_t>> word_ids = {};
+};
+
+/// Where attention lies inside an item's vector.
+struct ViewAttention {
+    std::string_view view;  ///< its name; lives as long as the encoder
+    /// On the view, among all of them; NaN where views are not joined by attention.
+    float weight = std::numeric_limits<float>::quiet_NaN();
+    /// On each word that the view reads, in its order; what is missing to 1 lies on padding. Empty where there is no
+    /// attention over words (a maximum over time, categories, vectors).
+    std::vector<float> words;
 };
 
 class NewsEncoder {
@@ -119,6 +132,26 @@ public:
                 return {};
             }));
         return vectors;
+    }
+
+    /// Where attention lies in one item's vector, view by view. `inputs` [view_count()]. Errors as encode_inputs has.
+    [[nodiscard]] RANKLET_COLD Result<std::vector<ViewAttention>> attention(std::span<const ViewInput> inputs) const {
+        if (inputs.size() != views_.size())
+            return make_error(ErrorCode::invalid_argument,
+                              {inputs.size(), " inputs are not those of an item with ", views_.size(), " views"});
+        std::vector<ViewAttention> result(views_.size());
+        std::vector<float> vector(dim());
+        Worker worker;
+        RANKLET_TRY(encode_item(inputs, vector.data(), worker, result));
+        return result;
+    }
+    /// The words of a text as the view reads them. Precondition: view < view_count(), and it is a text.
+    [[nodiscard]] Result<void> tokenize(std::size_t view, std::string_view text, Encoding& out) const {
+        EncodeOptions options;
+        options.max_length = views_[view].text.max_length();
+        const auto status = tokenizer_->encode(text, options, out);
+        if (!status.ok()) return make_error(status.error().code, {views_[view].name, ": ", status.error().message});
+        return {};
     }
 
     /// The file's inputs against its token ids and vectors. Error self_test saying what differs.
@@ -303,17 +336,21 @@ private:
     }
 
     // Scratch is for the words that the item has, not for those that a file says it could have.
-    Result<void> encode_item(std::span<const ViewInput> inputs, float* out, Worker& worker) const {
+    // `attention` [views] or empty: not wanted.
+    Result<void> encode_item(std::span<const ViewInput> inputs, float* out, Worker& worker,
+                             std::span<ViewAttention> attention = {}) const {
         worker.words.resize(views_.size());
         std::size_t inner = 0;
         for (const View& view : views_) {
             const std::size_t i = static_cast<std::size_t>(&view - views_.data());
             std::size_t needed = scratch_bytes<float>(view.raw);
             if (view.kind == ViewKind::text) {
-                EncodeOptions options;
-                options.max_length = view.text.max_length();
-                const auto status = tokenizer_->encode(inputs[i].text, options, worker.words[i]);
-                if (!status.ok()) return make_error(status.error().code, {view.name, ": ", status.error().message});
+                if (inputs[i].word_ids) {
+                    RANKLET_TRY(check_ids(view, *inputs[i].word_ids));
+                    worker.words[i].ids.assign(inputs[i].word_ids->begin(), inputs[i].word_ids->end());
+                } else {
+                    RANKLET_TRY(tokenize(i, inputs[i].text, worker.words[i]));
+                }
                 needed += view.text.scratch_size(worker.words[i].size());
             }
             inner = std::max(inner, needed);
@@ -333,19 +370,40 @@ private:
         float* all = worker.scratch.take<float>(total_);
         float* next = all;
         for (std::size_t v = 0; v < views_.size(); ++v) {
-            forward_view(views_[v], inputs[v], worker.words[v].ids, next, worker.scratch);
-            next += views_[v].dim();
+            const View& view = views_[v];
+            const std::vector<std::int32_t>& ids = worker.words[v].ids;
+            float* weights = nullptr;
+            if (!attention.empty()) {
+                attention[v].view = view.name;
+                if (view.kind == ViewKind::text && view.text.has_attention()) attention[v].words.assign(ids.size(), 0);
+                if (!attention[v].words.empty()) weights = attention[v].words.data();
+            }
+            forward_view(view, inputs[v], ids, next, weights, worker.scratch);
+            next += view.dim();
         }
-        join(all, out, worker.scratch);
+        std::vector<float> weights;
+        if (!attention.empty() && join_ == Join::attention) weights.resize(views_.size());
+        join(all, out, weights.empty() ? nullptr : weights.data(), worker.scratch);
+        for (std::size_t v = 0; v < weights.size(); ++v) attention[v].weight = weights[v];
+        return {};
+    }
+    [[nodiscard]] Result<void> check_ids(const View& view, std::span<const std::int32_t> ids) const {
+        if (ids.size() > view.text.max_length())
+            return make_error(ErrorCode::invalid_argument,
+                              {view.name, ": ", ids.size(), " words, it reads ", view.text.max_length()});
+        for (const std::int32_t id : ids)
+            if (id < 0 || static_cast<std::size_t>(id) >= tokenizer_->vocabulary_size())
+                return make_error(ErrorCode::invalid_argument, {view.name, ": there is no word ", id});
         return {};
     }
 
+    /// `weights` [ids]: null where they are not wanted or the view has none.
     void forward_view(const View& view, const ViewInput& input, std::span<const std::int32_t> ids, float* out,
-                      Scratch& scratch) const noexcept {
+                      float* weights, Scratch& scratch) const noexcept {
         const ScratchFrame frame(scratch);
         float* raw = view.dense ? scratch.take<float>(view.raw) : out;
         if (view.kind == ViewKind::text) {
-            view.text.forward(words_, ids, padding_id_, raw, scratch);
+            view.text.forward(words_, ids, padding_id_, raw, weights, scratch);
         } else if (view.kind == ViewKind::category) {
             view.table.row(row_of(view, input.text), raw);
         } else {
@@ -359,13 +417,14 @@ private:
         return found == view.rows.end() ? 0 : found->second;
     }
 
-    void join(const float* all, float* out, Scratch& scratch) const noexcept {
+    /// `weights` [views]: null where they are not wanted; written where views are joined by attention.
+    void join(const float* all, float* out, float* weights, Scratch& scratch) const noexcept {
         const ScratchFrame frame(scratch);
         float* joined = projection_ ? scratch.take<float>(joined_) : out;
         if (join_ == Join::concatenate) {
             std::copy_n(all, total_, joined);
         } else if (join_ == Join::attention) {
-            pool_.forward({all, views_.size(), joined_}, nullptr, {}, joined, nullptr, scratch);
+            pool_.forward({all, views_.size(), joined_}, nullptr, {}, joined, weights, scratch);
         } else {
             float* value = scratch.take<float>(joined_);
             float* gate = scratch.take<float>(joined_);

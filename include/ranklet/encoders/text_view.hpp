@@ -74,13 +74,17 @@ public:
         if (form_ == Form::self_attention) inner = attention_.scratch_size(rows, rows);
         if (form_ != Form::cnn_max) inner = std::max(inner, pool_.scratch_size(outputs));
         return scratch_bytes<float>(rows * words_) + scratch_bytes<float>(outputs * dim_) +
-               scratch_bytes<std::uint8_t>(outputs) + inner;
+               scratch_bytes<std::uint8_t>(outputs) + scratch_bytes<float>(outputs) + inner;
     }
 
-    /// out [dim] of the text with these ids (at most max_length). `pad`: the padding word's id. Precondition: all ids
-    /// are rows of `table`.
+    /// Whether the words are weighted by attention.
+    [[nodiscard]] bool has_attention() const noexcept { return form_ != Form::cnn_max; }
+
+    /// out [dim] of the text with these ids (at most max_length). `pad`: the padding word's id. `weights` [ids], if
+    /// wanted and there is attention: that on each word (with convolutions: on the window around it); what is missing
+    /// to 1 lies on padding. Precondition: all ids are rows of `table`.
     void forward(const Embedding& table, std::span<const std::int32_t> ids, std::int32_t pad, float* out,
-                 Scratch& scratch) const noexcept {
+                 float* weights, Scratch& scratch) const noexcept {
         const ScratchFrame frame(scratch);
         const std::size_t length = ids.size(), rows = length + padding(length);
         std::fill_n(out, dim_, 0.0f);
@@ -104,7 +108,19 @@ public:
             for (std::size_t r = 0; r < outputs; ++r) entries[r] = r < length;
             mask = {entries, outputs};
         }
-        pool_.forward(states, nullptr, mask, out, nullptr, scratch);
+        float* all = weights == nullptr ? nullptr : scratch.take<float>(outputs);
+        pool_.forward(states, nullptr, mask, out, all, scratch);
+        if (weights == nullptr) return;
+        // Window r begins `padding` words before word r; its middle is what it is said to be about.
+        std::size_t before = 0, middle = 0;
+        if (form_ == Form::cnn_attention) {
+            before = convolutions_.front().padding().left;
+            middle = (convolutions_.front().width() - 1) / 2;
+        }
+        for (std::size_t w = 0; w < length; ++w) {
+            const std::size_t r = w + before - middle;  // wraps where no window has this word in its middle
+            weights[w] = r < outputs ? all[r] : 0.0f;
+        }
     }
 
 private:
