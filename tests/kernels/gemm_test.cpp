@@ -63,12 +63,16 @@ TEST_CASE(
             }
 }
 
-TEST_CASE("large products that go through several row blocks have the same bits too") {
+TEST_CASE("large products, of several row blocks or of weights that are streamed, have the same bits too") {
     Random random(2);
-    for (const std::size_t m : {18u * 14u - 1u, 18u * 14u + 1u, 300u, 523u}) {
-        // Read at run time: g++ 12 warns falsely of array bounds where it knows the sizes.
-        const volatile std::size_t columns = 70;
-        const std::size_t n = columns, k = 290;
+    struct Shape {
+        std::size_t m, n, k;
+    };
+    std::vector<Shape> shapes;
+    for (const std::size_t m : {18u * 14u - 1u, 18u * 14u + 1u, 300u, 523u}) shapes.push_back({m, 70, 290});
+    // More than 2 MB of weights: tiles of either height ask for them ahead.
+    for (const std::size_t m : {3u, 5u, 8u, 16u, 17u, 24u, 28u, 45u}) shapes.push_back({m, 1990, 300});
+    for (const auto& [m, n, k] : shapes) {
         const std::vector<float> a = random.row(m * k), w = random.row(n * k);
         const auto weights = packed(w, n, k, k);
         std::vector<float> c(m * n), alone(n);

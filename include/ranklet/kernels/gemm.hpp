@@ -238,7 +238,19 @@ inline void gemm(std::size_t m, const GemmOperands<Mac>& g, const Epilogue& epil
     const bool streamed = g.n / Shape::panel * g.steps * step_bytes > 2048 * 1024;
     for (std::size_t first = 0; first < m; first += rows_at_a_time) {
         const std::size_t last = std::min(m, first + rows_at_a_time);
-        std::size_t few = first;
+        if (last - first == 1) {
+            gemm_few_rows<Mac, 1, 4>(g, first, epilogue);
+            continue;
+        }
+        if (last - first == 2) {
+            gemm_few_rows<Mac, 2, 2>(g, first, epilogue);
+            continue;
+        }
+        // Rows of the tall tiles; the rest in eights and fours. A tile of two rows takes as long as one of four: where
+        // two or three would be left over, one tall tile less leaves eights instead.
+        std::size_t tall = (last - first) / Shape::rows;
+        if (Shape::rows > 8 && tall > 0 && (last - first) % Shape::rows % 4 >= 2) --tall;
+        const std::size_t tall_end = first + tall * Shape::rows;
         for (std::size_t column = 0; column < g.n; column += Shape::panel)
             for_each_block(g, [&](GemmBlock block) {  // a panel's block stays in the first-level cache
                 std::size_t row = first;
@@ -246,22 +258,26 @@ inline void gemm(std::size_t m, const GemmOperands<Mac>& g, const Epilogue& epil
                 block.ahead =
                     reinterpret_cast<const char*>(g.packed + column * g.steps * Mac::step) + block.last * step_bytes;
                 std::size_t lines = streamed ? step_bytes / cache_line : 0;
-                for (; row + Shape::rows <= last && lines > 0; row += Shape::rows, --lines) {
-                    gemm_strip<Mac, Shape::rows, 1, true>(g, block, row, column, epilogue);
+                const auto asked = [&] {
                     block.ahead += cache_line * (block.last - block.first);
-                }
-                for (; row + Shape::rows <= last; row += Shape::rows)
+                    --lines;
+                };
+                for (; row < tall_end && lines > 0; row += Shape::rows, asked())
+                    gemm_strip<Mac, Shape::rows, 1, true>(g, block, row, column, epilogue);
+                for (; row < tall_end; row += Shape::rows)
                     gemm_strip<Mac, Shape::rows, 1>(g, block, row, column, epilogue);
-                if constexpr (Shape::rows > 8)
+                if constexpr (Shape::rows > 8) {
+                    for (; row + 8 <= last && lines > 0; row += 8, asked())
+                        gemm_strip<Mac, 8, 1, true>(g, block, row, column, epilogue);
                     for (; row + 8 <= last; row += 8) gemm_strip<Mac, 8, 1>(g, block, row, column, epilogue);
+                }
                 for (; row + 4 <= last; row += 4) gemm_strip<Mac, 4, 1>(g, block, row, column, epilogue);
-                few = row;
+                if (row + 2 <= last) {
+                    gemm_strip<Mac, 2, 1>(g, block, row, column, epilogue);
+                    row += 2;
+                }
+                if (row < last) gemm_strip<Mac, 1, 1>(g, block, row, column, epilogue);
             });
-        if (few + 2 <= last) {
-            gemm_few_rows<Mac, 2, 2>(g, few, epilogue);
-            few += 2;
-        }
-        if (few < last) gemm_few_rows<Mac, 1, 4>(g, few, epilogue);
     }
 }
 
