@@ -66,7 +66,7 @@ def markdown(results, chart):
              f"all, engines in turn in each of {results['rounds']} rounds, medians over the rounds with the least and the most. "
              "A ratio compares an engine with ranklet in the same round; over 1, ranklet is faster.", ""]
     if results["load"] > 0.5:
-        lines += [f"**The machine was busy (load average {results['load']:.1f} before the run): these numbers are noise.**", ""]
+        lines += [f"**The machine was busy ({results['load']:.1f} cores in use before the run): these numbers are noise.**", ""]
     lines += [f"![How many times as long as ranklet the others take]({chart})", "", "| machine | |", "|---|---|"]
     lines += [f"| {key} | {value} |" for key, value in {**results["machine"], **results["versions"]}.items()]
     for key, values in results["limits"].items():
