@@ -57,6 +57,8 @@ def parse(arguments):
                         "number of words, the weights' sum, nothing (default: mean)")
     parser.add_argument("--max-words", type=int, metavar="N", help="word vectors: only the file's first N words, which are "
                         "the most frequent ones in most files")
+    parser.add_argument("--stop-words", metavar="en|zh|en,zh|FILE", help="word vectors: words left out of every text: the "
+                        "project's English or Chinese list, or a file with a word a line")
     parser.add_argument("--items", metavar="FILE.tsv", help="ids and titles of learned items, one a line, separated by a tab "
                         "(default: items.tsv beside the weights, if it is there)")
     parser.add_argument("--model", choices=NAMES, help="the named recommender that the checkpoint is, where no ranklet.json says it")
@@ -74,7 +76,7 @@ def main(arguments=None):
             given.normalize, given.max_length, given.scoring,
             None if given.lowercase is None else given.lowercase == "yes", given.items, given.name,
             given.activation, given.unknown, given.word_pooling, given.max_words,
-            model=given.model,
+            stop_words=given.stop_words, model=given.model,
             note=lambda text: progress.say(f"note: {text}"), stage=progress.show))
     except ConversionError as error:
         progress.say(f"error: {error}")

@@ -31,6 +31,7 @@ class Options:
     unknown: Optional[str] = None  # word vectors: what becomes of words that the vocabulary lacks
     word_pooling: Optional[str] = None
     max_words: Optional[int] = None
+    stop_words: Optional[str] = None  # word vectors: en, zh or a file
     model: Optional[str] = None  # the named model, where no ranklet.json names it
     note: Callable = lambda text: None
     stage: Callable = lambda text: None  # what is being done, for a progress line
@@ -81,7 +82,7 @@ def convert(options):
 def _convert_news(options, state, path, config):
     """A news recommender (news.py): its ranklet.json says all that its state dict does not."""
     given = [name for name in ("pooling", "normalize", "max_length", "scoring", "lowercase", "items", "activation", "unknown",
-                               "word_pooling", "max_words") if getattr(options, name) is not None]
+                               "word_pooling", "max_words", "stop_words") if getattr(options, name) is not None]
     if given:
         raise ConversionError(f"{path}: a news model states everything itself; --{given[0].replace('_', '-')} means nothing")
     if options.dtype == "i8":
@@ -133,9 +134,9 @@ def _convert_words(options, state=None, settings=None):
 
 
 def _refuse_word_options(options):
-    if any(value is not None for value in (options.unknown, options.word_pooling, options.max_words)):
-        raise ConversionError(f"{options.checkpoint}: has no word vectors, so --unknown, --word-pooling and --max-words mean "
-                              "nothing")
+    if any(value is not None for value in (options.unknown, options.word_pooling, options.max_words, options.stop_words)):
+        raise ConversionError(f"{options.checkpoint}: has no word vectors, so --unknown, --word-pooling, --max-words and "
+                              "--stop-words mean nothing")
 
 
 def _write(options, model, lines, tokenizer=None, words=None, test=None):

@@ -49,10 +49,14 @@ def _units(text):
 class Words:
     """encode(text) -> ids of a word-level vocabulary."""
 
-    def __init__(self, words, lowercase, unknown, unknown_id=None):
+    def __init__(self, words, lowercase, unknown, unknown_id=None, stop_words=()):
         self.ids = {word: i for i, word in enumerate(words)}
-        self.longest = max(map(len, words))
+        self.longest = max(map(len, [*words, *stop_words]))
         self.lowercase, self.unknown, self.unknown_id = lowercase, unknown, unknown_id
+        self.stop_words = frozenset(stop_words)
+
+    def stops(self, text):
+        return (lower(text) if self.lowercase else text) in self.stop_words
 
     def find(self, text):
         return self.ids.get(lower(text) if self.lowercase else text)
@@ -84,9 +88,11 @@ class Words:
                 while after < len(units) and units[after][0] in ("word", "chinese") and len(joined) <= self.longest:
                     joined += units[after][1]
                     after += 1
-                    if self.find(joined) is not None:
+                    if self.find(joined) is not None or self.stops(joined):
                         best, end = self.find(joined), after
-            if best is not None:
+            if self.stops("".join(part for _, part in units[at:end])):
+                pass  # left out
+            elif best is not None:
                 ids.append(best)
             elif kind != "other":
                 ids += self._parts(word)
@@ -103,7 +109,8 @@ class WordReference:
         self.max_length = metadata.get("ranklet.encoder.max_length")
         if metadata["ranklet.words.tokenizer"] == "words":
             self.words = Words(metadata["ranklet.words.tokens"], metadata["ranklet.words.lowercase"],
-                               metadata["ranklet.words.unknown"], metadata.get("ranklet.words.unknown_id"))
+                               metadata["ranklet.words.unknown"], metadata.get("ranklet.words.unknown_id"),
+                               metadata.get("ranklet.words.stop_words", ()))
             self.dropped = None
         else:
             self.words = WordPiece(tokenizer)

@@ -329,10 +329,13 @@ def add_word_vectors(model, table, options):
             capital = next((word for word in table.words if lower(word) != word), None)
             if capital is not None:
                 options.note(f"words with capitals, {capital!r} for one, will never be found in lower-cased text")
+        stop_words = read_stop_words(options.stop_words, lowercase) if options.stop_words else None
     else:
         unknown = options.unknown or table.unknown
         if unknown == "characters":
             raise ConversionError(f"{table.where}: --unknown characters is for files of whole words")
+        if options.stop_words:
+            raise ConversionError(f"{table.where}: --stop-words is for files of whole words")
     pooling = options.word_pooling or "mean"
     normalize = table.normalize if options.normalize is None else options.normalize
     max_length = table.max_length if options.max_length is None else options.max_length
@@ -353,6 +356,8 @@ def add_word_vectors(model, table, options):
     if table.words is not None:
         model.key("ranklet.words.tokens", table.words, "[string]")
         model.key("ranklet.words.lowercase", lowercase, "bool")
+        if stop_words:
+            model.key("ranklet.words.stop_words", stop_words, "[string]")
         if unknown == "row":
             model.key("ranklet.words.unknown_id", unknown_id, "u32")
     else:
@@ -364,10 +369,32 @@ def add_word_vectors(model, table, options):
         model.exact("ranklet.words.token_weight", weights)
     count, dim = len(table.words or table.tokenizer.tokens), table.table.shape[1]
     lines = [f"  word vectors  {table.kind}, {count:,} {'words' if table.words is not None else 'tokens (WordPiece)'}, {dim} wide",
-             f"  text          {_casing(table, lowercase if table.words is not None else None)}, unknown words: {unknown}",
+             f"  text          {_casing(table, lowercase if table.words is not None else None)}, unknown words: {unknown}"
+             f"{f', {len(stop_words)} stop words left out' if table.words is not None and stop_words else ''}",
              f"  vector        {dim}: {pooling} of {'weighted ' if weights is not None else ''}word vectors"
              f"{', normalize' if normalize else ''}"]
     return WordReference(model.metadata(), table.tokenizer), dim, lines
+
+
+def read_stop_words(source, lowercase):
+    """The words of --stop-words, sorted: 'en', 'zh' or both with a comma between (the project's lists, the same as
+    include/ranklet/text/stop_words.hpp), or a file with a word a line. Where text is not lower-cased, a word with its
+    first letter a capital counts as well."""
+    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "stop_words")
+    own = [name.strip() for name in source.split(",")]
+    paths = [os.path.join(folder, name + ".txt") for name in own] if set(own) <= {"en", "zh"} else [source]
+    words = set()
+    for path in paths:
+        try:
+            with open(path, encoding="utf-8-sig") as file:
+                words.update(line.strip() for line in file if line.strip())
+        except UnicodeDecodeError as error:
+            raise ConversionError(f"{path}: not UTF-8: {error}") from None
+        except OSError as error:
+            raise ConversionError(f"--stop-words {source}: neither en, zh nor a file: {error.strerror}") from None
+    if not words:
+        raise ConversionError(f"--stop-words {source}: there is no word in it")
+    return sorted({lower(word) for word in words} if lowercase else words | {word[0].upper() + word[1:] for word in words})
 
 
 def _casing(table, lowercase):

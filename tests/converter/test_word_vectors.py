@@ -1,13 +1,17 @@
 """Word vectors: word2vec, GloVe, model2vec and StaticEmbedding are read as written; what is broken is named."""
 import json
+import re
 import struct
 import unittest
+from pathlib import Path
 
 import numpy as np
 
 from helpers import FolderTest, asset, edit, layouts, run, same
 from weights_converter.gguf import round_to
 from weights_converter.word_reference import Words
+
+LISTS = Path(__file__).resolve().parents[2] / "weights_converter" / "stop_words"
 
 WORDS = ["<unk>", "the", "phone", "手机", "手机壳", "red", "café"]
 
@@ -52,6 +56,28 @@ class Files(FolderTest):
         self.assertEqual(metadata["ranklet.words.pooling"], "mean")
         self.assertFalse(metadata["ranklet.words.normalize"])
         self.assertIn("no capitals", self.stderr)
+
+    def test_stop_words(self):
+        path = self.file(text_of(WORDS, table()))
+        metadata = self.check(path, table(), "--stop-words", "en,zh")
+        lists = [(LISTS / f"{name}.txt").read_text(encoding="utf-8").split("\n")[:-1] for name in ("en", "zh")]
+        self.assertEqual(metadata["ranklet.words.stop_words"], sorted(set(lists[0] + lists[1])))
+        own = self.file("The\nRed\n", "own.txt")
+        self.assertEqual(self.check(path, table(), "--stop-words", own)["ranklet.words.stop_words"], ["red", "the"])
+        metadata = self.check(path, table(), "--stop-words", own, "--lowercase", "no")
+        self.assertEqual(metadata["ranklet.words.stop_words"], ["Red", "The"])
+        self.refused(path, "neither en, zh nor a file", options=("--stop-words", "fr"))
+        self.refused(path, "no word in it", options=("--stop-words", self.file("\n", "empty.txt")))
+        self.refused(path, "not UTF-8", options=("--stop-words", self.file(b"\xff\n", "broken.txt")))
+        words = Words(["phone", "的士", "手机", "我"], True, "skip", stop_words=["the", "的", "我们"])
+        self.assertEqual(words.encode("The phone 我们的手机 我的士"), [0, 2, 3, 1])
+
+    def test_the_lists_are_those_of_the_library(self):
+        header = (LISTS.parents[1] / "include/ranklet/text/stop_words.hpp").read_text(encoding="utf-8")
+        for name, language in (("en", "english"), ("zh", "chinese")):
+            found = re.search(language + r"_stop_words\{(.*?)\};", header, re.DOTALL)[1]
+            listed = (LISTS / f"{name}.txt").read_text(encoding="utf-8").split("\n")[:-1]
+            self.assertEqual(re.findall(r'"([^"]+)"', found), listed)
 
     def test_word2vec_binary(self):
         rows = table()

@@ -103,6 +103,22 @@ TEST_CASE("an unknown word is left out, one unknown token, or its known characte
     CHECK(cut(make(words, {.unknown = UnknownWord::characters}), text) == Strings{"a", "b", "é", "a", "手", "b"});
 }
 
+TEST_CASE("stop words are left out, known or not, and longest match knows them; offsets and word indices stay") {
+    const Words words{"the", "phone", "case", "的士", "手机", "我", "x", "The"};
+    const Words stop{"the", "of", "的", "我们", "of"};
+    const auto tokenizer =
+        make(words, {.lowercase = true, .unknown = UnknownWord::row, .unknown_id = 6, .stop_words = stop});
+    CHECK(cut(tokenizer, "The case OF the phone") == Strings{"case", "phone"});
+    CHECK(tokenizer.encode("The case OF the phone")->offsets[1].begin == 16);
+    CHECK(tokenizer.encode("The case OF the phone")->words[1] == 4);
+    CHECK(cut(tokenizer, "我们的手机 我的士") == Strings{"手机", "我", "的士"});
+    CHECK(cut(tokenizer, "off") == Strings{"off"});  // unknown, and no stop word
+    CHECK(cut(make(words, {.stop_words = stop}), "The the phone") == Strings{"The", "phone"});  // as it stands
+    check_error(WordTokenizer::create(words, {.stop_words = Words{"a", ""}}), ErrorCode::invalid_argument,
+                "stop word 1");
+    check_error(WordTokenizer::create(words, {.stop_words = Words{"\xFF"}}), ErrorCode::invalid_text, "stop word 0");
+}
+
 TEST_CASE("empty texts and texts without known words have no tokens, and max_length cuts") {
     const Words words{"a", "b"};
     const auto tokenizer = make(words);

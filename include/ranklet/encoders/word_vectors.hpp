@@ -246,6 +246,10 @@ private:
             if (unknown != "skip" && unknown != "row")
                 return make_error(ErrorCode::unsupported,
                                   {file.name(), ": ranklet.words.unknown is \"", unknown, "\", not skip or row"});
+            if (file.has("ranklet.words.stop_words"))
+                return make_error(
+                    ErrorCode::unsupported,
+                    {file.name(), ": ranklet.words.stop_words goes with whole words, not with wordpiece"});
             drop_unknown_ = unknown == "skip";
             RANKLET_ASSIGN(wordpiece_, load_wordpiece(file, {}, false));
             return {};
@@ -266,6 +270,11 @@ private:
             return make_error(ErrorCode::unsupported, {file.name(), ": ranklet.words.unknown is \"", unknown,
                                                        "\", not skip, row or characters"});
         }
+        std::vector<std::string_view> stop_words;
+        if (file.has("ranklet.words.stop_words")) {
+            RANKLET_ASSIGN(stop_words, file.strings("ranklet.words.stop_words"));
+        }
+        config.stop_words = stop_words;
         RANKLET_ASSIGN(const auto tokens, file.strings("ranklet.words.tokens"));
         RANKLET_ASSIGN(auto tokenizer, in_file(file, "ranklet.words.tokens", WordTokenizer::create(tokens, config)));
         words_ = std::make_shared<const WordTokenizer>(std::move(tokenizer));

@@ -36,6 +36,9 @@ struct WordTokenizerConfig {
     bool lowercase = false;
     UnknownWord unknown = UnknownWord::skip;
     std::int32_t unknown_id = -1;  ///< for UnknownWord::row
+    /// Words that are left out of every text, known or not (read by create() alone; in lower case where `lowercase`).
+    /// Longest match knows them as it knows the vocabulary's: 的 is left out, 的士 stays where the vocabulary has it.
+    std::span<const std::string_view> stop_words = {};
 };
 
 /// How a text is cut. A word is a run of word characters (letters, digits, marks, underscore); an apostrophe or a
@@ -78,8 +81,21 @@ public:
         }
         WordTokenizer tokenizer;
         tokenizer.config_ = config;
+        tokenizer.config_.stop_words = {};
         tokenizer.size_ = words.size();
         RANKLET_ASSIGN(tokenizer.trie_, ByteTrie::create(sorted, ids));
+        if (config.stop_words.empty()) return tokenizer;
+        sorted.assign(config.stop_words.begin(), config.stop_words.end());
+        for (std::size_t w = 0; w < sorted.size(); ++w) {
+            if (sorted[w].empty()) return make_error(ErrorCode::invalid_argument, {"stop word ", w, " is empty"});
+            if (utf8::valid_prefix(sorted[w]) < sorted[w].size())
+                return make_error(ErrorCode::invalid_text, {"stop word ", w, " is not UTF-8"});
+        }
+        std::sort(sorted.begin(), sorted.end());
+        sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+        ids.assign(sorted.size(), 0);
+        RANKLET_ASSIGN(tokenizer.stop_words_, ByteTrie::create(sorted, ids));
+        tokenizer.stops_ = true;
         return tokenizer;
     }
 
@@ -114,10 +130,13 @@ public:
             if (unit.kind == Kind::chinese || (unit.kind == Kind::word && is_chinese_at(text, unit.end)))
                 match = longest_match(text, unit, match);
             at = match.end;
-            if (match.id != ByteTrie::no_value)
+            if (is_stop_word(text, unit.begin, match.end)) {
+                // left out, but a word of the text all the same
+            } else if (match.id != ByteTrie::no_value) {
                 push(match.id, unit.begin, match.end, word, out);
-            else if (unit.kind != Kind::other)
+            } else if (unit.kind != Kind::other) {
                 look_up_parts(text, unit, word, out);
+            }
             ++word;
         }
         if (out.size() > options.max_length) out.erase(options.max_length, out.size());
@@ -184,13 +203,17 @@ private:
 
     // The node that text[begin, end), in the vocabulary's case, leads to from `node`, or none.
     ByteTrie::Node walk(ByteTrie::Node node, std::string_view text, std::size_t begin, std::size_t end) const noexcept {
-        if (!config_.lowercase) return trie_.walk(node, text.substr(begin, end - begin));
+        return walk(trie_, node, text, begin, end);
+    }
+    ByteTrie::Node walk(const ByteTrie& trie, ByteTrie::Node node, std::string_view text, std::size_t begin,
+                        std::size_t end) const noexcept {
+        if (!config_.lowercase) return trie.walk(node, text.substr(begin, end - begin));
         while (begin < end && node != ByteTrie::none) {
             std::uint32_t length = 0;
             const unicode::Expansion lower = unicode::lower(code_at(text, begin, length));
             for (std::uint32_t i = 0; i < lower.size && node != ByteTrie::none; ++i) {
                 char bytes[4];
-                node = trie_.walk(node, {bytes, utf8::encode(lower.codes[i], bytes)});
+                node = trie.walk(node, {bytes, utf8::encode(lower.codes[i], bytes)});
             }
             begin += length;
         }
@@ -199,15 +222,25 @@ private:
     std::int32_t value(ByteTrie::Node node) const noexcept {
         return node == ByteTrie::none ? ByteTrie::no_value : trie_.value(node);
     }
+    bool is_stop_word(std::string_view text, std::size_t begin, std::size_t end) const noexcept {
+        if (!stops_) return false;
+        const ByteTrie::Node node = walk(stop_words_, ByteTrie::root, text, begin, end);
+        return node != ByteTrie::none && stop_words_.value(node) != ByteTrie::no_value;
+    }
 
-    // The longest vocabulary word that starts with `unit` and goes on over units that touch it; `match` if none does.
+    // The longest vocabulary or stop word that starts with `unit` and goes on over units that touch it; `match` if none
+    // does.
     Match longest_match(std::string_view text, Unit unit, Match match) const noexcept {
         ByteTrie::Node node = walk(ByteTrie::root, text, unit.begin, unit.end);
-        while (node != ByteTrie::none && unit.end < text.size()) {
+        ByteTrie::Node stop = stops_ ? walk(stop_words_, ByteTrie::root, text, unit.begin, unit.end) : ByteTrie::none;
+        while ((node != ByteTrie::none || stop != ByteTrie::none) && unit.end < text.size()) {
             unit = next_unit(text, unit.end);
             if (unit.kind != Kind::word && unit.kind != Kind::chinese) break;
-            node = walk(node, text, unit.begin, unit.end);
-            if (value(node) != ByteTrie::no_value) match = {unit.end, trie_.value(node)};
+            if (node != ByteTrie::none) node = walk(node, text, unit.begin, unit.end);
+            if (stop != ByteTrie::none) stop = walk(stop_words_, stop, text, unit.begin, unit.end);
+            if (value(node) != ByteTrie::no_value ||
+                (stop != ByteTrie::none && stop_words_.value(stop) != ByteTrie::no_value))
+                match = {unit.end, value(node)};
         }
         return match;
     }
@@ -245,7 +278,8 @@ private:
 
     WordTokenizerConfig config_;
     std::size_t size_ = 0;
-    ByteTrie trie_;
+    ByteTrie trie_, stop_words_;
+    bool stops_ = false;
 };
 
 RANKLET_NAMESPACE_END
