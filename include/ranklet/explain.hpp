@@ -66,7 +66,7 @@ template <class Encoder, class Decoder>
     if (texts > 0) {
         std::vector<std::string> ids;
         std::vector<Item> items;
-        for (std::size_t t = 0; t < texts; ++t) ids.push_back(std::to_string(t));
+        for (std::size_t t = 0; t < texts; ++t) ids.push_back("event text " + std::to_string(t));  // what errors name
         for (std::size_t t = 0; t < texts; ++t) items.push_back({ids[t], options.event_texts[t]});
         BatchOptions batch;
         batch.threads = options.threads;
@@ -85,6 +85,9 @@ template <class Encoder, class Decoder>
         steps.push_back(*met);
     }
 
+    const UserTower* tower = model.user_tower();
+    Scratch scratch;
+    if (tower != nullptr) RANKLET_TRY(scratch.reserve(tower->advance_scratch_size()));
     std::vector<EventContribution> result;
     std::vector<std::size_t> remembered;              // the events behind the rows that attention sees, oldest first
     auto before = model.new_user(user.state().user);  // the user as it was before event e
@@ -100,10 +103,9 @@ template <class Encoder, class Decoder>
             part.rating = events[e].rating;
             part.contribution = whole[0] - rest[0];
         }
-        const std::vector<float> hidden = before.state().hidden, memory = before.state().memory;
         RANKLET_TRY(before.observe(steps[e], events[e].rating));
-        // An event that the tower skips (Keras's Masking) leaves no row.
-        if (before.state().memory != memory || before.state().hidden != hidden) remembered.push_back(e);
+        if (tower != nullptr && !tower->skips(steps[e].vector().data(), events[e].rating, scratch))
+            remembered.push_back(e);
     }
     const auto same = [](const std::vector<float>& again, const std::vector<float>& before_) {
         return std::equal(again.begin(), again.end(), before_.begin(), before_.end(), detail::recomputed);

@@ -82,11 +82,35 @@ template <class Encoder, class Decoder>
     return prompt.size();
 }
 
-/// The scores of texts given as token ids, each as if it were an item of `like` at `index`.
+/// Error unless the first item of `made` is `item`: a user without events gives every text the same score.
+[[nodiscard]] RANKLET_COLD inline Result<void> check_same_item(const ItemRef& item, const CatalogData& made) {
+    const auto same = [](MatrixView<const float> a, MatrixView<const float> b) {
+        if (a.rows != b.rows || a.cols != b.cols) return false;
+        for (std::size_t r = 0; r < a.rows; ++r)
+            if (!std::equal(a.row(r).begin(), a.row(r).end(), b.row(r).begin(), recomputed)) return false;
+        return true;
+    };
+    const CatalogData& data = item.data();
+    const std::size_t i = item.index();
+    bool equal = false;
+    if (made.token_offsets.empty()) {
+        equal = same(made.vectors.view().middle_rows(0, 1), data.vectors.view().middle_rows(i, 1));
+    } else {
+        const auto& offsets = data.token_offsets;
+        equal = same(made.projected.view().middle_rows(0, made.token_offsets[1]),
+                     data.projected.view().middle_rows(offsets[i], offsets[i + 1] - offsets[i]));
+    }
+    if (equal) return {};
+    return make_error(ErrorCode::mismatch, {"item \"", item.id(),
+                                            "\" has another vector than the text given: it is not "
+                                            "the item's text"});
+}
+
+/// The scores of texts given as token ids, each as if it were the item `like`; `whole`: the first is the item's own.
 template <class Encoder, class Decoder>
 [[nodiscard]] Result<std::vector<float>> score_sequences(const BasicRecommender<Encoder, Decoder>& model,
                                                          const typename BasicRecommender<Encoder, Decoder>::User& user,
-                                                         const CatalogData& like, std::size_t index,
+                                                         const ItemRef& like, bool whole,
                                                          std::span<const std::vector<std::int32_t>> sequences,
                                                          const RecommendOptions& options) {
     CatalogData data;
@@ -97,7 +121,8 @@ template <class Encoder, class Decoder>
             data.ids.push_back(std::to_string(s));
             words->pool(sequences[s], data.vectors.row(s).data(), row.data());
         }
-        return score_like(model, user, like, index, std::move(data), options);
+        if (whole) RANKLET_TRY(check_same_item(like, data));
+        return score_like(model, user, like.data(), like.index(), std::move(data), options);
     }
     const Bert& bert = *model.bert();
     const TextGru* text_gru = model.text_gru();
@@ -127,12 +152,8 @@ template <class Encoder, class Decoder>
                                 data.vectors.row(s).data(), scratch);
         data.token_offsets.clear();
     }
-    return score_like(model, user, like, index, std::move(data), options);
-}
-
-[[nodiscard]] RANKLET_COLD inline Error other_text(const ItemRef& item, float whole, float found) {
-    return make_error(ErrorCode::mismatch, {"item \"", item.id(), "\" has the score ", whole, ", the text given has ",
-                                            found, ": it is not the item's"});
+    if (whole) RANKLET_TRY(check_same_item(like, data));
+    return score_like(model, user, like.data(), like.index(), std::move(data), options);
 }
 
 /// What a NewsEncoder reads of an item, from the text given, the catalog's attributes and the vectors given.
@@ -163,8 +184,7 @@ template <class Encoder, class Decoder>
 template <class Encoder, class Decoder>
 [[nodiscard]] Result<std::vector<TextContribution>> explain_views(
     const BasicRecommender<Encoder, Decoder>& model, const typename BasicRecommender<Encoder, Decoder>::User& user,
-    const Catalog& catalog, const ItemRef& item, float whole, const ExplainOptions& options,
-    const RecommendOptions& scoring) {
+    const Catalog& catalog, const ItemRef& item, const ExplainOptions& options, const RecommendOptions& scoring) {
     const NewsEncoder& encoder = *model.news_encoder();
     const auto named = [&](const Error& error) {
         return make_error(error.code, {"item \"", item.id(), "\": ", error.message});
@@ -199,6 +219,7 @@ template <class Encoder, class Decoder>
     std::vector<float> scores;
     BatchOptions batch;
     batch.threads = options.threads;
+    batch.prompt = options.prompt;
     for (std::size_t first = 0; first <= groups.size(); first += at_once) {
         const std::size_t count = std::min(at_once, groups.size() + 1 - first);
         std::vector<ViewInput> variants;
@@ -215,11 +236,11 @@ template <class Encoder, class Decoder>
         CatalogData data;
         RANKLET_ASSIGN(data.vectors, encoder.encode_inputs(variants, batch));
         for (std::size_t i = 0; i < count; ++i) data.ids.push_back(std::to_string(i));
+        if (first == 0) RANKLET_TRY(check_same_item(item, data));
         RANKLET_ASSIGN(const auto some,
                        score_like(model, user, catalog.data(), item.index(), std::move(data), scoring));
         scores.insert(scores.end(), some.begin(), some.end());
     }
-    if (!recomputed(scores[0], whole)) return other_text(item, whole, scores[0]);
     for (std::size_t p = 0; p < result.size(); ++p) result[p].contribution = scores[0] - scores[p + 1];
     return result;
 }
@@ -230,24 +251,23 @@ template <class Encoder, class Decoder>
 /// sequence without it. Tokens beyond the model's maximum length are not seen by the model and not listed; the prompt's
 /// and the special tokens stay in.
 /// Error invalid_argument when options.text is not given, unsupported when the encoder is none of the library's or
-/// the items' vectors are not made of text, mismatch when the text does not give the item's
-/// score.
+/// the items' vectors are not made of text, mismatch when the text does not give the item's vector.
 template <class Encoder, class Decoder>
 [[nodiscard]] Result<std::vector<TextContribution>> explain_text(
     const BasicRecommender<Encoder, Decoder>& model, const typename BasicRecommender<Encoder, Decoder>::User& user,
     const Catalog& catalog, std::string_view id, const ExplainOptions& options) {
     RANKLET_ASSIGN(const ItemRef item, catalog.at(id));
-    const std::size_t index = item.index();
     if (!model.encodes_text() || !catalog.data().outputs.empty())
         return Error{ErrorCode::unsupported, "the items' vectors are not made of their text: there is none to explain"};
+    if (model.news_encoder() == nullptr && !options.vectors.empty())
+        return make_error(ErrorCode::invalid_argument,
+                          {"\"", options.vectors.front().name, "\" is no vector that the model reads"});
     if (!options.text) return Error{ErrorCode::invalid_argument, "no text to explain: give ExplainOptions::text"};
     RecommendOptions scoring;
     scoring.threads = options.threads;
     scoring.initial_state = options.initial_state;
-    RANKLET_ASSIGN(const std::vector<float> whole, model.scores_of(user, catalog, std::span(&index, 1), scoring));
 
-    if (model.news_encoder() != nullptr)
-        return detail::explain_views(model, user, catalog, item, whole[0], options, scoring);
+    if (model.news_encoder() != nullptr) return detail::explain_views(model, user, catalog, item, options, scoring);
     if (model.bert() == nullptr && model.word_vectors() == nullptr)
         return Error{ErrorCode::unsupported, "texts are explained for the library's own encoders, not for this one"};
 
@@ -268,11 +288,10 @@ template <class Encoder, class Decoder>
                            sequence.begin() + static_cast<std::ptrdiff_t>(groups[s - 1].last));
         if (sequences.size() < at_once && s < groups.size()) continue;
         RANKLET_ASSIGN(const std::vector<float> some,
-                       detail::score_sequences(model, user, catalog.data(), index, sequences, scoring));
+                       detail::score_sequences(model, user, item, scores.empty(), sequences, scoring));
         scores.insert(scores.end(), some.begin(), some.end());
         sequences.clear();
     }
-    if (!detail::recomputed(scores[0], whole[0])) return detail::other_text(item, whole[0], scores[0]);
     std::vector<TextContribution> result;
     for (std::size_t g = 0; g < groups.size(); ++g) {
         TextContribution part;

@@ -16,6 +16,7 @@
 #include "ranklet/encoders/keywords.hpp"
 #include "ranklet/ranking/attributes.hpp"
 #include "ranklet/text/tagged_spans.hpp"
+#include "ranklet/text/utf8.hpp"
 #include "ranklet/text/words.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -43,8 +44,9 @@ RANKLET_NAMESPACE_BEGIN
 
 struct SpanAttributeOptions {
     float minimum_score = 0.5f;  ///< spans below are left out
-    /// Which labels become which attributes; other labels are left out. Several labels may share an attribute. None:
-    /// every label, each the attribute of its own name in lower case ("BRAND" is "brand").
+    /// Which labels become which attributes, whose names stay as they are written here; other labels are left out.
+    /// Several labels may share an attribute. None: every label, each the attribute of its own name in lower case
+    /// ("BRAND" is "brand").
     std::span<const std::pair<std::string_view, std::string_view>> names = {};
 };
 struct KeywordAttributeOptions {
@@ -84,12 +86,15 @@ public:
             if (span.score < options.minimum_score) continue;
             std::string name;
             if (options.names.empty()) {
-                RANKLET_ASSIGN(name, normalize_value(span.label));
+                auto normalized = normalize_value(span.label);
+                if (!normalized.ok()) return wrong("has a label that is not UTF-8");
+                name = std::move(*normalized);
             } else {
                 const auto known = std::find_if(options.names.begin(), options.names.end(),
                                                 [&](const auto& pair) { return pair.first == span.label; });
                 if (known == options.names.end()) continue;
                 name = known->second;
+                if (utf8::valid_prefix(name) < name.size()) return wrong("would be an attribute that is not UTF-8");
             }
             if (name.empty()) return wrong("would be an attribute without a name");
             RANKLET_ASSIGN(std::string value,
@@ -105,6 +110,8 @@ public:
     [[nodiscard]] RANKLET_COLD Result<void> add(std::span<const Keyword> keywords,
                                                 const KeywordAttributeOptions& options = {}) {
         if (options.name.empty()) return Error{ErrorCode::invalid_argument, "an attribute needs a name"};
+        if (utf8::valid_prefix(options.name) < options.name.size())
+            return Error{ErrorCode::invalid_text, "the attribute's name is not UTF-8"};
         if (std::isnan(options.minimum_score)) return not_a_number();
         std::vector<std::string> values;
         for (std::size_t k = 0; k < keywords.size(); ++k) {
@@ -121,17 +128,19 @@ public:
 
     /// The attributes so far, to give to Item::attributes, alone or beside others. They live as long as this object, or
     /// what it is moved to, is neither added to nor destroyed.
-    [[nodiscard]] std::vector<Attribute> attributes() const {
+    [[nodiscard]] std::vector<Attribute> attributes() const& {
         std::vector<Attribute> result;
         for (const Set& set : sets_) result.push_back({set.name, std::span(set.views)});
         return result;
     }
+    std::vector<Attribute> attributes() && = delete;
     /// One attribute's values; none when nothing was found for it.
-    [[nodiscard]] std::span<const std::string> values(std::string_view name) const noexcept {
+    [[nodiscard]] std::span<const std::string> values(std::string_view name) const& noexcept {
         for (const Set& set : sets_)
             if (set.name == name) return set.values;
         return {};
     }
+    std::span<const std::string> values(std::string_view name) && = delete;
     [[nodiscard]] bool empty() const noexcept { return sets_.empty(); }
 
 private:

@@ -68,6 +68,6 @@ TEST_CASE("of several labels one must be chosen, and it must be the model's") {
 TEST_CASE("a query or a candidate that is not UTF-8 is an error") {
     const auto model = take(SequenceClassifier::load(model_path("tiny-cross-encoder")));
     const std::vector<std::string_view> candidates{"a phone", "\xFF"};
-    check_error(rerank(model, "phone", candidates), ErrorCode::invalid_text, "text 1");
-    check_error(rerank(model, "\xFF", candidates), ErrorCode::invalid_text, "text 0");
+    check_error(rerank(model, "phone", candidates), ErrorCode::invalid_text, "candidate 1");
+    check_error(rerank(model, "\xFF", {}), ErrorCode::invalid_text, "the query");
 }

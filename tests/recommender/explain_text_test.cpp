@@ -228,3 +228,53 @@ TEST_CASE("ids in the place of a text are checked") {
     }
     check_error(encoder.attention(std::span(inputs).first(1)), ErrorCode::invalid_argument, "views");
 }
+
+TEST_CASE("attention is on the events that the model still sees, also where one item was met again and again") {
+    for (const std::string name : {"naml", "nrms", "bilinear"}) {
+        CAPTURE(name);
+        const Recommender model = load_model("news-" + name);
+        const std::vector<Attribute> attributes{{"body", "city plans"}, {"category", "sports"}};
+        const std::vector<Item> items{{"a", "storm hits the coast", attributes}, {"b", "new park", attributes}};
+        const auto catalog = take(model.encode_catalog(items));
+        const std::size_t seen = model.user_tower()->max_events();
+        auto user = model.new_user();
+        for (std::size_t e = 0; e < seen + 2; ++e) succeed(user.observe(catalog[0]));
+        succeed(user.observe(catalog[1]));
+        ExplainOptions options;
+        options.most_events = seen + 3;
+        const auto found = take(explain_events(model, user, catalog, "b", options));
+        REQUIRE(found.size() == seen + 3);
+        double sum = 0.0;
+        for (std::size_t e = 0; e < found.size(); ++e) {
+            CHECK(std::isnan(found[e].attention) == (e < 3));
+            if (e >= 3) sum += static_cast<double>(found[e].attention);
+        }
+        CHECK(sum == doctest::Approx(1.0));
+        // Of a user without events every text has the same score: it is still another text.
+        options.text = "new coast";
+        check_error(explain_text(model, model.new_user(), catalog, "b", options), ErrorCode::mismatch,
+                    "not the item's");
+        options.text = "new park";
+        CHECK(explain_text(model, model.new_user(), catalog, "b", options).ok());
+        options.prompt = "query";
+        check_error(explain_text(model, user, catalog, "b", options), ErrorCode::missing, "query");
+    }
+}
+
+TEST_CASE("vectors for a model that reads none are an error, where they are encoded and where they are explained") {
+    const Recommender model = load_model("tiny-dot-product");
+    const std::vector<float> image{1.0f};
+    const std::vector<ranklet::ItemVector> vectors{{"image", image}};
+    check_error(model.encode_catalog(std::vector<Item>{{"a", "text", {}, vectors}}), ErrorCode::invalid_argument,
+                "item \"a\": \"image\"");
+    const auto catalog = take(model.encode_catalog(std::vector<Item>{{"a", "text"}}));
+    ExplainOptions options;
+    options.text = "text";
+    options.vectors = vectors;
+    check_error(explain_text(model, model.new_user(), catalog, "a", options), ErrorCode::invalid_argument, "image");
+    auto user = model.new_user();
+    succeed(user.observe_text("text"));
+    const std::vector<std::string_view> broken{"\xff"};
+    options.event_texts = broken;
+    check_error(explain_events(model, user, catalog, "a", options), ErrorCode::invalid_text, "event text 0");
+}

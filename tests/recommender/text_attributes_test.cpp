@@ -130,6 +130,11 @@ TEST_CASE("what cannot be a value is an error that names it, and adds nothing") 
     const std::vector<Keyword> keywords{{"fine", {}, 1.0f}, {"\xFF", {}, 1.0f}};
     check_error(attributes.add(keywords), ErrorCode::invalid_text, "keyword 1");
     check_error(attributes.add(std::span(keywords).first(1), {.name = ""}), ErrorCode::invalid_argument, "name");
+    check_error(attributes.add(std::span(keywords).first(1), {.name = "\xFF"}), ErrorCode::invalid_text, "name");
+    const std::vector<TaggedSpan> one(spans.begin(), spans.begin() + 1);
+    const std::vector<std::pair<std::string_view, std::string_view>> names{{one[0].label, "\xFF"}};
+    check_error(attributes.add(text, one, {.minimum_score = 0.0f, .names = names}), ErrorCode::invalid_argument,
+                "span 0");
     const std::vector<Keyword> nan{{"x", {}, std::numeric_limits<float>::quiet_NaN()}};
     check_error(attributes.add(nan), ErrorCode::invalid_argument, "keyword 0");
     CHECK(attributes.empty());

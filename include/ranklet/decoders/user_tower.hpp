@@ -95,8 +95,7 @@ public:
         float* input = scratch.take<float>(in_);
         rating_.apply(vector, rating, input, in_);
         if (!finite(input, in_)) return false;
-        // Keras's Masking: a step whose input is all zero is none.
-        if (skip_zero_ && std::all_of(input, input + in_, [](float x) { return x == 0.0f; })) return true;
+        if (is_masked(input)) return true;
         float* next = scratch.take<float>(gru_size());
         std::copy_n(state.hidden.data(), gru_size(), next);
         if (stack_) {
@@ -118,6 +117,14 @@ public:
         const float* row = memory_ == Memory::events ? input : next + gru_size() - hidden();
         state.memory.insert(state.memory.end(), row, row + width);
         return true;
+    }
+
+    /// Whether advance() passes over this event, which then leaves no trace.
+    [[nodiscard]] bool skips(const float* vector, float rating, Scratch& scratch) const noexcept {
+        const ScratchFrame frame(scratch);
+        float* input = scratch.take<float>(in_);
+        rating_.apply(vector, rating, input, in_);
+        return is_masked(input);
     }
 
     // As the GRU decoders: what depends on the user alone is computed once.
@@ -160,6 +167,10 @@ public:
     }
 
 private:
+    // Keras's Masking: a step whose input is all zero is none.
+    [[nodiscard]] bool is_masked(const float* input) const noexcept {
+        return skip_zero_ && std::all_of(input, input + in_, [](float x) { return x == 0.0f; });
+    }
     enum class Memory { none, events, states };
     enum class Part { state, pooled, user };
 

@@ -12,6 +12,7 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/encoders/sequence_classifier.hpp"
+#include "ranklet/text/utf8.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -35,7 +36,7 @@ struct Reranked {
 
 /// The best k candidates in the library's total order: score descending, then index ascending; NaN comes last.
 /// Errors: missing for a label that the model does not have, invalid_argument when several labels leave open which one,
-/// invalid_text naming the pair (the candidate's index) that is not UTF-8.
+/// invalid_text naming the query or the candidate (its index) that is not UTF-8.
 [[nodiscard]] inline Result<std::vector<Reranked>> rerank(const SequenceClassifier& model, std::string_view query,
                                                           std::span<const std::string_view> candidates,
                                                           const RerankOptions& options = {}) {
@@ -49,6 +50,11 @@ struct Reranked {
         if (!found) return make_error(ErrorCode::missing, {"the model has no label \"", options.label, "\""});
         label = *found;
     }
+    if (const std::size_t valid = utf8::valid_prefix(query); valid < query.size())
+        return make_error(ErrorCode::invalid_text, {"the query is not UTF-8 at byte ", valid});
+    for (std::size_t i = 0; i < candidates.size(); ++i)
+        if (const std::size_t valid = utf8::valid_prefix(candidates[i]); valid < candidates[i].size())
+            return make_error(ErrorCode::invalid_text, {"candidate ", i, " is not UTF-8 at byte ", valid});
     std::vector<TextPair> pairs;
     pairs.reserve(candidates.size());
     for (const std::string_view candidate : candidates) pairs.push_back({query, candidate});

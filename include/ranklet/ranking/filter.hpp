@@ -75,7 +75,7 @@ public:
         return join(Kind::any, std::move(a), std::move(b));
     }
     [[nodiscard]] friend Condition operator!(Condition a) {
-        if (a.kind_ == Kind::no) return std::move(a.parts_.front());
+        if (a.kind_ == Kind::no && !a.parts_.empty()) return std::move(a.parts_.front());
         Condition no{Kind::no, {}, {}};
         no.append(std::move(a));
         return no;

@@ -24,6 +24,9 @@ Result<Catalog> BasicRecommender<Encoder, Decoder>::encode_catalog(std::span<con
     for (const Item& item : items) {
         data.ids.emplace_back(item.id);
         texts.push_back(item.text);
+        if (news_encoder() == nullptr && !item.vectors.empty())
+            return make_error(ErrorCode::invalid_argument, {"item \"", item.id, "\": \"", item.vectors.front().name,
+                                                            "\" is no vector that the model reads"});
         if (const auto status = attributes.add(item.attributes); !status.ok())
             return make_error(status.error().code, {"item \"", item.id, "\": ", status.error().message});
     }
