@@ -343,8 +343,8 @@ RANKLET_NAMESPACE_END
 #include "ranklet/recommender/rank.hpp"
 #include "ranklet/recommender/user.hpp"
 
-// A program of several translation units compiles Recommender once: it defines RANKLET_EXTERN_RECOMMENDER for all of them,
-// and one of them says `template class ranklet::BasicRecommender<ranklet::AnyEncoder, ranklet::AnyDecoder>;`.
+// A program of several translation units compiles Recommender once: it defines RANKLET_EXTERN_RECOMMENDER for all of
+// them, and one of them says `template class ranklet::BasicRecommender<ranklet::AnyEncoder, ranklet::AnyDecoder>;`.
 #ifdef RANKLET_EXTERN_RECOMMENDER
 RANKLET_NAMESPACE_BEGIN
 extern template class BasicRecommender<AnyEncoder, AnyDecoder>;
