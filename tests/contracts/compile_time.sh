@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Compile time is a feature: examples/01_minimal.cpp, which includes the umbrella, at -O2 in under 10 s.
 # The goal is not met from nothing: 21 s with g++ 12 on one core of a cloud machine, since Recommender compiles every kind of
-# encoder and decoder (fixed kinds: 17 s). The test keeps it from growing. It is met where the recommender is compiled once
+# encoder and decoder. The test keeps it from growing. It is met where the recommender is compiled once
 # for a program (RANKLET_EXTERN_RECOMMENDER): 5 s.
 # The time that counts is the compiler's own CPU time, so that a busy machine does not fail the test; it is printed.
 # In: $CXX, $RANKLET_FLAGS (the include path); started at the project's root.

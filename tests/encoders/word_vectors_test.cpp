@@ -42,6 +42,7 @@ struct Parts {
     std::vector<float> table{1, 2, 3, 4, -5, 6};
     std::vector<float> weights{}, component{};
     std::vector<std::uint32_t> mapping{};
+    std::vector<std::string> stop_words{};
     std::uint32_t unknown_id = 0, max_length = 100;
     bool normalize = false;
     const char* left_out = "";
@@ -58,6 +59,7 @@ struct Parts {
         if (keep("lowercase")) file.key("ranklet.words.lowercase", true);
         if (keep("unknown_id")) file.key("ranklet.words.unknown_id", unknown_id);
         if (keep("tokens")) file.array("ranklet.words.tokens", tokens);
+        if (!stop_words.empty()) file.array("ranklet.words.stop_words", stop_words);
         if (!mapping.empty()) file.array("ranklet.words.mapping", mapping);
         file.key("ranklet.encoder.max_length", max_length);
         if (keep("weight")) file.tensor("ranklet.words.weight", shape, table);
@@ -84,6 +86,18 @@ void refused(const Parts& parts, ErrorCode code, std::string_view part) {
 }
 
 }  // namespace
+
+TEST_CASE("the stop words that a file names are no part of a text's vector") {
+    Parts parts;
+    CHECK(encode(parts, "A b 手机") == Floats{-1.0f / 3.0f, 4.0f});
+    parts.stop_words = {"a", "的"};
+    CHECK(encode(parts, "A b的手机") == Floats{-1.0f, 5.0f});
+    CHECK(encode(parts, "a 的") == Floats{0.0f, 0.0f});
+    parts.stop_words = {""};
+    refused(parts, ErrorCode::format, "stop word 0 is empty");
+    parts.stop_words = {"\xff"};
+    refused(parts, ErrorCode::format, "stop word 0");
+}
 
 TEST_CASE("a text's vector is the sum of its words' vectors over their number, over the weights' sum, or the sum") {
     CHECK(encode({}, "A 手机 b a") == Floats{(1 - 5 + 3 + 1) / 4.0f, (2 + 6 + 4 + 2) / 4.0f});
