@@ -96,7 +96,7 @@ TEST_CASE("the stop words that a file names are no part of a text's vector") {
     parts.stop_words = {""};
     refused(parts, ErrorCode::format, "stop word 0 is empty");
     parts.stop_words = {"\xff"};
-    refused(parts, ErrorCode::format, "stop word 0");
+    refused(parts, ErrorCode::invalid_text, "stop word 0");
 }
 
 TEST_CASE("a text's vector is the sum of its words' vectors over their number, over the weights' sum, or the sum") {
