@@ -70,7 +70,9 @@ TEST_CASE("large products, of several row blocks or of weights that are streamed
     };
     std::vector<Shape> shapes;
     for (const std::size_t m : {18u * 14u - 1u, 18u * 14u + 1u, 300u, 523u}) shapes.push_back({m, 70, 290});
-    // More than 2 MB of weights: tiles of either height ask for them ahead.
+    // Slices of k, one after the other.
+    for (const std::size_t m : {4u, 45u, 266u}) shapes.push_back({m, 70, 1500});
+    // Weights that are streamed: tiles of either height ask for them ahead.
     for (const std::size_t m : {3u, 5u, 8u, 16u, 17u, 24u, 28u, 45u}) shapes.push_back({m, 1990, 300});
     for (const auto& [m, n, k] : shapes) {
         const std::vector<float> a = random.row(m * k), w = random.row(n * k);

@@ -86,6 +86,30 @@ RANKLET_INLINE I32<Arch> shift_left(const I32<Arch>& x) noexcept {
         return x << Bits;
 }
 
+/// The second operand where one is NaN on x86, NaN on NEON; of two zeros whose signs differ each gives what it likes.
+/// (On AVX-512 the masked form of the instruction: g++ 12 warns falsely inside its own header of the other.)
+template <class Arch>
+RANKLET_INLINE F32<Arch> larger(const F32<Arch>& a, const F32<Arch>& b) noexcept {
+#if defined(__AVX512F__)
+    if constexpr (F32<Arch>::size == 16) return _mm512_maskz_max_ps(__mmask16(0xFFFF), a, b);
+#endif
+    return xsimd::max(a, b);
+}
+template <class Arch>
+RANKLET_INLINE F32<Arch> smaller(const F32<Arch>& a, const F32<Arch>& b) noexcept {
+#if defined(__AVX512F__)
+    if constexpr (F32<Arch>::size == 16) return _mm512_maskz_min_ps(__mmask16(0xFFFF), a, b);
+#endif
+    return xsimd::min(a, b);
+}
+template <class Arch>
+RANKLET_INLINE I32<Arch> larger(const I32<Arch>& a, const I32<Arch>& b) noexcept {
+#if defined(__AVX512F__)
+    if constexpr (I32<Arch>::size == 16) return _mm512_maskz_max_epi32(__mmask16(0xFFFF), a, b);
+#endif
+    return xsimd::max(a, b);
+}
+
 /// Sixteen running values, one a virtual lane: element i of a row belongs to lane i % 16 on every instruction set.
 inline constexpr std::size_t lane_count = 16;
 
@@ -112,6 +136,9 @@ struct Lanes {
     }
     /// The first `n` < 16 values from memory, the rest `fill`.
     static RANKLET_INLINE Lanes load_partial(const float* x, std::size_t n, float fill) noexcept {
+#if defined(__AVX512F__)
+        if constexpr (width == 16) return {_mm512_mask_loadu_ps(_mm512_set1_ps(fill), first(n), x)};
+#endif
         float padded[lane_count];
         for (std::size_t i = 0; i < lane_count; ++i) padded[i] = i < n ? x[i] : fill;
         return load(padded);
@@ -120,6 +147,9 @@ struct Lanes {
         unroll<count>([&](auto i) __attribute__((always_inline)) { v[i].store_unaligned(x + i * width); });
     }
     RANKLET_INLINE void store_partial(float* x, std::size_t n) const noexcept {
+#if defined(__AVX512F__)
+        if constexpr (width == 16) return _mm512_mask_storeu_ps(x, first(n), v[0]);
+#endif
         float padded[lane_count];
         store(padded);
         for (std::size_t i = 0; i < n; ++i) x[i] = padded[i];
@@ -143,15 +173,35 @@ struct Lanes {
         unroll<count>([&](auto i) __attribute__((always_inline)) { result.v[i] = f(a.v[i], b.v[i], c.v[i]); });
         return result;
     }
-    /// One value from sixteen by a fixed tree: lanes i and i + 8, then i and i + 4, i + 2, i + 1.
+    /// One value from sixteen by a fixed tree: lanes i and i + 8, then i and i + 4, i + 2, i + 1. `f` is of two
+    /// vectors.
     template <class Function>
     RANKLET_INLINE float reduce(const Function& f) const noexcept {
-        float x[lane_count];
-        store(x);
-        for (std::size_t half = lane_count / 2; half > 0; half /= 2)
-            for (std::size_t i = 0; i < half; ++i) x[i] = f(x[i], x[i + half]);
-        return x[0];
+        if constexpr (count == 4)
+            return fold(f(f(v[0], v[2]), f(v[1], v[3])), f);
+        else if constexpr (count == 2)
+            return fold(f(v[0], v[1]), f);
+        else
+            return fold(v[0], f);
     }
+
+private:
+    template <std::size_t Half = width / 2, class Function>
+    static RANKLET_INLINE float fold(const Vector& x, const Function& f) noexcept {
+        const typename Vector::register_type lanes = x;
+        if constexpr (Half == 0)
+            return lanes[0];
+        else
+            return fold<Half / 2>(f(x, Vector(upper<Half>(lanes, std::make_index_sequence<width>{}))), f);
+    }
+    // Element i + Half in element i; what stands beyond Half is not used.
+    template <std::size_t Half, class Register, std::size_t... I>
+    static RANKLET_INLINE Register upper(const Register& x, std::index_sequence<I...>) noexcept {
+        return __builtin_shufflevector(x, x, static_cast<int>(I % Half + Half)...);
+    }
+#if defined(__AVX512F__)
+    static RANKLET_INLINE __mmask16 first(std::size_t n) noexcept { return static_cast<__mmask16>((1u << n) - 1u); }
+#endif
 };
 
 /// Walks a row in steps of 16: body(offset, 16) for whole steps, body(offset, rest) for the end.

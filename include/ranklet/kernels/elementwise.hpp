@@ -33,25 +33,33 @@ RANKLET_INLINE void transform(const float* x, const float* y, float* z, std::siz
         });
 }
 
+/// body(f) with the function of vectors that `activation` names.
+template <class Arch, class Body>
+RANKLET_INLINE void with_activation(Activation activation, const Body& body) noexcept {
+    using V = F32<Arch>;
+    switch (activation) {
+        case Activation::identity:
+            return body([](const V& v) { return v; });
+        case Activation::gelu:
+            return body([](const V& v) { return gelu<Arch>(v); });
+        case Activation::gelu_tanh:
+            return body([](const V& v) { return gelu_tanh<Arch>(v); });
+        case Activation::relu:
+            return body([](const V& v) { return relu<Arch>(v); });
+        case Activation::silu:
+            return body([](const V& v) { return silu<Arch>(v); });
+        case Activation::sigmoid:
+            return body([](const V& v) { return sigmoid<Arch>(v); });
+        case Activation::tanh:
+            return body([](const V& v) { return tanh<Arch>(v); });
+    }
+}
+
 /// x[i] = activation(x[i])
 template <class Arch>
 inline void activate(Activation activation, float* x, std::size_t n) noexcept {
-    switch (activation) {
-        case Activation::identity:
-            return;
-        case Activation::gelu:
-            return transform<Arch>(x, x, n, [](auto v) { return gelu<Arch>(v); });
-        case Activation::gelu_tanh:
-            return transform<Arch>(x, x, n, [](auto v) { return gelu_tanh<Arch>(v); });
-        case Activation::relu:
-            return transform<Arch>(x, x, n, [](auto v) { return relu<Arch>(v); });
-        case Activation::silu:
-            return transform<Arch>(x, x, n, [](auto v) { return silu<Arch>(v); });
-        case Activation::sigmoid:
-            return transform<Arch>(x, x, n, [](auto v) { return sigmoid<Arch>(v); });
-        case Activation::tanh:
-            return transform<Arch>(x, x, n, [](auto v) { return tanh<Arch>(v); });
-    }
+    if (activation == Activation::identity) return;
+    with_activation<Arch>(activation, [&](const auto& f) { transform<Arch>(x, x, n, f); });
 }
 
 /// z = x + y

@@ -12,6 +12,7 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/kernels/arch.hpp"
 #include "ranklet/kernels/elementwise.hpp"
+#include "ranklet/kernels/reduce.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 namespace kernels {
@@ -92,13 +93,26 @@ struct BiasActivation {
     std::size_t residual_stride = 0;
 
     void operator()(const Tile& tile) const noexcept {
-        for (std::size_t r = 0; r < tile.rows; ++r) {
-            float* c = tile.c + r * tile.stride;
-            if (bias != nullptr) add<Arch>(c, bias + tile.column, c, tile.columns);
-            if (residual != nullptr)
-                add<Arch>(c, residual + (tile.row + r) * residual_stride + tile.column, c, tile.columns);
-            activate<Arch>(activation, c, tile.columns);
-        }
+        apply(tile, [](const Lanes<Arch>& sums, std::size_t, std::size_t, std::size_t) { return sums; });
+    }
+    /// `begin(sums, row, column, count)` makes of up to 16 finished sums what the bias is added to.
+    template <class Begin>
+    RANKLET_INLINE void apply(const Tile& tile, const Begin& begin) const noexcept {
+        with_activation<Arch>(activation, [&](const auto& f) {
+            for (std::size_t r = 0; r < tile.rows; ++r)
+                for_each_lane_block(
+                    tile.columns, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+                        const std::size_t row = tile.row + r, column = tile.column + i;
+                        float* c = tile.c + r * tile.stride + i;
+                        auto x = begin(load_block<Arch>(c, count, 0.0f), row, column, count);
+                        const auto add = [&](const float* y) __attribute__((always_inline)) {
+                            x = Lanes<Arch>::map(x, load_block<Arch>(y, count, 0.0f), sum_of);
+                        };
+                        if (bias != nullptr) add(bias + column);
+                        if (residual != nullptr) add(residual + row * residual_stride + column);
+                        store_block<Arch>(Lanes<Arch>::map(x, f), c, count);
+                    });
+        });
     }
 };
 
@@ -136,13 +150,13 @@ struct GemmOperands {
     std::size_t c_stride;
 };
 
+inline constexpr std::size_t cache_line = 64;
+
 /// Steps [first, last) of k; a block after the first is added to what C holds.
 struct GemmBlock {
     std::size_t first, last;
     const char* ahead = nullptr;  ///< what a tile with Ahead asks for, a cache line a step, while it works on others
 };
-
-inline constexpr std::size_t cache_line = 64;
 
 // Rows x Panels register tile. Panels > 1 only for few rows: enough independent sums to hide the latency of each.
 template <class Mac, std::size_t Rows, std::size_t Panels, bool Ahead>
@@ -212,9 +226,10 @@ RANKLET_INLINE void gemm_strip(const GemmOperands<Mac>& g, GemmBlock block, std:
     if (block.last == g.steps) epilogue(Tile{g.c + row * g.c_stride + column, g.c_stride, row, Rows, column, columns});
 }
 
+/// The blocks of steps [first, last) of k; `first` begins a block.
 template <class Mac, class Body>
-RANKLET_INLINE void for_each_block(const GemmOperands<Mac>& g, const Body& body) noexcept {
-    for (std::size_t i = 0; i < g.steps; i += Mac::block) body(GemmBlock{i, std::min(g.steps - i, Mac::block) + i});
+RANKLET_INLINE void for_each_block(std::size_t first, std::size_t last, const Body& body) noexcept {
+    for (std::size_t i = first; i < last; i += Mac::block) body(GemmBlock{i, std::min(last - i, Mac::block) + i});
 }
 
 // All columns of a few rows, several panels at a time.
@@ -222,62 +237,97 @@ template <class Mac, std::size_t Rows, std::size_t Panels, class Epilogue>
 inline void gemm_few_rows(const GemmOperands<Mac>& g, std::size_t row, const Epilogue& epilogue) noexcept {
     std::size_t column = 0;
     for (; column + Panels * Mac::Tile::panel <= g.n; column += Panels * Mac::Tile::panel)
-        for_each_block(g, [&](GemmBlock block) { gemm_strip<Mac, Rows, Panels>(g, block, row, column, epilogue); });
+        for_each_block<Mac>(0, g.steps,
+                            [&](GemmBlock block) { gemm_strip<Mac, Rows, Panels>(g, block, row, column, epilogue); });
     for (; column < g.n; column += Mac::Tile::panel)
-        for_each_block(g, [&](GemmBlock block) { gemm_strip<Mac, Rows, 1>(g, block, row, column, epilogue); });
+        for_each_block<Mac>(0, g.steps,
+                            [&](GemmBlock block) { gemm_strip<Mac, Rows, 1>(g, block, row, column, epilogue); });
 }
+
+// Rows of A in tall tiles, eights and fours. A tile of two rows takes as long as one of four: where two or three would
+// be left over, one tall tile less leaves eights instead.
+template <class Mac>
+struct RowTiles {
+    static constexpr std::size_t tall = Mac::Tile::rows;
+    std::size_t first, tall_end, last;
+
+    RowTiles(std::size_t from, std::size_t to) noexcept : first(from), last(to) {
+        std::size_t tiles = (last - first) / tall;
+        if (tall > 8 && tiles > 0 && (last - first) % tall % 4 >= 2) --tiles;
+        tall_end = first + tiles * tall;
+    }
+    /// One panel's block. The first tiles ask for `lines` cache lines a step from block.ahead on.
+    template <class Epilogue>
+    RANKLET_INLINE void run(const GemmOperands<Mac>& g, GemmBlock block, std::size_t column, std::size_t lines,
+                            const Epilogue& epilogue) const noexcept {
+        std::size_t row = first;
+        const auto asked = [&] {
+            block.ahead += cache_line * (block.last - block.first);
+            --lines;
+        };
+        for (; row < tall_end && lines > 0; row += tall, asked())
+            gemm_strip<Mac, tall, 1, true>(g, block, row, column, epilogue);
+        for (; row < tall_end; row += tall) gemm_strip<Mac, tall, 1>(g, block, row, column, epilogue);
+        if constexpr (tall > 8) {
+            for (; row + 8 <= last && lines > 0; row += 8, asked())
+                gemm_strip<Mac, 8, 1, true>(g, block, row, column, epilogue);
+            for (; row + 8 <= last; row += 8) gemm_strip<Mac, 8, 1>(g, block, row, column, epilogue);
+        }
+        for (; row + 4 <= last; row += 4) gemm_strip<Mac, 4, 1>(g, block, row, column, epilogue);
+        if (row + 2 <= last) {
+            gemm_strip<Mac, 2, 1>(g, block, row, column, epilogue);
+            row += 2;
+        }
+        if (row < last) gemm_strip<Mac, 1, 1>(g, block, row, column, epilogue);
+    }
+};
+
+// What stays in the second-level cache: a slice of A [rows, steps], beside the weights that pass through.
+template <class Mac>
+struct Slice {
+    std::size_t rows, steps;
+
+    Slice(std::size_t m, std::size_t k_steps) noexcept {
+        constexpr std::size_t cached_bytes = 704 * 1024, tile = Mac::Tile::rows, tall = 18;
+        constexpr std::size_t step_bytes = Mac::step * sizeof(typename Mac::Input);
+        std::size_t tiles = tall;
+        steps = k_steps;
+        if (Mac::block < k_steps) {  // sums may be continued: many rows, and of k as much as fits
+            const std::size_t blocks = (k_steps + Mac::block - 1) / Mac::block;
+            const std::size_t fit = std::max<std::size_t>(cached_bytes / (tall * tile * Mac::block * step_bytes), 1);
+            const std::size_t slices = (blocks + fit - 1) / fit;
+            steps = (blocks + slices - 1) / slices * Mac::block;
+        } else {
+            tiles = std::clamp<std::size_t>(cached_bytes / (tile * k_steps * step_bytes), 4, tall);
+        }
+        const std::size_t slices = std::max<std::size_t>((m + tile - 1) / (tiles * tile), 1);
+        rows = slices == 1 ? m : (m / slices + tile - 1) / tile * tile;
+    }
+};
 
 template <class Mac, class Epilogue>
 inline void gemm(std::size_t m, const GemmOperands<Mac>& g, const Epilogue& epilogue) noexcept {
-    using Shape = typename Mac::Tile;
-    // Rows of A that stay in the second-level cache, beside the panels that pass through.
-    constexpr std::size_t cached_bytes = 704 * 1024;
-    const std::size_t tile_bytes = Shape::rows * g.steps * Mac::step * sizeof(typename Mac::Input);
-    const std::size_t rows_at_a_time = Shape::rows * std::clamp<std::size_t>(cached_bytes / tile_bytes, 4, 18);
-    constexpr std::size_t step_bytes = Shape::panel * Mac::step * sizeof(typename Mac::Weight);  // of one panel
-    const bool streamed = g.n / Shape::panel * g.steps * step_bytes > 2048 * 1024;
-    for (std::size_t first = 0; first < m; first += rows_at_a_time) {
-        const std::size_t last = std::min(m, first + rows_at_a_time);
-        if (last - first == 1) {
-            gemm_few_rows<Mac, 1, 4>(g, first, epilogue);
-            continue;
-        }
-        if (last - first == 2) {
-            gemm_few_rows<Mac, 2, 2>(g, first, epilogue);
-            continue;
-        }
-        // Rows of the tall tiles; the rest in eights and fours. A tile of two rows takes as long as one of four: where
-        // two or three would be left over, one tall tile less leaves eights instead.
-        std::size_t tall = (last - first) / Shape::rows;
-        if (Shape::rows > 8 && tall > 0 && (last - first) % Shape::rows % 4 >= 2) --tall;
-        const std::size_t tall_end = first + tall * Shape::rows;
-        for (std::size_t column = 0; column < g.n; column += Shape::panel)
-            for_each_block(g, [&](GemmBlock block) {  // a panel's block stays in the first-level cache
-                std::size_t row = first;
-                // The first tiles ask for the next block, a cache line a step each, unless all blocks stay near.
-                block.ahead =
-                    reinterpret_cast<const char*>(g.packed + column * g.steps * Mac::step) + block.last * step_bytes;
-                std::size_t lines = streamed ? step_bytes / cache_line : 0;
-                const auto asked = [&] {
-                    block.ahead += cache_line * (block.last - block.first);
-                    --lines;
+    constexpr std::size_t panel = Mac::Tile::panel;
+    if (m == 1) return gemm_few_rows<Mac, 1, 4>(g, 0, epilogue);
+    if (m == 2) return gemm_few_rows<Mac, 2, 2>(g, 0, epilogue);
+    constexpr std::size_t step_bytes = panel * Mac::step * sizeof(typename Mac::Weight);  // of one panel
+    // A small matrix stays in the second-level cache: nothing to ask for.
+    const bool streamed = g.n / panel * g.steps * step_bytes > 256 * 1024;
+    const Slice<Mac> slice(m, g.steps);
+    for (std::size_t row = 0; row < m; row += slice.rows) {
+        const RowTiles<Mac> tiles(row, std::min(m, row + slice.rows));
+        for (std::size_t step = 0; step < g.steps; step += slice.steps) {
+            const std::size_t last_step = std::min(g.steps, step + slice.steps);
+            for (std::size_t column = 0; column < g.n; column += panel) {
+                const auto weights = [&](std::size_t i, std::size_t j) {
+                    return reinterpret_cast<const char*>(g.packed + j * g.steps * Mac::step) + i * step_bytes;
                 };
-                for (; row < tall_end && lines > 0; row += Shape::rows, asked())
-                    gemm_strip<Mac, Shape::rows, 1, true>(g, block, row, column, epilogue);
-                for (; row < tall_end; row += Shape::rows)
-                    gemm_strip<Mac, Shape::rows, 1>(g, block, row, column, epilogue);
-                if constexpr (Shape::rows > 8) {
-                    for (; row + 8 <= last && lines > 0; row += 8, asked())
-                        gemm_strip<Mac, 8, 1, true>(g, block, row, column, epilogue);
-                    for (; row + 8 <= last; row += 8) gemm_strip<Mac, 8, 1>(g, block, row, column, epilogue);
-                }
-                for (; row + 4 <= last; row += 4) gemm_strip<Mac, 4, 1>(g, block, row, column, epilogue);
-                if (row + 2 <= last) {
-                    gemm_strip<Mac, 2, 1>(g, block, row, column, epilogue);
-                    row += 2;
-                }
-                if (row < last) gemm_strip<Mac, 1, 1>(g, block, row, column, epilogue);
-            });
+                for_each_block<Mac>(step, last_step, [&](GemmBlock block) {  // stays in the first-level cache
+                    block.ahead = block.last < last_step ? weights(block.last, column) : weights(step, column + panel);
+                    tiles.run(g, block, column, streamed ? step_bytes / cache_line : 0, epilogue);
+                });
+            }
+        }
     }
 }
 

@@ -93,31 +93,35 @@ inline void pack_rows_i8(const std::int8_t* w, std::size_t n, std::size_t k, std
 template <class Arch>
 inline float quantize_row(const float* x, std::size_t k, typename MacI8<Arch>::Input* q) noexcept {
     using Mac = MacI8<Arch>;
-    auto largest = Lanes<Arch>::broadcast(0.0f);
+    // Magnitudes are ordered as their bits are; a NaN is above all.
+    I32<Arch> largest[Lanes<Arch>::count];
+    unroll<Lanes<Arch>::count>([&](auto v) __attribute__((always_inline)) { largest[v] = I32<Arch>(0); });
     for_each_lane_block(
         k, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            largest = Lanes<Arch>::map(largest, load_block<Arch>(x + i, count, 0.0f), [](auto a, auto b) {
-                const auto magnitude = xsimd::abs(b);
-                return xsimd::select(a >= magnitude, a, xsimd::select(a == a, magnitude, a));
+            const auto lanes = load_block<Arch>(x + i, count, 0.0f);
+            unroll<Lanes<Arch>::count>([&](auto v) __attribute__((always_inline)) {
+                largest[v] = larger<Arch>(largest[v], bits_of<Arch>(xsimd::abs(lanes.v[v])));
             });
         });
-    const float bound = largest.reduce([](float a, float b) { return a >= b || a != a ? a : b; });
+    Lanes<Arch> bounds;
+    unroll<Lanes<Arch>::count>([&](auto v)
+                                   __attribute__((always_inline)) { bounds.v[v] = from_bits<Arch>(largest[v]); });
+    const float bound = bounds.reduce(
+        [](const auto& a, const auto& b) { return from_bits<Arch>(larger<Arch>(bits_of<Arch>(a), bits_of<Arch>(b))); });
     // A row that is all but zero becomes zero: 127 / bound would be infinite.
     const F32<Arch> inverse(bound < 1e-36f ? 0.0f : 127.0f / bound), magic(12582912.0f);
     const I32<Arch> shift(0x4B400000 - Mac::offset);  // the rounding constant's bits
-    const auto round_block = [&](const float* from, std::size_t count, std::int32_t* to)
-        __attribute__((always_inline)) {
-        const auto lanes = load_block<Arch>(from, count, 0.0f);
-        unroll<Lanes<Arch>::count>([&](auto v) __attribute__((always_inline)) {
-            const I32<Arch> bits = bits_of<Arch>(fma<Arch>(lanes.v[v], inverse, magic)) - shift;
-            bits.store_unaligned(to + v * F32<Arch>::size);
-        });
-    };
     for_each_lane_block(
         k, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+            const auto lanes = load_block<Arch>(x + i, count, 0.0f);
             std::int32_t rounded[lane_count];
-            round_block(x + i, count, rounded);
-            for (std::size_t j = 0; j < count; ++j) q[i + j] = static_cast<typename Mac::Input>(rounded[j]);
+            unroll<Lanes<Arch>::count>([&](auto v) __attribute__((always_inline)) {
+                (bits_of<Arch>(fma<Arch>(lanes.v[v], inverse, magic)) - shift)
+                    .store_unaligned(rounded + v * F32<Arch>::size);
+            });
+            typename Mac::Input narrow[lane_count];
+            for (std::size_t j = 0; j < lane_count; ++j) narrow[j] = static_cast<typename Mac::Input>(rounded[j]);
+            std::memcpy(q + i, narrow, count * sizeof *q);
         });
     for (std::size_t i = k; i < i8_row_size<Arch>(k); ++i) q[i] = static_cast<typename Mac::Input>(Mac::offset);
     return bound / 127.0f;
@@ -131,13 +135,13 @@ struct DequantizeBiasActivation {
     BiasActivation<Arch> rest;
 
     void operator()(const kernels::Tile& tile) const noexcept {
-        for (std::size_t r = 0; r < tile.rows; ++r) {
-            float* c = tile.c + r * tile.stride;
-            const F32<Arch> input(input_scale[tile.row + r]);
-            transform<Arch>(c, weight_scale + tile.column, c, tile.columns,
-                            [&](auto sum, auto weight) { return (sum * weight) * input; });
-        }
-        rest(tile);
+        rest.apply(
+            tile, [&](const Lanes<Arch>& sums, std::size_t row, std::size_t column,
+                      std::size_t count) __attribute__((always_inline)) {
+                const F32<Arch> input(input_scale[row]);
+                return Lanes<Arch>::map(sums, load_block<Arch>(weight_scale + column, count, 0.0f),
+                                        [&](const auto& sum, const auto& weight) { return (sum * weight) * input; });
+            });
     }
 };
 

@@ -27,7 +27,7 @@ inline void layer_norm(const float* x, const float* weight, const float* bias, f
                 return fma<Arch>(d, d, s);
             });
         });
-    const float variance = squares.reduce(add_scalars) / static_cast<float>(n);
+    const float variance = squares.reduce(sum_of) / static_cast<float>(n);
     const F32<Arch> inverse(1.0f / std::sqrt(variance + epsilon));
     for_each_lane_block(
         n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {

@@ -8,8 +8,9 @@
 RANKLET_NAMESPACE_BEGIN
 namespace kernels {
 
-inline constexpr auto add_scalars = [](float a, float b) noexcept { return a + b; };
-inline constexpr auto max_scalars = [](float a, float b) noexcept { return b > a ? b : a; };
+inline constexpr auto sum_of = [](const auto& a, const auto& b) noexcept { return a + b; };
+/// The larger one, `a` where b is NaN.
+inline constexpr auto larger_of = [](const auto& a, const auto& b) noexcept { return xsimd::select(b > a, b, a); };
 
 /// x[0] + ... + x[n - 1].
 template <class Arch>
@@ -17,9 +18,9 @@ inline float sum(const float* x, std::size_t n) noexcept {
     auto total = Lanes<Arch>::broadcast(0.0f);
     for_each_lane_block(
         n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            total = Lanes<Arch>::map(total, load_block<Arch>(x + i, count, 0.0f), [](auto a, auto b) { return a + b; });
+            total = Lanes<Arch>::map(total, load_block<Arch>(x + i, count, 0.0f), sum_of);
         });
-    return total.reduce(add_scalars);
+    return total.reduce(sum_of);
 }
 
 /// The largest of x[0] ... x[n - 1] (n >= 1); NaN elements are passed over, all NaN gives -infinity.
@@ -29,10 +30,9 @@ inline float max(const float* x, std::size_t n) noexcept {
     auto largest = Lanes<Arch>::broadcast(lowest);
     for_each_lane_block(
         n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            largest = Lanes<Arch>::map(largest, load_block<Arch>(x + i, count, lowest),
-                                       [](auto a, auto b) { return xsimd::select(b > a, b, a); });
+            largest = Lanes<Arch>::map(largest, load_block<Arch>(x + i, count, lowest), larger_of);
         });
-    return largest.reduce(max_scalars);
+    return largest.reduce(larger_of);
 }
 
 /// x . y
@@ -44,7 +44,7 @@ inline float dot(const float* x, const float* y, std::size_t n) noexcept {
             total = Lanes<Arch>::map(load_block<Arch>(x + i, count, 0.0f), load_block<Arch>(y + i, count, 0.0f), total,
                                      [](auto a, auto b, auto c) { return fma<Arch>(a, b, c); });
         });
-    return total.reduce(add_scalars);
+    return total.reduce(sum_of);
 }
 
 }  // namespace kernels

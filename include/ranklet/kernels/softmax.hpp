@@ -23,16 +23,19 @@ inline void softmax(float* x, std::size_t n, float scale = 1.0f) noexcept {
             return xsimd::select(v == V(std::numeric_limits<float>::infinity()), V(0.0f),
                                  V(-std::numeric_limits<float>::infinity()));
         });
-    const F32<Arch> top(largest == infinity ? 0.0f : largest), factor(scale);
+    using V = F32<Arch>;
+    const V top(largest == infinity ? 0.0f : largest), factor(scale * 1.4426950408889634f);
     auto total = L::broadcast(0.0f);
     for_each_lane_block(
         n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            const auto e = L::map(load_block<Arch>(x + i, count, -infinity),
-                                  [&](auto v) { return exp<Arch>((v - top) * factor); });
-            total = L::map(total, e, [](auto a, auto b) { return a + b; });
+            const auto e = L::map(
+                load_block<Arch>(x + i, count, -infinity), [&](const V& v) __attribute__((always_inline)) {
+                    return exp2_below<Arch>((v - top) * factor);
+                });
+            total = L::map(total, e, sum_of);
             store_block<Arch>(e, x + i, count);
         });
-    kernels::scale<Arch>(1.0f / total.reduce(add_scalars), x, n);
+    kernels::scale<Arch>(1.0f / total.reduce(sum_of), x, n);
 }
 
 }  // namespace kernels
