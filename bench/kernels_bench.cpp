@@ -169,7 +169,7 @@ void layer_norm(benchmark::State& state) {
     const Buffer x = random_buffer(n), weight = random_buffer(n), bias = random_buffer(n);
     Buffer y = random_buffer(n);
     for (auto _ : state) {
-        kernels::layer_norm<Arch>(x.data(), weight.data(), bias.data(), 1e-12f, y.data(), n);
+        kernels::layer_norm<Arch>(1, x.data(), n, weight.data(), bias.data(), 1e-12f, y.data(), n, n);
         benchmark::DoNotOptimize(y.data());
         benchmark::ClobberMemory();
     }

@@ -80,7 +80,7 @@ void hash_math() {
     for (int i = -100000; i <= 100000; ++i) x.push_back(static_cast<float>(i) * 0x1p-10f);
     Hash exp;
     std::vector<float> y(x.size());
-    kernels::transform<Arch>(x.data(), y.data(), x.size(), [](auto v) { return kernels::exp<Arch>(v); });
+    kernels::transform<Arch>(x.data(), y.data(), x.size(), [](auto v) { return kernels::exp(v); });
     exp.add(y);
     exp.print("exp");
     constexpr std::array<std::pair<const char*, Activation>, 6> activations{{{"gelu", Activation::gelu},
@@ -111,7 +111,7 @@ void hash_rows() {
         std::vector<float> result = x;
         kernels::softmax<Arch>(result.data(), n, 3.7f);
         softmax.add(result);
-        kernels::layer_norm<Arch>(x.data(), y.data(), z.data(), 1e-5f, result.data(), n);
+        kernels::layer_norm<Arch>(1, x.data(), n, y.data(), z.data(), 1e-5f, result.data(), n, n);
         layer_norm.add(result);
         result = x;
         kernels::normalize<Arch>(result.data(), n);

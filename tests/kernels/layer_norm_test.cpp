@@ -22,7 +22,7 @@ TEST_CASE("layer norm agrees with double precision at every size, also far from 
             const std::vector<float> x = random.row(n, center - 1.0f, center + 1.0f),
                                      weight = random.row(n, 0.5f, 2.0f), bias = random.row(n);
             std::vector<float> y(n);
-            kernels::layer_norm<Arch>(x.data(), weight.data(), bias.data(), 1e-5f, y.data(), n);
+            kernels::layer_norm<Arch>(1, x.data(), n, weight.data(), bias.data(), 1e-5f, y.data(), n, n);
             double mean = 0.0, variance = 0.0;
             for (const float v : x) mean += static_cast<double>(v) / static_cast<double>(n);
             for (const float v : x) variance += std::pow(static_cast<double>(v) - mean, 2.0) / static_cast<double>(n);
@@ -36,7 +36,7 @@ TEST_CASE("layer norm agrees with double precision at every size, also far from 
                 REQUIRE(std::abs(static_cast<double>(y[i]) - expected) <= limit);
             }
             std::vector<float> in_place = x;
-            kernels::layer_norm<Arch>(in_place.data(), weight.data(), bias.data(), 1e-5f, in_place.data(), n);
+            kernels::layer_norm<Arch>(1, in_place.data(), n, weight.data(), bias.data(), 1e-5f, in_place.data(), n, n);
             REQUIRE(same_bits(in_place, y));
         }
 }
@@ -45,9 +45,9 @@ TEST_CASE("a constant row becomes the bias, and epsilon zero with it NaN, not a 
     for (const std::size_t n : {1u, 15u, 16u, 17u, 64u}) {
         const std::vector<float> x(n, 7.0f), weight(n, 2.0f), bias(n, 0.25f);
         std::vector<float> y(n);
-        kernels::layer_norm<Arch>(x.data(), weight.data(), bias.data(), 1e-12f, y.data(), n);
+        kernels::layer_norm<Arch>(1, x.data(), n, weight.data(), bias.data(), 1e-12f, y.data(), n, n);
         for (const float v : y) CHECK(v == 0.25f);
-        kernels::layer_norm<Arch>(x.data(), weight.data(), bias.data(), 0.0f, y.data(), n);
+        kernels::layer_norm<Arch>(1, x.data(), n, weight.data(), bias.data(), 0.0f, y.data(), n, n);
         for (const float v : y) CHECK(std::isnan(v));
     }
 }

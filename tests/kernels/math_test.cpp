@@ -18,7 +18,7 @@ using ranklet::Activation;
 namespace kernels = ranklet::kernels;
 
 void exp_row(float* x, std::size_t n) {
-    kernels::transform<Arch>(x, x, n, [](auto v) { return kernels::exp<Arch>(v); });
+    kernels::transform<Arch>(x, x, n, [](auto v) { return kernels::exp(v); });
 }
 template <Activation A>
 void activation_row(float* x, std::size_t n) {

@@ -22,7 +22,7 @@ inline constexpr std::size_t attention_block = 4 * GemmTile<Arch>::rows;
 template <class Arch>
 [[nodiscard]] constexpr std::size_t attention_scratch_size(std::size_t length, std::size_t d) noexcept {
     return scratch_bytes<float>(packed_size<Arch>(length, d)) + scratch_bytes<float>(packed_size<Arch>(d, length)) +
-           scratch_bytes<float>(std::min(length, attention_block<Arch>) * length);
+           scratch_bytes<float>(std::min(length, attention_block<Arch>) * padded_columns<Arch>(length));
 }
 
 template <class Arch>
@@ -31,15 +31,16 @@ inline void attention_head(std::size_t length, std::size_t d, const float* q, co
     const ScratchFrame frame(scratch);
     float* keys = scratch.take<float>(packed_size<Arch>(length, d));
     float* values = scratch.take<float>(packed_size<Arch>(d, length));
-    float* scores = scratch.take<float>(std::min(length, attention_block<Arch>) * length);
+    const std::size_t columns = padded_columns<Arch>(length);  // whole panels: keys beyond `length` are zero
+    float* scores = scratch.take<float>(std::min(length, attention_block<Arch>) * columns);
     pack_rows<Arch>(k, length, d, stride, keys);
     pack_columns<Arch>(v, d, length, stride, values);
     const float scale = 1.0f / std::sqrt(static_cast<float>(d));
     for (std::size_t first = 0; first < length; first += attention_block<Arch>) {
         const std::size_t rows = std::min(attention_block<Arch>, length - first);
-        gemm_f32<Arch>(rows, length, d, q + first * stride, stride, keys, scores, length, StoreOnly{});
-        for (std::size_t r = 0; r < rows; ++r) softmax<Arch>(scores + r * length, length, scale);
-        gemm_f32<Arch>(rows, d, length, scores, length, values, out + first * out_stride, out_stride, StoreOnly{});
+        gemm_f32<Arch>(rows, columns, d, q + first * stride, stride, keys, scores, columns, StoreOnly{});
+        softmax<Arch>(rows, scores, columns, length, scale);
+        gemm_f32<Arch>(rows, d, length, scores, columns, values, out + first * out_stride, out_stride, StoreOnly{});
     }
 }
 

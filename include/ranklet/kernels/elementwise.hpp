@@ -2,9 +2,12 @@
 // In and out: f32 rows. Every element by itself, so bits depend on nothing around it.
 #pragma once
 
+#include <type_traits>
+
 #include "ranklet/core/config.hpp"
 #include "ranklet/kernels/arch.hpp"
 #include "ranklet/kernels/math.hpp"
+#include "ranklet/kernels/pack.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -13,12 +16,24 @@ enum class Activation { identity, gelu, gelu_tanh, relu, silu, sigmoid, tanh };
 
 namespace kernels {
 
-/// y[i] = f(x[i]); x may be y.
+/// y[i] = f(x[i]); x may be y. `f` takes a vector or a pack of vectors.
 template <class Arch, class Function>
 RANKLET_INLINE void transform(const float* x, float* y, std::size_t n, const Function& f) noexcept {
+    constexpr std::size_t width = F32<Arch>::size, step = side_by_side<Arch> * width;
+    const std::size_t whole = n / step * step;
+    for (std::size_t first = 0; first < whole; first += step) {
+        Pack<F32<Arch>, side_by_side<Arch>> pack;
+        unroll<side_by_side<Arch>>([&](auto v) __attribute__((always_inline)) {
+            pack.v[v] = F32<Arch>::load_unaligned(x + first + v * width);
+        });
+        pack = f(pack);
+        unroll<side_by_side<Arch>>([&](auto v) __attribute__((always_inline)) {
+            pack.v[v].store_unaligned(y + first + v * width);
+        });
+    }
     for_each_lane_block(
-        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            store_block<Arch>(Lanes<Arch>::map(load_block<Arch>(x + i, count, 0.0f), f), y + i, count);
+        n - whole, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+            store_block<Arch>(Lanes<Arch>::map(load_block<Arch>(x + whole + i, count, 0.0f), f), y + whole + i, count);
         });
 }
 
@@ -33,25 +48,24 @@ RANKLET_INLINE void transform(const float* x, const float* y, float* z, std::siz
         });
 }
 
-/// body(f) with the function of vectors that `activation` names.
+/// body(f) with the function that `activation` names, of vectors and of packs.
 template <class Arch, class Body>
 RANKLET_INLINE void with_activation(Activation activation, const Body& body) noexcept {
-    using V = F32<Arch>;
     switch (activation) {
         case Activation::identity:
-            return body([](const V& v) { return v; });
+            return body([](const auto& v) { return v; });
         case Activation::gelu:
-            return body([](const V& v) { return gelu<Arch>(v); });
+            return body([](const auto& v) __attribute__((always_inline)) { return kernels::gelu(v); });
         case Activation::gelu_tanh:
-            return body([](const V& v) { return gelu_tanh<Arch>(v); });
+            return body([](const auto& v) __attribute__((always_inline)) { return kernels::gelu_tanh(v); });
         case Activation::relu:
-            return body([](const V& v) { return relu<Arch>(v); });
+            return body([](const auto& v) __attribute__((always_inline)) { return kernels::relu(v); });
         case Activation::silu:
-            return body([](const V& v) { return silu<Arch>(v); });
+            return body([](const auto& v) __attribute__((always_inline)) { return kernels::silu(v); });
         case Activation::sigmoid:
-            return body([](const V& v) { return sigmoid<Arch>(v); });
+            return body([](const auto& v) __attribute__((always_inline)) { return kernels::sigmoid(v); });
         case Activation::tanh:
-            return body([](const V& v) { return tanh<Arch>(v); });
+            return body([](const auto& v) __attribute__((always_inline)) { return kernels::tanh(v); });
     }
 }
 
@@ -91,8 +105,7 @@ inline void add_product(const float* x, const float* y, float* z, std::size_t n)
 /// x = s * x
 template <class Arch>
 inline void scale(float s, float* x, std::size_t n) noexcept {
-    const F32<Arch> factor(s);
-    transform<Arch>(x, x, n, [&](auto a) { return factor * a; });
+    transform<Arch>(x, x, n, [&](const auto& a) { return std::decay_t<decltype(a)>(s) * a; });
 }
 
 /// z = the larger of x and y, element by element

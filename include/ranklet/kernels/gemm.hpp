@@ -8,11 +8,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/kernels/arch.hpp"
 #include "ranklet/kernels/elementwise.hpp"
-#include "ranklet/kernels/reduce.hpp"
+#include "ranklet/kernels/pack.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 namespace kernels {
@@ -84,6 +85,54 @@ struct StoreOnly {
     RANKLET_INLINE void operator()(const Tile&) const noexcept {}
 };
 
+namespace detail {
+
+/// Rows of one panel: row r's two vectors are v[2 r] and v[2 r + 1]. `columns` of them are in memory.
+template <class Arch, std::size_t Rows>
+using PanelRows = Pack<F32<Arch>, 2 * Rows>;
+
+template <class Arch, std::size_t Rows>
+RANKLET_INLINE PanelRows<Arch, Rows> load_rows(const float* x, std::size_t stride, std::size_t columns) noexcept {
+    constexpr std::size_t width = GemmTile<Arch>::width, panel = GemmTile<Arch>::panel;
+    PanelRows<Arch, Rows> result;
+    const auto load = [&](const float* from, std::size_t row_stride) __attribute__((always_inline)) {
+        unroll<2 * Rows>([&](auto i) __attribute__((always_inline)) {
+            result.v[i] = F32<Arch>::load_unaligned(from + i / 2 * row_stride + i % 2 * width);
+        });
+    };
+    if (columns == panel) {
+        load(x, stride);
+    } else {
+        float padded[Rows * panel] = {};
+        for (std::size_t r = 0; r < Rows; ++r) std::copy_n(x + r * stride, columns, padded + r * panel);
+        load(padded, panel);
+    }
+    return result;
+}
+template <class Arch, std::size_t Rows>
+RANKLET_INLINE void store_rows(const PanelRows<Arch, Rows>& rows, float* x, std::size_t stride,
+                               std::size_t columns) noexcept {
+    constexpr std::size_t width = GemmTile<Arch>::width, panel = GemmTile<Arch>::panel;
+    const auto store = [&](float* to, std::size_t row_stride) __attribute__((always_inline)) {
+        unroll<2 * Rows>([&](auto i) __attribute__((always_inline)) {
+            rows.v[i].store_unaligned(to + i / 2 * row_stride + i % 2 * width);
+        });
+    };
+    if (columns == panel) return store(x, stride);
+    float padded[Rows * panel];
+    store(padded, panel);
+    for (std::size_t r = 0; r < Rows; ++r) std::copy_n(padded + r * panel, columns, x + r * stride);
+}
+/// One value a row, for all of its columns.
+template <class Arch, std::size_t Rows>
+RANKLET_INLINE PanelRows<Arch, Rows> spread_rows(const float* x) noexcept {
+    PanelRows<Arch, Rows> result;
+    unroll<2 * Rows>([&](auto i) __attribute__((always_inline)) { result.v[i] = F32<Arch>(x[i / 2]); });
+    return result;
+}
+
+}  // namespace detail
+
 /// Epilogue: c = activation(c + bias [+ residual]). `bias` has n values or is null; `residual` is [m, n] or null.
 template <class Arch>
 struct BiasActivation {
@@ -93,25 +142,32 @@ struct BiasActivation {
     std::size_t residual_stride = 0;
 
     void operator()(const Tile& tile) const noexcept {
-        apply(tile, [](const Lanes<Arch>& sums, std::size_t, std::size_t, std::size_t) { return sums; });
+        apply(tile, [](const auto& sums, std::size_t, std::size_t, std::size_t) { return sums; });
     }
-    /// `begin(sums, row, column, count)` makes of up to 16 finished sums what the bias is added to.
+    /// `begin(sums, row, column, columns)` makes of detail::PanelRows of finished sums what the bias is added to.
     template <class Begin>
     RANKLET_INLINE void apply(const Tile& tile, const Begin& begin) const noexcept {
+        constexpr std::size_t panel = GemmTile<Arch>::panel, together = side_by_side<Arch> / 2;
         with_activation<Arch>(activation, [&](const auto& f) {
-            for (std::size_t r = 0; r < tile.rows; ++r)
-                for_each_lane_block(
-                    tile.columns, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-                        const std::size_t row = tile.row + r, column = tile.column + i;
-                        float* c = tile.c + r * tile.stride + i;
-                        auto x = begin(load_block<Arch>(c, count, 0.0f), row, column, count);
-                        const auto add = [&](const float* y) __attribute__((always_inline)) {
-                            x = Lanes<Arch>::map(x, load_block<Arch>(y, count, 0.0f), sum_of);
-                        };
-                        if (bias != nullptr) add(bias + column);
-                        if (residual != nullptr) add(residual + row * residual_stride + column);
-                        store_block<Arch>(Lanes<Arch>::map(x, f), c, count);
-                    });
+            for (std::size_t i = 0; i < tile.columns; i += panel) {
+                const std::size_t column = tile.column + i, columns = std::min(panel, tile.columns - i);
+                const auto finish = [&](std::size_t r, auto count) __attribute__((always_inline)) {
+                    constexpr std::size_t rows = decltype(count)::value;
+                    float* c = tile.c + r * tile.stride + i;
+                    const std::size_t row = tile.row + r;
+                    auto x = begin(detail::load_rows<Arch, rows>(c, tile.stride, columns), row, column, columns);
+                    if (bias != nullptr) x = x + detail::load_rows<Arch, rows>(bias + column, 0, columns);
+                    if (residual != nullptr)
+                        x = x + detail::load_rows<Arch, rows>(residual + row * residual_stride + column,
+                                                              residual_stride, columns);
+                    detail::store_rows<Arch, rows>(f(x), c, tile.stride, columns);
+                };
+                const std::size_t whole = tile.rows / together * together;
+                for (std::size_t r = 0; r < whole; r += together)
+                    finish(r, std::integral_constant<std::size_t, together>{});
+                if constexpr (together > 1)
+                    for (std::size_t r = whole; r < tile.rows; ++r) finish(r, std::integral_constant<std::size_t, 1>{});
+            }
         });
     }
 };

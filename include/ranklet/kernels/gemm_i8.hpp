@@ -136,11 +136,10 @@ struct DequantizeBiasActivation {
 
     void operator()(const kernels::Tile& tile) const noexcept {
         rest.apply(
-            tile, [&](const Lanes<Arch>& sums, std::size_t row, std::size_t column,
-                      std::size_t count) __attribute__((always_inline)) {
-                const F32<Arch> input(input_scale[row]);
-                return Lanes<Arch>::map(sums, load_block<Arch>(weight_scale + column, count, 0.0f),
-                                        [&](const auto& sum, const auto& weight) { return (sum * weight) * input; });
+            tile, [&]<std::size_t N>(const Pack<F32<Arch>, N>& sums, std::size_t row, std::size_t column,
+                                     std::size_t columns) __attribute__((always_inline)) {
+                const auto weight = detail::load_rows<Arch, N / 2>(weight_scale + column, 0, columns);
+                return (sums * weight) * detail::spread_rows<Arch, N / 2>(input_scale + row);
             });
     }
 };

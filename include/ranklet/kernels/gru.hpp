@@ -16,7 +16,7 @@ template <class Arch>
 inline void gru_gates(const float* from_input, const float* from_state, const float* state, float* next,
                       std::size_t hidden) noexcept {
     using L = Lanes<Arch>;
-    const auto gate = [](auto x, auto h) __attribute__((always_inline)) { return sigmoid<Arch>(x + h); };
+    const auto gate = [](auto x, auto h) __attribute__((always_inline)) { return kernels::sigmoid(x + h); };
     for_each_lane_block(
         hidden, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
             const auto load = [&](const float* x) __attribute__((always_inline)) {
@@ -25,7 +25,7 @@ inline void gru_gates(const float* from_input, const float* from_state, const fl
             const L reset = L::map(load(from_input), load(from_state), gate);
             const L update = L::map(load(from_input + hidden), load(from_state + hidden), gate);
             const L candidate = L::map(load(from_input + 2 * hidden), load(from_state + 2 * hidden), reset,
-                                       [](auto x, auto h, auto r) { return tanh<Arch>(fma<Arch>(r, h, x)); });
+                                       [](auto x, auto h, auto r) { return kernels::tanh(fma<Arch>(r, h, x)); });
             const L result =
                 L::map(candidate, update, load(state), [](auto n, auto z, auto h) { return fma<Arch>(z, h - n, n); });
             store_block<Arch>(result, next + i, count);
@@ -44,7 +44,7 @@ inline void gru_reset(const float* from_input, const float* from_state, const fl
                 return load_block<Arch>(x + i, count, 0.0f);
             };
             store_block<Arch>(L::map(load(from_input), load(from_state), load(state),
-                                     [](auto x, auto h, auto s) { return sigmoid<Arch>(x + h) * s; }),
+                                     [](auto x, auto h, auto s) { return kernels::sigmoid(x + h) * s; }),
                               out + i, count);
         });
 }
@@ -61,9 +61,9 @@ inline void gru_update(const float* from_input, const float* from_state, const f
                 return load_block<Arch>(x + i, count, 0.0f);
             };
             const L update = L::map(load(from_input + hidden), load(from_state + hidden),
-                                    [](auto x, auto h) { return sigmoid<Arch>(x + h); });
+                                    [](auto x, auto h) { return kernels::sigmoid(x + h); });
             const L fresh = L::map(load(from_input + 2 * hidden), load(candidate),
-                                   [](auto x, auto c) { return tanh<Arch>(x + c); });
+                                   [](auto x, auto c) { return kernels::tanh(x + c); });
             store_block<Arch>(
                 L::map(fresh, update, load(state), [](auto n, auto z, auto h) { return fma<Arch>(z, h - n, n); }),
                 next + i, count);

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
+#include <type_traits>
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/kernels/elementwise.hpp"
@@ -11,39 +13,77 @@
 RANKLET_NAMESPACE_BEGIN
 namespace kernels {
 
-/// y = (x - mean) / sqrt(variance + epsilon) * weight + bias, the variance with divisor n; y may be x.
-template <class Arch>
-inline void layer_norm(const float* x, const float* weight, const float* bias, float epsilon, float* y,
-                       std::size_t n) noexcept {
+namespace detail {
+
+template <class Arch, std::size_t Rows>
+RANKLET_INLINE void layer_norm_rows(const float* x, std::size_t x_stride, const float* weight, const float* bias,
+                                    float epsilon, float* y, std::size_t y_stride, std::size_t n) noexcept {
     using L = Lanes<Arch>;
-    const float mean = sum<Arch>(x, n) / static_cast<float>(n);
-    const F32<Arch> center(mean);
-    auto squares = L::broadcast(0.0f);
+    const auto divisor = static_cast<float>(n);
+    float mean[Rows];
+    L sums[Rows];
+    unroll<Rows>([&](auto r) __attribute__((always_inline)) { sums[r] = L::broadcast(0.0f); });
     for_each_lane_block(
         n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            // The end of a row is filled up with the mean: deviations of zero.
-            squares = L::map(load_block<Arch>(x + i, count, mean), squares, [&](auto v, auto s) {
-                const auto d = v - center;
-                return fma<Arch>(d, d, s);
+            unroll<Rows>([&](auto r) __attribute__((always_inline)) {
+                sums[r] = L::map(sums[r], load_block<Arch>(x + r * x_stride + i, count, 0.0f), sum_of);
             });
         });
-    const float variance = squares.reduce(sum_of) / static_cast<float>(n);
-    const F32<Arch> inverse(1.0f / std::sqrt(variance + epsilon));
+    unroll<Rows>([&](auto r) __attribute__((always_inline)) {
+        mean[r] = sums[r].reduce(sum_of) / divisor;
+        sums[r] = L::broadcast(0.0f);
+    });
     for_each_lane_block(
         n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            const auto result = L::map(load_block<Arch>(x + i, count, 0.0f), load_block<Arch>(weight + i, count, 0.0f),
-                                       load_block<Arch>(bias + i, count, 0.0f),
-                                       [&](auto v, auto w, auto b) { return fma<Arch>((v - center) * inverse, w, b); });
-            store_block<Arch>(result, y + i, count);
+            unroll<Rows>([&](auto r) __attribute__((always_inline)) {
+                // The end of a row is filled up with the mean: deviations of zero.
+                const F32<Arch> center(mean[r]);
+                sums[r] = L::map(load_block<Arch>(x + r * x_stride + i, count, mean[r]), sums[r], [&](auto v, auto s) {
+                    const auto d = v - center;
+                    return fma<Arch>(d, d, s);
+                });
+            });
         });
+    float scale[Rows];
+    unroll<Rows>([&](auto r) __attribute__((always_inline)) {
+        scale[r] = 1.0f / std::sqrt(sums[r].reduce(sum_of) / divisor + epsilon);
+    });
+    for_each_lane_block(
+        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+            const L w = load_block<Arch>(weight + i, count, 0.0f), b = load_block<Arch>(bias + i, count, 0.0f);
+            unroll<Rows>([&](auto r) __attribute__((always_inline)) {
+                const F32<Arch> center(mean[r]), inverse(scale[r]);
+                const L result = L::map(
+                    load_block<Arch>(x + r * x_stride + i, count, 0.0f), w, b,
+                    [&](auto v, auto factor, auto shift) { return fma<Arch>((v - center) * inverse, factor, shift); });
+                store_block<Arch>(result, y + r * y_stride + i, count);
+            });
+        });
+}
+
+}  // namespace detail
+
+/// y = (x - mean) / sqrt(variance + epsilon) * weight + bias for each of `rows` rows of n, the variance with divisor n;
+/// y may be x.
+template <class Arch>
+inline void layer_norm(std::size_t rows, const float* x, std::size_t x_stride, const float* weight, const float* bias,
+                       float epsilon, float* y, std::size_t y_stride, std::size_t n) noexcept {
+    constexpr std::size_t together = 4;  // running sums that do not wait for each other
+    const std::size_t whole = rows / together * together;
+    for (std::size_t r = 0; r < whole; r += together)
+        detail::layer_norm_rows<Arch, together>(x + r * x_stride, x_stride, weight, bias, epsilon, y + r * y_stride,
+                                                y_stride, n);
+    for (std::size_t r = whole; r < rows; ++r)
+        detail::layer_norm_rows<Arch, 1>(x + r * x_stride, x_stride, weight, bias, epsilon, y + r * y_stride, y_stride,
+                                         n);
 }
 
 /// x = x / max(||x||, 1e-12), as torch.nn.functional.normalize; a zero vector stays zero.
 template <class Arch>
 inline void normalize(float* x, std::size_t n) noexcept {
     const float norm = std::sqrt(dot<Arch>(x, x, n));
-    const F32<Arch> divisor(norm > 1e-12f ? norm : 1e-12f);
-    transform<Arch>(x, x, n, [&](auto v) { return divide<Arch>(v, divisor); });
+    const float divisor = norm > 1e-12f ? norm : 1e-12f;
+    transform<Arch>(x, x, n, [&](const auto& v) { return divide(v, std::decay_t<decltype(v)>(divisor)); });
 }
 
 }  // namespace kernels

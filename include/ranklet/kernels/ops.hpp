@@ -69,11 +69,14 @@ struct Ops {
     static void add(const T* x, const T* y, T* z, std::size_t n) noexcept {
         for (std::size_t i = 0; i < n; ++i) z[i] = x[i] + y[i];
     }
-    static void layer_norm(const T* x, const T* weight, const T* bias, T epsilon, T* y, std::size_t n) noexcept {
-        const auto row = map(x, 1, n, n).array();
-        const T mean = row.mean();
-        const T inverse = T(1) / std::sqrt((row - mean).square().mean() + epsilon);
-        for (std::size_t i = 0; i < n; ++i) y[i] = (x[i] - mean) * inverse * weight[i] + bias[i];
+    static void layer_norm(std::size_t rows, const T* x, std::size_t x_stride, const T* weight, const T* bias,
+                           T epsilon, T* y, std::size_t y_stride, std::size_t n) noexcept {
+        for (std::size_t r = 0; r < rows; ++r, x += x_stride, y += y_stride) {
+            const auto row = map(x, 1, n, n).array();
+            const T mean = row.mean();
+            const T inverse = T(1) / std::sqrt((row - mean).square().mean() + epsilon);
+            for (std::size_t i = 0; i < n; ++i) y[i] = (x[i] - mean) * inverse * weight[i] + bias[i];
+        }
     }
     static void softmax(T* x, std::size_t n, T scale = T(1)) noexcept {
         if (n == 0) return;
@@ -238,9 +241,9 @@ struct SimdOps {
                          float* out) noexcept {
         kernels::dot_rows<Arch>(rows, count, stride, x, n, out);
     }
-    static void layer_norm(const float* x, const float* weight, const float* bias, float epsilon, float* y,
-                           std::size_t n) noexcept {
-        kernels::layer_norm<Arch>(x, weight, bias, epsilon, y, n);
+    static void layer_norm(std::size_t rows, const float* x, std::size_t x_stride, const float* weight,
+                           const float* bias, float epsilon, float* y, std::size_t y_stride, std::size_t n) noexcept {
+        kernels::layer_norm<Arch>(rows, x, x_stride, weight, bias, epsilon, y, y_stride, n);
     }
     static void softmax(float* x, std::size_t n, float scale = 1.0f) noexcept { kernels::softmax<Arch>(x, n, scale); }
     static void gru_gates(const float* from_input, const float* from_state, const float* state, float* next,

@@ -2,40 +2,89 @@
 // In: n logits and a scale. Out: n weights that sum to one. Sums over 16 virtual lanes.
 #pragma once
 
+#include <cstddef>
+#include <limits>
+
 #include "ranklet/core/config.hpp"
 #include "ranklet/kernels/elementwise.hpp"
+#include "ranklet/kernels/pack.hpp"
 #include "ranklet/kernels/reduce.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 namespace kernels {
 
+namespace detail {
+
+// x[i] = e^(scale * (x[i] - largest)) / sum of the same, for Rows rows side by side.
+template <class Arch, std::size_t Rows>
+RANKLET_INLINE void softmax_rows(float* x, std::size_t stride, std::size_t n, float scale,
+                                 const float (&largest)[Rows]) noexcept {
+    using L = Lanes<Arch>;
+    constexpr std::size_t vectors = L::count;
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    using Together = Pack<F32<Arch>, Rows * vectors>;
+    const Together factor(scale * 1.4426950408889634f);  // to powers of two
+    Together top, total(0.0f);
+    unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) { top.v[i] = F32<Arch>(largest[i / vectors]); });
+    const auto row = [&](const Together& all, auto r) __attribute__((always_inline)) {
+        L lanes;
+        unroll<vectors>([&](auto v) __attribute__((always_inline)) { lanes.v[v] = all.v[r * vectors + v]; });
+        return lanes;
+    };
+    for_each_lane_block(
+        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+            Together e;
+            unroll<Rows>([&](auto r) __attribute__((always_inline)) {
+                const L lanes = load_block<Arch>(x + r * stride + i, count, -infinity);
+                unroll<vectors>([&](auto v) __attribute__((always_inline)) { e.v[r * vectors + v] = lanes.v[v]; });
+            });
+            e = exp2_below((e - top) * factor);
+            total = total + e;
+            unroll<Rows>([&](auto r) __attribute__((always_inline)) {
+                store_block<Arch>(row(e, r), x + r * stride + i, count);
+            });
+        });
+    float inverse[Rows];
+    unroll<Rows>([&](auto r) __attribute__((always_inline)) { inverse[r] = 1.0f / row(total, r).reduce(sum_of); });
+    unroll<Rows>([&](auto r) __attribute__((always_inline)) { kernels::scale<Arch>(inverse[r], x + r * stride, n); });
+}
+
+}  // namespace detail
+
 /// x[i] = exp(scale * (x[i] - max)) / sum of the same; scale > 0. A row whose maximum is not finite has no softmax:
 /// it becomes uniform over the places of +infinity, or all NaN when every logit is NaN or -infinity.
 template <class Arch>
 inline void softmax(float* x, std::size_t n, float scale = 1.0f) noexcept {
-    using L = Lanes<Arch>;
     constexpr float infinity = std::numeric_limits<float>::infinity();
     if (n == 0) return;
-    const float largest = max<Arch>(x, n);
-    if (largest == infinity)
-        transform<Arch>(x, x, n, [](auto v) {
-            using V = F32<Arch>;
-            return xsimd::select(v == V(std::numeric_limits<float>::infinity()), V(0.0f),
-                                 V(-std::numeric_limits<float>::infinity()));
-        });
-    using V = F32<Arch>;
-    const V top(largest == infinity ? 0.0f : largest), factor(scale * 1.4426950408889634f);
-    auto total = L::broadcast(0.0f);
-    for_each_lane_block(
-        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            const auto e = L::map(
-                load_block<Arch>(x + i, count, -infinity), [&](const V& v) __attribute__((always_inline)) {
-                    return exp2_below<Arch>((v - top) * factor);
-                });
-            total = L::map(total, e, sum_of);
-            store_block<Arch>(e, x + i, count);
-        });
-    kernels::scale<Arch>(1.0f / total.reduce(sum_of), x, n);
+    float largest[1] = {max<Arch>(x, n)};
+    if (largest[0] == infinity) {
+        for (std::size_t i = 0; i < n; ++i) x[i] = x[i] == infinity ? 0.0f : -infinity;
+        largest[0] = 0.0f;
+    }
+    detail::softmax_rows<Arch>(x, n, n, scale, largest);
+}
+
+/// The same for each of `rows` rows of n.
+template <class Arch>
+inline void softmax(std::size_t rows, float* x, std::size_t stride, std::size_t n, float scale) noexcept {
+    constexpr std::size_t together =
+        side_by_side<Arch> >= Lanes<Arch>::count ? side_by_side<Arch> / Lanes<Arch>::count : 1;
+    const std::size_t whole = together > 1 ? rows / together * together : 0;
+    if constexpr (together > 1)
+        for (std::size_t r = 0; r < whole; r += together) {
+            float* group = x + r * stride;
+            float largest[together];
+            bool finite = true;
+            unroll<together>([&](auto i)
+                                 __attribute__((always_inline)) { largest[i] = max<Arch>(group + i * stride, n); });
+            for (const float value : largest) finite = finite && value < std::numeric_limits<float>::infinity();
+            if (finite)
+                detail::softmax_rows<Arch>(group, stride, n, scale, largest);
+            else
+                for (std::size_t i = 0; i < together; ++i) softmax<Arch>(group + i * stride, n, scale);
+        }
+    for (std::size_t r = whole; r < rows; ++r) softmax<Arch>(x + r * stride, n, scale);
 }
 
 }  // namespace kernels

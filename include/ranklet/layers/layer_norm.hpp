@@ -36,9 +36,8 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return size_.get(); }
 
     void forward(MatrixView<const T> x, MatrixView<T> y) const noexcept {
-        for (std::size_t r = 0; r < x.rows; ++r)
-            kernels::Ops<T>::layer_norm(x.row(r).data(), weight_.data(), bias_.data(), epsilon_, y.row(r).data(),
-                                        size());
+        kernels::Ops<T>::layer_norm(x.rows, x.data, x.stride, weight_.data(), bias_.data(), epsilon_, y.data, y.stride,
+                                    size());
     }
 
 private:
