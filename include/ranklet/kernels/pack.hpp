@@ -1,0 +1,114 @@
+// Pack: several vectors that go through a computation side by side.
+// In and out: what one vector would be. While an instruction works on one of them, the same is begun for the others, so
+// that a chain of instructions (a polynomial, a running sum) does not wait for each to end. Bits are those of one vector.
+// mul_add, select, abs, divide, larger, smaller and scale_of are there for vectors and packs alike: functions written
+// with them (math.hpp) take either.
+#pragma once
+
+#include <cstddef>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/kernels/arch.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+namespace kernels {
+
+template <class V, std::size_t N>
+struct Pack {
+    V v[N];
+
+    Pack() = default;
+    explicit RANKLET_INLINE Pack(float x) noexcept {
+        unroll<N>([&](auto i) __attribute__((always_inline)) { v[i] = V(x); });
+    }
+};
+
+/// Vectors that are worked on side by side: what the registers hold beside a polynomial's temporaries.
+template <class Arch>
+inline constexpr std::size_t side_by_side =
+#if defined(__aarch64__)
+    4;
+#else
+    F32<Arch>::size == 16 ? 4 : 2;
+#endif
+
+/// f of each vector.
+template <class Function, std::size_t N, class V, class... Rest>
+RANKLET_INLINE auto each(const Function& f, const Pack<V, N>& first, const Pack<Rest, N>&... rest) noexcept {
+    Pack<decltype(f(first.v[0], rest.v[0]...)), N> result;
+    unroll<N>([&](auto i) __attribute__((always_inline)) { result.v[i] = f(first.v[i], rest.v[i]...); });
+    return result;
+}
+
+template <class V, std::size_t N>
+RANKLET_INLINE Pack<V, N> operator+(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
+    return each([](const V& x, const V& y) __attribute__((always_inline)) { return x + y; }, a, b);
+}
+template <class V, std::size_t N>
+RANKLET_INLINE Pack<V, N> operator-(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
+    return each([](const V& x, const V& y) __attribute__((always_inline)) { return x - y; }, a, b);
+}
+template <class V, std::size_t N>
+RANKLET_INLINE Pack<V, N> operator*(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
+    return each([](const V& x, const V& y) __attribute__((always_inline)) { return x * y; }, a, b);
+}
+template <class V, std::size_t N>
+RANKLET_INLINE Pack<V, N> operator-(const Pack<V, N>& a) noexcept {
+    return each([](const V& x) __attribute__((always_inline)) { return -x; }, a);
+}
+template <class V, std::size_t N>
+RANKLET_INLINE auto operator<(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
+    return each([](const V& x, const V& y) __attribute__((always_inline)) { return x < y; }, a, b);
+}
+template <class V, std::size_t N>
+RANKLET_INLINE auto operator>(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
+    return b < a;
+}
+
+/// mask ? a : b, magnitudes; of vectors xsimd has them.
+template <class Mask, class V, std::size_t N>
+RANKLET_INLINE Pack<V, N> select(const Pack<Mask, N>& mask, const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
+    return each([](const Mask& m, const V& x, const V& y) __attribute__((always_inline)) { return select(m, x, y); },
+                mask, a, b);
+}
+template <class V, std::size_t N>
+RANKLET_INLINE Pack<V, N> abs(const Pack<V, N>& a) noexcept {
+    return each([](const V& x) __attribute__((always_inline)) { return abs(x); }, a);
+}
+
+/// a * b + c, rounded once where the instruction set can.
+template <class Arch>
+RANKLET_INLINE F32<Arch> mul_add(const F32<Arch>& a, const F32<Arch>& b, const F32<Arch>& c) noexcept {
+    return kernels::fma<Arch>(a, b, c);
+}
+template <class V, std::size_t N>
+RANKLET_INLINE Pack<V, N> mul_add(const Pack<V, N>& a, const Pack<V, N>& b, const Pack<V, N>& c) noexcept {
+    return each([](const V& x, const V& y, const V& z) __attribute__((always_inline)) { return mul_add(x, y, z); }, a,
+                b, c);
+}
+template <class V, std::size_t N>
+RANKLET_INLINE Pack<V, N> divide(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
+    return each([](const V& x, const V& y) __attribute__((always_inline)) { return divide(x, y); }, a, b);
+}
+template <class V, std::size_t N>
+RANKLET_INLINE Pack<V, N> larger(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
+    return each([](const V& x, const V& y) __attribute__((always_inline)) { return larger(x, y); }, a, b);
+}
+template <class V, std::size_t N>
+RANKLET_INLINE Pack<V, N> smaller(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
+    return each([](const V& x, const V& y) __attribute__((always_inline)) { return smaller(x, y); }, a, b);
+}
+
+/// 2^n for whole n in [-126, 127] from n + 127 + 1.5 * 2^23: n + 127 moved to the exponent's place. The rounding
+/// constant's own bits fall off the end.
+template <class Arch>
+RANKLET_INLINE F32<Arch> scale_of(const F32<Arch>& shifted) noexcept {
+    return from_bits<Arch>(shift_left<23, Arch>(bits_of<Arch>(shifted)));
+}
+template <class V, std::size_t N>
+RANKLET_INLINE Pack<V, N> scale_of(const Pack<V, N>& shifted) noexcept {
+    return each([](const V& x) __attribute__((always_inline)) { return scale_of(x); }, shifted);
+}
+
+}  // namespace kernels
+RANKLET_NAMESPACE_END
