@@ -96,3 +96,30 @@ TEST_CASE("one logit has the weight one, and an empty row is left alone") {
     ranklet::kernels::softmax<Arch>(nullptr, 0);
     CHECK(softmax({}).empty());
 }
+
+TEST_CASE("numerators and inverse sums of many rows are those of each row alone, whatever stands beside it") {
+    Random random(7);
+    const std::size_t stride = 70;
+    for (std::size_t rows = 1; rows <= 11; ++rows)
+        for (const std::size_t n : {1u, 3u, 16u, 17u, 33u, 64u, 70u}) {
+            std::vector<float> x = random.row(rows * stride, -30.0f, 30.0f);
+            if (rows > 5) {  // in the midst of rows that are worked on together
+                x[1 * stride] = infinity;
+                std::fill_n(x.begin() + static_cast<std::ptrdiff_t>(2 * stride), n, -infinity);
+                x[3 * stride] = std::numeric_limits<float>::quiet_NaN();
+            }
+            std::vector<float> together = x, inverse(rows);
+            ranklet::kernels::softmax_numerators<Arch>(rows, together.data(), stride, n, 0.3f, inverse.data());
+            for (std::size_t r = 0; r < rows; ++r) {
+                std::vector<float> row(x.begin() + static_cast<std::ptrdiff_t>(r * stride),
+                                       x.begin() + static_cast<std::ptrdiff_t>(r * stride + n));
+                ranklet::kernels::softmax<Arch>(row.data(), n, 0.3f);
+                for (std::size_t i = 0; i < n; ++i) {
+                    const float value = together[r * stride + i] * inverse[r];
+                    REQUIRE((std::isnan(value) ? std::isnan(row[i]) : bits(value) == bits(row[i])));
+                }
+                for (std::size_t i = n; i < stride; ++i)
+                    REQUIRE(bits(together[r * stride + i]) == bits(x[r * stride + i]));
+            }
+        }
+}

@@ -10,6 +10,7 @@
 #include "ranklet/core/buffer.hpp"
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/core/view.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -61,5 +62,24 @@ private:
     Scratch& scratch_;
     std::size_t mark_;
 };
+
+/// Elements from one row to the next of a temporary matrix: an odd number of cache lines where rows are long. (With
+/// even ones, as of 3072 floats, the same places of many rows compete for the same few lines of the first-level cache.)
+template <class T>
+[[nodiscard]] constexpr std::size_t scratch_stride(std::size_t cols) noexcept {
+    const std::size_t lines = scratch_bytes<T>(cols) / alignment;
+    return lines < 16 ? cols : (lines | 1) * (alignment / sizeof(T));
+}
+/// Bytes that scratch_matrix() takes.
+template <class T>
+[[nodiscard]] constexpr std::size_t scratch_matrix_bytes(std::size_t rows, std::size_t cols) noexcept {
+    return scratch_bytes<T>(rows * scratch_stride<T>(cols));
+}
+/// An uninitialised temporary matrix.
+template <class T>
+[[nodiscard]] MatrixView<T> scratch_matrix(Scratch& scratch, std::size_t rows, std::size_t cols) noexcept {
+    const std::size_t stride = scratch_stride<T>(cols);
+    return {scratch.take<T>(rows * stride), rows, cols, stride};
+}
 
 RANKLET_NAMESPACE_END

@@ -39,8 +39,10 @@ inline void attention_head(std::size_t length, std::size_t d, const float* q, co
     for (std::size_t first = 0; first < length; first += attention_block<Arch>) {
         const std::size_t rows = std::min(attention_block<Arch>, length - first);
         gemm_f32<Arch>(rows, columns, d, q + first * stride, stride, keys, scores, columns, StoreOnly{});
-        softmax<Arch>(rows, scores, columns, length, scale);
-        gemm_f32<Arch>(rows, d, length, scores, columns, values, out + first * out_stride, out_stride, StoreOnly{});
+        float inverse[attention_block<Arch>];
+        softmax_numerators<Arch>(rows, scores, columns, length, scale, inverse);
+        gemm_f32<Arch>(rows, d, length, scores, columns, values, out + first * out_stride, out_stride,
+                       ScaleRows<Arch>{inverse});
     }
 }
 

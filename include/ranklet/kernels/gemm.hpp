@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstring>
 #include <type_traits>
 
 #include "ranklet/core/config.hpp"
@@ -43,19 +44,40 @@ template <class Arch>
     return padded_columns<Arch>(n) * k;
 }
 
+namespace detail {
+
+// Four rows of four, turned: to[i * to_stride + j] = from[j * from_stride + i].
+RANKLET_INLINE void transpose_4x4(const float* from, std::size_t from_stride, float* to,
+                                  std::size_t to_stride) noexcept {
+    typedef float Four __attribute__((vector_size(16)));
+    Four row[4];
+    for (std::size_t j = 0; j < 4; ++j) std::memcpy(&row[j], from + j * from_stride, sizeof row[j]);
+    const Four low01 = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
+    const Four high01 = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
+    const Four low23 = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
+    const Four high23 = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
+    const Four column[4] = {
+        __builtin_shufflevector(low01, low23, 0, 1, 4, 5), __builtin_shufflevector(low01, low23, 2, 3, 6, 7),
+        __builtin_shufflevector(high01, high23, 0, 1, 4, 5), __builtin_shufflevector(high01, high23, 2, 3, 6, 7)};
+    for (std::size_t i = 0; i < 4; ++i) std::memcpy(to + i * to_stride, &column[i], sizeof column[i]);
+}
+
+}  // namespace detail
+
 /// W[n, k], row r at w + r * stride, into panels: packed[p][i][j] = W[p * panel + j, i], zero beyond n.
 template <class Arch>
 inline void pack_rows(const float* w, std::size_t n, std::size_t k, std::size_t stride, float* packed) noexcept {
-    constexpr std::size_t panel = GemmTile<Arch>::panel;
+    constexpr std::size_t panel = GemmTile<Arch>::panel, four = 4;
     for (std::size_t p = 0; p < n; p += panel, packed += panel * k) {
         const std::size_t columns = std::min(panel, n - p);
+        const std::size_t whole_columns = columns / four * four, whole_k = k / four * four;
         if (columns < panel) std::fill_n(packed, panel * k, 0.0f);
-        constexpr std::size_t step =
-            16;  // a cache line of each row: the lines of `packed` are filled while they are near
-        for (std::size_t first = 0; first < k; first += step)
-            for (std::size_t j = 0; j < columns; ++j)
-                for (std::size_t i = first; i < std::min(k, first + step); ++i)
-                    packed[i * panel + j] = w[(p + j) * stride + i];
+        for (std::size_t i = 0; i < whole_k; i += four)
+            for (std::size_t j = 0; j < whole_columns; j += four)
+                detail::transpose_4x4(w + (p + j) * stride + i, stride, packed + i * panel + j, panel);
+        for (std::size_t j = 0; j < columns; ++j)
+            for (std::size_t i = j < whole_columns ? whole_k : 0; i < k; ++i)
+                packed[i * panel + j] = w[(p + j) * stride + i];
     }
 }
 
@@ -132,6 +154,24 @@ RANKLET_INLINE PanelRows<Arch, Rows> spread_rows(const float* x) noexcept {
 }
 
 }  // namespace detail
+
+/// Epilogue: row r of c times factor[r].
+template <class Arch>
+struct ScaleRows {
+    const float* factor;  ///< [m]
+
+    void operator()(const Tile& tile) const noexcept {
+        constexpr std::size_t panel = GemmTile<Arch>::panel;
+        for (std::size_t r = 0; r < tile.rows; ++r)
+            for (std::size_t i = 0; i < tile.columns; i += panel) {
+                const std::size_t columns = std::min(panel, tile.columns - i);
+                float* c = tile.c + r * tile.stride + i;
+                detail::store_rows<Arch, 1>(
+                    detail::load_rows<Arch, 1>(c, 0, columns) * detail::spread_rows<Arch, 1>(factor + tile.row + r), c,
+                    0, columns);
+            }
+    }
+};
 
 /// Epilogue: c = activation(c + bias [+ residual]). `bias` has n values or is null; `residual` is [m, n] or null.
 template <class Arch>

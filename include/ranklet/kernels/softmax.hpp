@@ -2,6 +2,7 @@
 // In: n logits and a scale. Out: n weights that sum to one. Sums over 16 virtual lanes.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <limits>
 
@@ -15,10 +16,10 @@ namespace kernels {
 
 namespace detail {
 
-// x[i] = e^(scale * (x[i] - largest)) / sum of the same, for Rows rows side by side.
+// x[i] = e^(scale * (x[i] - largest)), inverse = 1 / sum of the same, for Rows rows side by side.
 template <class Arch, std::size_t Rows>
-RANKLET_INLINE void softmax_rows(float* x, std::size_t stride, std::size_t n, float scale,
-                                 const float (&largest)[Rows]) noexcept {
+RANKLET_INLINE void exp_rows(float* x, std::size_t stride, std::size_t n, float scale, const float (&largest)[Rows],
+                             float* inverse) noexcept {
     using L = Lanes<Arch>;
     constexpr std::size_t vectors = L::count;
     constexpr float infinity = std::numeric_limits<float>::infinity();
@@ -44,9 +45,20 @@ RANKLET_INLINE void softmax_rows(float* x, std::size_t stride, std::size_t n, fl
                 store_block<Arch>(row(e, r), x + r * stride + i, count);
             });
         });
-    float inverse[Rows];
     unroll<Rows>([&](auto r) __attribute__((always_inline)) { inverse[r] = 1.0f / row(total, r).reduce(sum_of); });
-    unroll<Rows>([&](auto r) __attribute__((always_inline)) { kernels::scale<Arch>(inverse[r], x + r * stride, n); });
+}
+
+// The same for one row with any maximum.
+template <class Arch>
+inline float exp_row(float* x, std::size_t n, float scale) noexcept {
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    float largest[1] = {max<Arch>(x, n)}, inverse;
+    if (largest[0] == infinity) {
+        for (std::size_t i = 0; i < n; ++i) x[i] = x[i] == infinity ? 0.0f : -infinity;
+        largest[0] = 0.0f;
+    }
+    exp_rows<Arch>(x, n, n, scale, largest, &inverse);
+    return inverse;
 }
 
 }  // namespace detail
@@ -55,21 +67,15 @@ RANKLET_INLINE void softmax_rows(float* x, std::size_t stride, std::size_t n, fl
 /// it becomes uniform over the places of +infinity, or all NaN when every logit is NaN or -infinity.
 template <class Arch>
 inline void softmax(float* x, std::size_t n, float scale = 1.0f) noexcept {
-    constexpr float infinity = std::numeric_limits<float>::infinity();
-    if (n == 0) return;
-    float largest[1] = {max<Arch>(x, n)};
-    if (largest[0] == infinity) {
-        for (std::size_t i = 0; i < n; ++i) x[i] = x[i] == infinity ? 0.0f : -infinity;
-        largest[0] = 0.0f;
-    }
-    detail::softmax_rows<Arch>(x, n, n, scale, largest);
+    if (n > 0) kernels::scale<Arch>(detail::exp_row<Arch>(x, n, scale), x, n);
 }
 
-/// The same for each of `rows` rows of n.
+/// For each of `rows` rows of n >= 1: the softmax but for its division, x[i] = exp(scale * (x[i] - max)), and
+/// inverse = 1 / sum of the same.
 template <class Arch>
-inline void softmax(std::size_t rows, float* x, std::size_t stride, std::size_t n, float scale) noexcept {
-    constexpr std::size_t together =
-        side_by_side<Arch> >= Lanes<Arch>::count ? side_by_side<Arch> / Lanes<Arch>::count : 1;
+inline void softmax_numerators(std::size_t rows, float* x, std::size_t stride, std::size_t n, float scale,
+                               float* inverse) noexcept {
+    constexpr std::size_t together = std::max<std::size_t>(side_by_side<Arch> / Lanes<Arch>::count, 1);
     const std::size_t whole = together > 1 ? rows / together * together : 0;
     if constexpr (together > 1)
         for (std::size_t r = 0; r < whole; r += together) {
@@ -80,11 +86,12 @@ inline void softmax(std::size_t rows, float* x, std::size_t stride, std::size_t 
                                  __attribute__((always_inline)) { largest[i] = max<Arch>(group + i * stride, n); });
             for (const float value : largest) finite = finite && value < std::numeric_limits<float>::infinity();
             if (finite)
-                detail::softmax_rows<Arch>(group, stride, n, scale, largest);
+                detail::exp_rows<Arch>(group, stride, n, scale, largest, inverse + r);
             else
-                for (std::size_t i = 0; i < together; ++i) softmax<Arch>(group + i * stride, n, scale);
+                for (std::size_t i = 0; i < together; ++i)
+                    inverse[r + i] = detail::exp_row<Arch>(group + i * stride, n, scale);
         }
-    for (std::size_t r = whole; r < rows; ++r) softmax<Arch>(x + r * stride, n, scale);
+    for (std::size_t r = whole; r < rows; ++r) inverse[r] = detail::exp_row<Arch>(x + r * stride, n, scale);
 }
 
 }  // namespace kernels

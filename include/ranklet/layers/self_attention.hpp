@@ -37,7 +37,7 @@ public:
 
     /// Scratch bytes for `tokens` tokens in texts of at most `longest`.
     [[nodiscard]] std::size_t scratch_size(std::size_t tokens, std::size_t longest) const noexcept {
-        return scratch_bytes<T>(tokens * 3 * dim()) + scratch_bytes<T>(tokens * dim()) +
+        return scratch_matrix_bytes<T>(tokens, 3 * dim()) + scratch_matrix_bytes<T>(tokens, dim()) +
                std::max({kernels::Ops<T>::attention_scratch_size(longest, dim() / heads_), qkv_.scratch_size(tokens),
                          output_.scratch_size(tokens)});
     }
@@ -47,8 +47,8 @@ public:
                  MatrixView<T> y, Scratch& scratch) const noexcept {
         const ScratchFrame frame(scratch);
         const std::size_t width = dim(), head = width / heads_;
-        const MatrixView<T> qkv(scratch.take<T>(x.rows * 3 * width), x.rows, 3 * width);
-        const MatrixView<T> context(scratch.take<T>(x.rows * width), x.rows, width);
+        const MatrixView<T> qkv = scratch_matrix<T>(scratch, x.rows, 3 * width);
+        const MatrixView<T> context = scratch_matrix<T>(scratch, x.rows, width);
         qkv_.forward(x, qkv, scratch);
         for (std::size_t t = 0; t + 1 < offsets.size(); ++t) {
             const T* text = qkv.data + offsets[t] * qkv.stride;

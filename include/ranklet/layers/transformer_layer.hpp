@@ -38,18 +38,18 @@ public:
 
     /// Scratch bytes for `tokens` tokens in texts of at most `longest`.
     [[nodiscard]] std::size_t scratch_size(std::size_t tokens, std::size_t longest) const noexcept {
-        return scratch_bytes<T>(tokens * attention_.dim()) +
+        return scratch_matrix_bytes<T>(tokens, attention_.dim()) +
                std::max(attention_.scratch_size(tokens, longest),
-                        scratch_bytes<T>(tokens * up_.out()) +
+                        scratch_matrix_bytes<T>(tokens, up_.out()) +
                             std::max(up_.scratch_size(tokens), down_.scratch_size(tokens)));
     }
 
     void forward(MatrixView<T> x, std::span<const std::size_t> offsets, Scratch& scratch) const noexcept {
         const ScratchFrame frame(scratch);
-        const MatrixView<T> sum(scratch.take<T>(x.rows * x.cols), x.rows, x.cols);
+        const MatrixView<T> sum = scratch_matrix<T>(scratch, x.rows, x.cols);
         attention_.forward(x, offsets, x, sum, scratch);
         attention_norm_.forward(sum, x);
-        const MatrixView<T> inner(scratch.take<T>(x.rows * up_.out()), x.rows, up_.out());
+        const MatrixView<T> inner = scratch_matrix<T>(scratch, x.rows, up_.out());
         up_.forward(x, inner, scratch, activation_);
         down_.forward_residual(inner, x, sum, scratch);
         output_norm_.forward(sum, x);
