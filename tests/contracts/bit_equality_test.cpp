@@ -68,6 +68,10 @@ TEST_CASE("a text's vector has the same bits alone and in batches of every size,
             CAPTURE(size);
             REQUIRE(different == 0);
         }
+        for (std::size_t count = 1; count <= 3; ++count) {  // fewer texts than threads: they share each text's work
+            const Matrix few = take(bert.encode(std::span<const std::string_view>(texts).first(count), {.threads = 4}));
+            for (std::size_t t = 0; t < count; ++t) CHECK(same_bits(few.row(t), alone[t]));
+        }
         for (const std::size_t threads : thread_counts)
             for (std::uint64_t seed = 0; seed < 5; ++seed) {
                 const std::vector<std::size_t> order = shuffled(n, seed);

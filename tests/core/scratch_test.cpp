@@ -3,7 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace {
 
@@ -70,4 +72,38 @@ TEST_CASE("scratch_bytes rounds up to whole cache lines") {
     CHECK(scratch_bytes<float>(16) == 64);
     CHECK(scratch_bytes<float>(17) == 128);
     CHECK(scratch_bytes<double>(8) == 64);
+}
+
+TEST_CASE("a Scratch over foreign memory gives blocks of it and owns nothing") {
+    Scratch whole;
+    REQUIRE(whole.reserve(4 * ranklet::alignment).ok());
+    const ScratchFrame frame(whole);
+    std::byte* memory = whole.take<std::byte>(2 * ranklet::alignment);
+    {
+        Scratch part = Scratch::over(memory, 2 * ranklet::alignment);
+        CHECK(part.capacity() == 2 * ranklet::alignment);
+        const ScratchFrame inner(part);
+        CHECK(part.take<std::byte>(1) == memory);
+        CHECK(part.take<std::byte>(1) == memory + ranklet::alignment);
+        Scratch moved = std::move(part);
+        CHECK(moved.capacity() == 2 * ranklet::alignment);
+    }
+    CHECK(whole.take<std::byte>(1) == memory + 2 * ranklet::alignment);
+}
+
+TEST_CASE(
+    "rows of a temporary matrix are an odd number of cache lines apart where they are long, and close where not") {
+    CHECK(ranklet::scratch_stride<float>(1) == 1);
+    CHECK(ranklet::scratch_stride<float>(239) == 239);
+    CHECK(ranklet::scratch_stride<float>(241) == 17 * 16);
+    CHECK(ranklet::scratch_stride<float>(272) == 17 * 16);
+    CHECK(ranklet::scratch_stride<float>(3072) == 193 * 16);
+    CHECK(ranklet::scratch_stride<double>(3072) == 385 * 8);
+    Scratch scratch;
+    REQUIRE(scratch.reserve(ranklet::scratch_matrix_bytes<float>(3, 1024)).ok());
+    const ScratchFrame frame(scratch);
+    const auto matrix = ranklet::scratch_matrix<float>(scratch, 3, 1024);
+    CHECK(matrix.rows == 3);
+    CHECK(matrix.cols == 1024);
+    CHECK(matrix.stride == 65 * 16);
 }

@@ -6,9 +6,13 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "kernels/reference.hpp"
@@ -106,17 +110,38 @@ std::vector<T> run_layer_norm() {
     return y;
 }
 
-/// Two texts of 3 and 9 tokens through one transformer layer.
+enum class Weights { plain, bf16, i8 };
+
 template <class T>
-std::vector<T> run_transformer() {
+Linear<T> random_linear(Random& random, std::size_t in, std::size_t out, Weights kind = Weights::plain) {
+    const auto weight = row_of<T>(random, out * in, -0.5f, 0.5f), bias = row_of<T>(random, out);
+    Linear<T> layer;
+    if constexpr (std::is_same_v<T, float>) {
+        if (kind == Weights::bf16) {
+            std::vector<std::uint16_t> upper(weight.size());
+            for (std::size_t i = 0; i < weight.size(); ++i)
+                upper[i] = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(weight[i]) >> 16);
+            REQUIRE(layer.assign_bf16({upper.data(), out, in}, bias).ok());
+            return layer;
+        }
+        if (kind == Weights::i8) {
+            std::vector<std::int8_t> steps(weight.size());
+            for (std::size_t i = 0; i < weight.size(); ++i) steps[i] = static_cast<std::int8_t>(weight[i] * 200.0f);
+            REQUIRE(layer.assign({steps.data(), out, in}, std::vector<float>(out, 0.005f), bias).ok());
+            return layer;
+        }
+    }
+    REQUIRE(layer.assign(view(weight, out, in), bias).ok());
+    return layer;
+}
+
+/// Texts through one transformer layer, by default two of 3 and 9 tokens.
+template <class T>
+std::vector<T> run_transformer(std::size_t dim = 12, const std::vector<std::size_t>& offsets = {0, 3, 12},
+                               std::size_t threads = 1, Weights kind = Weights::plain) {
     Random random(14);
-    const std::size_t dim = 12, inner = 20, tokens = 12;
-    const auto linear = [&](std::size_t in, std::size_t out) {
-        const auto weight = row_of<T>(random, out * in, -0.5f, 0.5f), bias = row_of<T>(random, out);
-        Linear<T> layer;
-        REQUIRE(layer.assign(view(weight, out, in), bias).ok());
-        return layer;
-    };
+    const std::size_t inner = dim + 8, tokens = offsets.back();
+    const auto linear = [&](std::size_t in, std::size_t out) { return random_linear<T>(random, in, out, kind); };
     const auto norm = [&] {
         const auto weight = row_of<T>(random, dim, 0.5f, 1.5f), bias = row_of<T>(random, dim);
         LayerNorm<T> layer;
@@ -137,9 +162,10 @@ std::vector<T> run_transformer() {
                         std::move(output_norm), Activation::gelu)
                 .ok());
     std::vector<T> x = row_of<T>(random, tokens * dim, -2.0f, 2.0f);
-    const std::vector<std::size_t> offsets{0, 3, 12};
-    Scratch scratch = scratch_of(layer.scratch_size(tokens, 9));
-    layer.forward({x.data(), tokens, dim}, offsets, scratch);
+    std::size_t longest = 0;
+    for (std::size_t t = 1; t < offsets.size(); ++t) longest = std::max(longest, offsets[t] - offsets[t - 1]);
+    Scratch scratch = scratch_of(layer.scratch_size(tokens, longest, threads));
+    layer.forward({x.data(), tokens, dim}, offsets, scratch, threads);
     return x;
 }
 
@@ -422,4 +448,32 @@ TEST_CASE("a stack may have 8-bit and f32 layers; a GRU refuses maps that do not
     }
     CHECK(same_bits(live, run));
     CHECK(run[15] != 0.0f);
+}
+
+TEST_CASE("threads that share a product's outputs or a text's heads change no bit") {
+    for (const Weights kind : {Weights::plain, Weights::bf16, Weights::i8}) {
+        CAPTURE(static_cast<int>(kind));
+        Random random(15);
+        const std::size_t m = 70, in = 128, out = 331;  // enough for eleven threads; the last panel is a part
+        const Linear<float> layer = random_linear<float>(random, in, out, kind);
+        const std::vector<float> x = row_of<float>(random, m * in), residual = row_of<float>(random, m * out);
+        const auto run = [&](std::size_t threads, bool with_residual) {
+            Scratch scratch = scratch_of(layer.scratch_size(m));
+            std::vector<float> y(m * out);
+            if (with_residual)
+                layer.forward_residual(view(x, m, in), view(residual, m, out), {y.data(), m, out}, scratch, threads);
+            else
+                layer.forward(view(x, m, in), {y.data(), m, out}, scratch, Activation::gelu, threads);
+            return y;
+        };
+        const std::vector<float> alone = run(1, false), added = run(1, true);
+        const std::vector<std::size_t> offsets{0, 1, 90, 97, 180};
+        const std::vector<float> states = run_transformer<float>(96, offsets, 1, kind);
+        for (const std::size_t threads : {2u, 3u, 5u, 11u, 64u}) {
+            CAPTURE(threads);
+            CHECK(same_bits(run(threads, false), alone));
+            CHECK(same_bits(run(threads, true), added));
+            CHECK(same_bits(run_transformer<float>(96, offsets, threads, kind), states));
+        }
+    }
 }

@@ -6,6 +6,7 @@
 #include <cassert>
 #include <cstddef>
 #include <type_traits>
+#include <utility>
 
 #include "ranklet/core/buffer.hpp"
 #include "ranklet/core/config.hpp"
@@ -22,12 +23,29 @@ template <class T>
 
 class Scratch {
 public:
+    Scratch() = default;
+    Scratch(Scratch&& other) noexcept
+        : buffer_(std::move(other.buffer_)),
+          data_(std::exchange(other.data_, nullptr)),
+          size_(std::exchange(other.size_, 0)),
+          used_(std::exchange(other.used_, 0)) {}
+    Scratch& operator=(Scratch&& other) noexcept {
+        buffer_ = std::move(other.buffer_);
+        data_ = std::exchange(other.data_, nullptr);
+        size_ = std::exchange(other.size_, 0);
+        used_ = std::exchange(other.used_, 0);
+        return *this;
+    }
+
     /// Makes at least `bytes` available. Keeps what it has when that suffices; must not be called inside a frame.
     [[nodiscard]] Result<void> reserve(std::size_t bytes) {
         assert(used_ == 0);
-        if (bytes <= buffer_.size()) return {};
+        if (bytes <= size_) return {};
+        size_ = 0;
         buffer_ = AlignedBuffer<std::byte>();  // give the old block back before asking for the larger one
         RANKLET_ASSIGN(buffer_, AlignedBuffer<std::byte>::zeroed(bytes));
+        data_ = buffer_.data();
+        size_ = buffer_.size();
         return {};
     }
 
@@ -35,19 +53,28 @@ public:
     template <class T>
     [[nodiscard]] T* take(std::size_t count) noexcept {
         static_assert(std::is_trivially_copyable_v<T>);
-        std::byte* block = buffer_.data() + used_;
+        std::byte* block = data_ + used_;
         used_ += scratch_bytes<T>(count);
-        assert(used_ <= buffer_.size());
+        assert(used_ <= size_);
         return reinterpret_cast<T*>(block);
     }
 
+    /// A Scratch in foreign memory, aligned as a block is (part of another Scratch's, for another thread).
+    [[nodiscard]] static Scratch over(std::byte* memory, std::size_t bytes) noexcept {
+        Scratch result;
+        result.data_ = memory;
+        result.size_ = bytes;
+        return result;
+    }
+
     /// Bytes reserved so far.
-    [[nodiscard]] std::size_t capacity() const noexcept { return buffer_.size(); }
+    [[nodiscard]] std::size_t capacity() const noexcept { return size_; }
 
 private:
     friend class ScratchFrame;
-    AlignedBuffer<std::byte> buffer_;
-    std::size_t used_ = 0;
+    AlignedBuffer<std::byte> buffer_;  // empty over foreign memory
+    std::byte* data_ = nullptr;
+    std::size_t size_ = 0, used_ = 0;
 };
 
 /// Gives back, at its end, all that was taken since its start.

@@ -178,16 +178,21 @@ private:
         std::vector<std::int32_t> ids, type_ids;
         std::vector<std::size_t> offsets;
         AlignedBuffer<float> states;
+        std::size_t threads = 1;  // that share one pack's work
     };
 
     template <class Input, class Sink>
     Result<void> for_each_input(std::span<const Input> inputs, std::string_view prompt, const BatchOptions& options,
                                 const Sink& sink, std::size_t sink_scratch) const {
-        // A short list is cut finer, so that every thread gets a share.
+        // A short list is cut finer, so that every thread gets a share; fewer texts than threads go one pack after
+        // another, and the threads share the work of each.
         const std::size_t wanted = resolve_threads(options.threads);
+        const bool share = inputs.size() < wanted;
         const std::size_t group_texts =
-            std::clamp<std::size_t>((inputs.size() + wanted - 1) / wanted, 1, max_group_texts);
+            share ? std::max<std::size_t>(inputs.size(), 1)
+                  : std::clamp<std::size_t>((inputs.size() + wanted - 1) / wanted, 1, max_group_texts);
         std::vector<Worker> workers(group_threads(inputs.size(), group_texts, options));
+        for (Worker& worker : workers) worker.threads = share ? wanted : 1;
         return for_each_group(inputs.size(), group_texts, options,
                               [&](std::size_t first, std::size_t last, std::size_t thread) {
                                   return run_group(inputs, first, last, prompt, workers[thread], sink, sink_scratch);
@@ -236,12 +241,13 @@ private:
         const PackedBatch batch{worker.ids, worker.type_ids, worker.offsets};
         if (batch.offsets.size() < 2) return {};
         const std::size_t tokens = batch.tokens();
-        RANKLET_TRY(worker.scratch.reserve(std::max(model_.scratch_size(tokens, batch.longest()), sink_scratch)));
+        RANKLET_TRY(worker.scratch.reserve(
+            std::max(model_.scratch_size(tokens, batch.longest(), worker.threads), sink_scratch)));
         if (worker.states.size() < tokens * hidden()) {
             RANKLET_ASSIGN(worker.states, AlignedBuffer<float>::zeroed(std::max(tokens, pack_tokens) * hidden()));
         }
         const MatrixView<float> states(worker.states.data(), tokens, hidden());
-        model_.forward(batch, states, worker.scratch);
+        model_.forward(batch, states, worker.scratch, worker.threads);
         for (std::size_t t = 0; t + 1 < batch.offsets.size(); ++t)
             sink(first_text + t,
                  MatrixView<const float>(states.middle_rows(batch.offsets[t], batch.offsets[t + 1] - batch.offsets[t])),

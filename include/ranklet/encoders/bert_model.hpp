@@ -109,16 +109,19 @@ public:
     }
 
     /// Scratch bytes of forward().
-    [[nodiscard]] std::size_t scratch_size(std::size_t tokens, std::size_t longest) const noexcept {
+    [[nodiscard]] std::size_t scratch_size(std::size_t tokens, std::size_t longest,
+                                           std::size_t threads = 1) const noexcept {
         const std::size_t embedding = scratch_bytes<float>(hidden());
-        return std::max(embedding, layers_.empty() ? 0 : layers_.front().scratch_size(tokens, longest));
+        return std::max(embedding, layers_.empty() ? 0 : layers_.front().scratch_size(tokens, longest, threads));
     }
 
-    /// states [tokens, hidden]. Precondition: check(batch) is fine and `scratch` has scratch_size().
-    void forward(const PackedBatch& batch, MatrixView<float> states, Scratch& scratch) const noexcept {
+    /// states [tokens, hidden]. Each step is shared among `threads` (resolved): for a text that is waited for; many
+    /// texts are better shared text by text. Precondition: check(batch) is fine and `scratch` has scratch_size().
+    void forward(const PackedBatch& batch, MatrixView<float> states, Scratch& scratch,
+                 std::size_t threads = 1) const noexcept {
         embed(batch, states, scratch);
         norm_.forward(states, states);
-        for (const auto& layer : layers_) layer.forward(states, batch.offsets, scratch);
+        for (const auto& layer : layers_) layer.forward(states, batch.offsets, scratch, threads);
     }
 
 private:

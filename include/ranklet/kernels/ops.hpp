@@ -28,6 +28,12 @@ struct Epilogue {
     Activation activation = Activation::identity;
     const T* residual = nullptr;  ///< [m, n], or null
     std::size_t residual_stride = 0;
+
+    /// The same for the columns from `first` on.
+    [[nodiscard]] Epilogue from(std::size_t first) const noexcept {
+        return {bias == nullptr ? nullptr : bias + first, activation, residual == nullptr ? nullptr : residual + first,
+                residual_stride};
+    }
 };
 
 /// Scalar types without a kernel: Eigen's products and the standard library's functions.
@@ -45,6 +51,8 @@ struct Ops {
         return {x, index(rows), index(cols), Strided(index(stride))};
     }
 
+    /// Outputs of a product may be computed by themselves from any multiple of this on.
+    static constexpr std::size_t output_grain = 1;
     [[nodiscard]] static constexpr std::size_t packed_size(std::size_t n, std::size_t k) noexcept { return n * k; }
     static void pack(const T* w, std::size_t n, std::size_t k, std::size_t stride, T* packed) noexcept {
         map(packed, n, k, k) = map(w, n, k, stride);
@@ -168,6 +176,7 @@ private:
 /// f32: the SIMD kernels of one instruction set. (A template, so that a program compiles those alone that it uses.)
 template <class Arch>
 struct SimdOps {
+    static constexpr std::size_t output_grain = GemmTile<Arch>::panel;
     [[nodiscard]] static constexpr std::size_t packed_size(std::size_t n, std::size_t k) noexcept {
         return kernels::packed_size<Arch>(n, k);
     }
@@ -205,18 +214,26 @@ struct SimdOps {
     [[nodiscard]] static constexpr std::size_t linear_i8_scratch_size(std::size_t m, std::size_t k) noexcept {
         return scratch_bytes<typename MacI8<Arch>::Input>(m * i8_row_size<Arch>(k)) + scratch_bytes<float>(m);
     }
-    static void linear_i8(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t a_stride,
-                          const std::int8_t* packed, const std::int32_t* start, const float* weight_scale, float* c,
-                          std::size_t c_stride, const Epilogue<float>& epilogue, Scratch& scratch) noexcept {
-        const ScratchFrame frame(scratch);
-        auto* quantized = scratch.take<typename MacI8<Arch>::Input>(m * i8_row_size<Arch>(k));
-        float* input_scale = scratch.take<float>(m);
+    /// Rows of inputs and their scales, in `scratch`.
+    struct QuantizedRows {
+        const typename MacI8<Arch>::Input* values;
+        const float* scale;
+    };
+    static QuantizedRows quantize(std::size_t m, std::size_t k, const float* a, std::size_t a_stride,
+                                  Scratch& scratch) noexcept {
+        auto* values = scratch.take<typename MacI8<Arch>::Input>(m * i8_row_size<Arch>(k));
+        float* scale = scratch.take<float>(m);
         for (std::size_t r = 0; r < m; ++r)
-            input_scale[r] = quantize_row<Arch>(a + r * a_stride, k, quantized + r * i8_row_size<Arch>(k));
-        gemm_i8<Arch>(m, n, k, quantized, packed, start, c, c_stride,
+            scale[r] = quantize_row<Arch>(a + r * a_stride, k, values + r * i8_row_size<Arch>(k));
+        return {values, scale};
+    }
+    static void linear_i8(std::size_t m, std::size_t n, std::size_t k, const QuantizedRows& a,
+                          const std::int8_t* packed, const std::int32_t* start, const float* weight_scale, float* c,
+                          std::size_t c_stride, const Epilogue<float>& epilogue) noexcept {
+        gemm_i8<Arch>(m, n, k, a.values, packed, start, c, c_stride,
                       DequantizeBiasActivation<Arch>{
                           weight_scale,
-                          input_scale,
+                          a.scale,
                           {epilogue.bias, epilogue.activation, epilogue.residual, epilogue.residual_stride}});
     }
     static void activate(Activation activation, float* x, std::size_t n) noexcept {

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/parallel.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/core/view.hpp"
@@ -73,17 +74,17 @@ public:
     /// y = activation(x W^T + b). y must not overlap x. Precondition: the weights are not 8-bit.
     void forward(MatrixView<const T> x, MatrixView<T> y, Activation activation = Activation::identity) const noexcept {
         assert(!is_i8());
-        run_float(x, y, {bias(), activation, nullptr, 0});
+        run_float(x, y, {bias(), activation, nullptr, 0}, 0, out());
     }
-    /// The same with weights of any kind.
-    void forward(MatrixView<const T> x, MatrixView<T> y, Scratch& scratch,
-                 Activation activation = Activation::identity) const noexcept {
-        run(x, y, {bias(), activation, nullptr, 0}, scratch);
+    /// The same with weights of any kind. With several `threads` (resolved) each computes some of the outputs.
+    void forward(MatrixView<const T> x, MatrixView<T> y, Scratch& scratch, Activation activation = Activation::identity,
+                 std::size_t threads = 1) const noexcept {
+        run(x, y, {bias(), activation, nullptr, 0}, scratch, threads);
     }
     /// y = x W^T + b + residual. y must overlap neither x nor residual.
-    void forward_residual(MatrixView<const T> x, MatrixView<const T> residual, MatrixView<T> y,
-                          Scratch& scratch) const noexcept {
-        run(x, y, {bias(), Activation::identity, residual.data, residual.stride}, scratch);
+    void forward_residual(MatrixView<const T> x, MatrixView<const T> residual, MatrixView<T> y, Scratch& scratch,
+                          std::size_t threads = 1) const noexcept {
+        run(x, y, {bias(), Activation::identity, residual.data, residual.stride}, scratch, threads);
     }
 
 private:
@@ -111,21 +112,41 @@ private:
         }
         return {};
     }
-    void run_float(MatrixView<const T> x, MatrixView<T> y, const kernels::Epilogue<T>& epilogue) const noexcept {
+    // Outputs [first, last), `first` a multiple of Ops::output_grain.
+    void run_float(MatrixView<const T> x, MatrixView<T> y, const kernels::Epilogue<T>& epilogue, std::size_t first,
+                   std::size_t last) const noexcept {
         if constexpr (may_be_small)
             if (is_bf16())
-                return Ops::linear_bf16(x.rows, out(), in(), x.data, x.stride, bf16_.data(), y.data, y.stride,
-                                        epilogue);
-        Ops::linear(x.rows, out(), in(), x.data, x.stride, packed_.data(), y.data, y.stride, epilogue);
+                return Ops::linear_bf16(x.rows, last - first, in(), x.data, x.stride,
+                                        bf16_.data() + Ops::packed_size(first, in()), y.data + first, y.stride,
+                                        epilogue.from(first));
+        Ops::linear(x.rows, last - first, in(), x.data, x.stride, packed_.data() + Ops::packed_size(first, in()),
+                    y.data + first, y.stride, epilogue.from(first));
     }
-    void run(MatrixView<const T> x, MatrixView<T> y, const kernels::Epilogue<T>& epilogue,
-             Scratch& scratch) const noexcept {
+    void run(MatrixView<const T> x, MatrixView<T> y, const kernels::Epilogue<T>& epilogue, Scratch& scratch,
+             std::size_t threads) const noexcept {
+        const std::size_t parts = std::clamp<std::size_t>(x.rows * in() * out() / products_a_thread, 1, threads);
+        const auto split = [&](const auto& part) {
+            parallel_for(parts, parts, [&](std::size_t p, std::size_t) {
+                const IndexRange range = partition(out(), parts, p, Ops::output_grain);
+                if (range.first < range.last) part(range.first, range.last);
+            });
+        };
         if constexpr (may_be_small)
-            if (is_i8())
-                return Ops::linear_i8(x.rows, out(), in(), x.data, x.stride, i8_.packed.data(), i8_.start.data(),
-                                      i8_.scale.data(), y.data, y.stride, epilogue, scratch);
-        run_float(x, y, epilogue);
+            if (is_i8()) {
+                const ScratchFrame frame(scratch);
+                const auto inputs = Ops::quantize(x.rows, in(), x.data, x.stride, scratch);
+                return split([&](std::size_t first, std::size_t last) {
+                    Ops::linear_i8(x.rows, last - first, in(), inputs,
+                                   i8_.packed.data() + Ops::packed_size_i8(first, in()), i8_.start.data() + first,
+                                   i8_.scale.data() + first, y.data + first, y.stride, epilogue.from(first));
+                });
+            }
+        split([&](std::size_t first, std::size_t last) { run_float(x, y, epilogue, first, last); });
     }
+
+    // Multiplications that are worth waking a thread for.
+    static constexpr std::size_t products_a_thread = 250'000;
 
     Extent<In> in_;
     Extent<Out> out_;

@@ -4,10 +4,12 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <span>
 #include <string>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/parallel.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/core/view.hpp"
@@ -36,32 +38,62 @@ public:
     [[nodiscard]] std::size_t heads() const noexcept { return heads_; }
 
     /// Scratch bytes for `tokens` tokens in texts of at most `longest`.
-    [[nodiscard]] std::size_t scratch_size(std::size_t tokens, std::size_t longest) const noexcept {
+    [[nodiscard]] std::size_t scratch_size(std::size_t tokens, std::size_t longest,
+                                           std::size_t threads = 1) const noexcept {
         return scratch_matrix_bytes<T>(tokens, 3 * dim()) + scratch_matrix_bytes<T>(tokens, dim()) +
-               std::max({kernels::Ops<T>::attention_scratch_size(longest, dim() / heads_), qkv_.scratch_size(tokens),
+               std::max({threads * scratch_bytes<std::byte>(head_scratch_size(longest)), qkv_.scratch_size(tokens),
                          output_.scratch_size(tokens)});
     }
 
-    /// y = attention(x) + residual. Text t has tokens [offsets[t], offsets[t + 1]). y may be residual, not x.
+    /// y = attention(x) + residual. Text t has tokens [offsets[t], offsets[t + 1]). y may be residual, not x. Products
+    /// and heads are shared among `threads` (resolved).
     void forward(MatrixView<const T> x, std::span<const std::size_t> offsets, MatrixView<const T> residual,
-                 MatrixView<T> y, Scratch& scratch) const noexcept {
+                 MatrixView<T> y, Scratch& scratch, std::size_t threads = 1) const noexcept {
         const ScratchFrame frame(scratch);
-        const std::size_t width = dim(), head = width / heads_;
+        const std::size_t width = dim();
         const MatrixView<T> qkv = scratch_matrix<T>(scratch, x.rows, 3 * width);
         const MatrixView<T> context = scratch_matrix<T>(scratch, x.rows, width);
-        qkv_.forward(x, qkv, scratch);
-        for (std::size_t t = 0; t + 1 < offsets.size(); ++t) {
-            const T* text = qkv.data + offsets[t] * qkv.stride;
-            for (std::size_t h = 0; h < heads_; ++h)
-                kernels::Ops<T>::attention_head(offsets[t + 1] - offsets[t], head, text + h * head,
-                                                text + width + h * head, text + 2 * width + h * head, qkv.stride,
-                                                context.data + offsets[t] * context.stride + h * head, context.stride,
-                                                scratch);
-        }
-        output_.forward_residual(context, residual, y, scratch);
+        qkv_.forward(x, qkv, scratch, Activation::identity, threads);
+        attend(qkv, offsets, context, scratch, threads);
+        output_.forward_residual(context, residual, y, scratch, threads);
     }
 
 private:
+    static constexpr std::size_t products_a_thread = 25'000;  // that are worth waking a thread for
+
+    [[nodiscard]] std::size_t head_scratch_size(std::size_t longest) const noexcept {
+        return kernels::Ops<T>::attention_scratch_size(longest, dim() / heads_);
+    }
+
+    // context = softmax(q k^T / sqrt(head)) v of each text and head.
+    void attend(MatrixView<const T> qkv, std::span<const std::size_t> offsets, MatrixView<T> context, Scratch& scratch,
+                std::size_t threads) const noexcept {
+        std::size_t longest = 0, pairs = 0;
+        for (std::size_t t = 0; t + 1 < offsets.size(); ++t) {
+            const std::size_t length = offsets[t + 1] - offsets[t];
+            longest = std::max(longest, length);
+            pairs += length * length;
+        }
+        const std::size_t width = dim(), head = width / heads_;
+        const std::size_t parts =
+            std::clamp<std::size_t>(pairs * width / products_a_thread, 1, std::min(threads, heads_));
+        const std::size_t bytes = head_scratch_size(longest);
+        const ScratchFrame frame(scratch);
+        std::byte* memory = scratch.take<std::byte>(parts * scratch_bytes<std::byte>(bytes));
+        parallel_for(parts, parts, [&](std::size_t p, std::size_t) {
+            Scratch own = Scratch::over(memory + p * scratch_bytes<std::byte>(bytes), bytes);
+            const IndexRange range = partition(heads_, parts, p);
+            for (std::size_t t = 0; t + 1 < offsets.size(); ++t) {
+                const T* text = qkv.data + offsets[t] * qkv.stride;
+                for (std::size_t h = range.first; h < range.last; ++h)
+                    kernels::Ops<T>::attention_head(offsets[t + 1] - offsets[t], head, text + h * head,
+                                                    text + width + h * head, text + 2 * width + h * head, qkv.stride,
+                                                    context.data + offsets[t] * context.stride + h * head,
+                                                    context.stride, own);
+            }
+        });
+    }
+
     Linear<T> qkv_, output_;
     std::size_t heads_ = 1;
 };

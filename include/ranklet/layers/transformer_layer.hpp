@@ -37,21 +37,24 @@ public:
     }
 
     /// Scratch bytes for `tokens` tokens in texts of at most `longest`.
-    [[nodiscard]] std::size_t scratch_size(std::size_t tokens, std::size_t longest) const noexcept {
+    [[nodiscard]] std::size_t scratch_size(std::size_t tokens, std::size_t longest,
+                                           std::size_t threads = 1) const noexcept {
         return scratch_matrix_bytes<T>(tokens, attention_.dim()) +
-               std::max(attention_.scratch_size(tokens, longest),
+               std::max(attention_.scratch_size(tokens, longest, threads),
                         scratch_matrix_bytes<T>(tokens, up_.out()) +
                             std::max(up_.scratch_size(tokens), down_.scratch_size(tokens)));
     }
 
-    void forward(MatrixView<T> x, std::span<const std::size_t> offsets, Scratch& scratch) const noexcept {
+    /// The work of each step is shared among `threads` (resolved); the bits do not depend on how many there are.
+    void forward(MatrixView<T> x, std::span<const std::size_t> offsets, Scratch& scratch,
+                 std::size_t threads = 1) const noexcept {
         const ScratchFrame frame(scratch);
         const MatrixView<T> sum = scratch_matrix<T>(scratch, x.rows, x.cols);
-        attention_.forward(x, offsets, x, sum, scratch);
+        attention_.forward(x, offsets, x, sum, scratch, threads);
         attention_norm_.forward(sum, x);
         const MatrixView<T> inner = scratch_matrix<T>(scratch, x.rows, up_.out());
-        up_.forward(x, inner, scratch, activation_);
-        down_.forward_residual(inner, x, sum, scratch);
+        up_.forward(x, inner, scratch, activation_, threads);
+        down_.forward_residual(inner, x, sum, scratch, threads);
         output_norm_.forward(sum, x);
     }
 
