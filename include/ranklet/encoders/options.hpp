@@ -26,7 +26,8 @@ struct BertDefaults {
 
 /// How a batch of texts is encoded.
 struct BatchOptions {
-    /// Threads to use; 0: as many as the machine offers. Has no influence on the numbers.
+    /// Threads to use; 0: as many as the machine offers. Has no influence on the numbers. Each takes texts of its own;
+    /// where there are fewer texts than threads, a transformer shares the work on each among all of them.
     std::size_t threads = 1;
     /// Called with (texts done, texts in all), now and then and at the end, from the calling thread. Must not throw.
     std::function<void(std::size_t, std::size_t)> progress = {};

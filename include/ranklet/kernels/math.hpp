@@ -29,11 +29,11 @@ RANKLET_INLINE ExpParts<V> exp_parts(const V& x) noexcept {
     const V n = shifted - magic;
     V r = mul_add(n, V(-0.693145751953125f), x);  // ln 2 in two parts, the first with few bits: exact
     r = mul_add(n, V(-1.428606765330187e-6f), r);
-    V q(0.0013950489228591323f);
-    q = mul_add(q, r, V(0.008368889801204205f));
-    q = mul_add(q, r, V(0.04166620597243309f));
-    q = mul_add(q, r, V(0.166665181517601f));
-    q = mul_add(q, r, V(0.5f));
+    V q(0.001381461275741458f);
+    q = mul_add(q, r, V(0.008368710055947304f));
+    q = mul_add(q, r, V(0.04166838899254799f));
+    q = mul_add(q, r, V(0.1666652113199234f));
+    q = mul_add(q, r, V(0.4999999403953552f));
     return {n, mul_add(q, r * r, r)};
 }
 

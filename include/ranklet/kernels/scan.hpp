@@ -68,7 +68,8 @@ public:
     PrefetchAhead(const void* data, std::size_t bytes, std::size_t steps, bool wanted) noexcept
         : next_(static_cast<const char*>(data)), step_(wanted && steps > 0 ? (bytes + steps - 1) / steps : 0) {}
     RANKLET_INLINE void step() noexcept {
-        for (std::size_t at = 0; at < step_; at += 64) __builtin_prefetch(next_ + at);
+        // Into the second-level cache: the first holds the present block.
+        for (std::size_t at = 0; at < step_; at += 64) __builtin_prefetch(next_ + at, 0, 2);
         next_ += step_;
     }
 
@@ -165,9 +166,9 @@ RANKLET_INLINE void scan_for_one(const typename Row::Element* rows, std::size_t 
         scan_tile<Arch, Row, Rows, 1>(rows + r * stride, stride, user, n, ahead, sums);
         std::memcpy(out + r, sums, Rows * sizeof(float));
     };
-    std::size_t r = 0;
-    for (; r + 4 <= count; r += 4) run.template operator()<4>(r);
-    for (; r < count; ++r) run.template operator()<1>(r);
+    const std::size_t whole = count / 4 * 4;
+    for (std::size_t r = 0; r < whole; r += 4) run.template operator()<4>(r);
+    for (std::size_t r = whole; r < count; ++r) run.template operator()<1>(r);
 }
 
 }  // namespace detail
@@ -202,13 +203,12 @@ inline void scan_rows(const typename Row::Element* rows, std::size_t count, std:
         PrefetchAhead ahead(rows + last * stride, std::min(count - last, block) * stride * sizeof(*rows),
                             tiles * ((n + lane_count - 1) / lane_count),
                             user_count >= tile || sizeof(*rows) < sizeof(float));
-        std::size_t u = 0;
-        for (; u + tile <= user_count; u += tile) {
-            std::size_t r = first;
-            for (; r + tile <= last; r += tile) run.template operator()<tile, tile>(r, u, ahead);
-            for (; r < last; ++r) run.template operator()<1, tile>(r, u, ahead);
+        const std::size_t whole_users = user_count / tile * tile, whole_rows = first + (last - first) / tile * tile;
+        for (std::size_t u = 0; u < whole_users; u += tile) {
+            for (std::size_t r = first; r < whole_rows; r += tile) run.template operator()<tile, tile>(r, u, ahead);
+            for (std::size_t r = whole_rows; r < last; ++r) run.template operator()<1, tile>(r, u, ahead);
         }
-        for (; u < user_count; ++u)
+        for (std::size_t u = whole_users; u < user_count; ++u)
             detail::scan_for_one<Arch, Row>(rows + first * stride, last - first, stride, users + u * n, n, ahead,
                                             out + u * out_stride + first);
     }

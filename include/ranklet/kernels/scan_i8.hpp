@@ -77,20 +77,17 @@ inline void scan_rows_i8(const RowsI8& rows, std::size_t count, const typename D
         const std::size_t tiles = (user_count / tile + user_count % tile) * ((last - first + tile - 1) / tile);
         PrefetchAhead ahead(rows.values + last * stride, std::min(count - last, block) * stride,
                             tiles * (stride / DotI8<Arch>::values), user_count >= tile);
-        std::size_t u = 0;
-        for (; u + tile <= user_count; u += tile) {
-            std::size_t r = first;
-            for (; r + tile <= last; r += tile) run.template operator()<tile, tile>(r, u, ahead);
-            for (; r < last; ++r) run.template operator()<1, tile>(r, u, ahead);
-        }
-        for (; u < user_count; ++u) {
-            std::size_t r = first;
-            for (; r + width <= last; r += width) run.template operator()<width, 1>(r, u, ahead);
-            for (; r < last; ++r) run.template operator()<1, 1>(r, u, ahead);
-        }
+        const std::size_t whole_users = user_count / tile * tile;
+        const auto rows_for = [&]<std::size_t Rows, std::size_t Users>(std::size_t u) __attribute__((always_inline)) {
+            const std::size_t whole = first + (last - first) / Rows * Rows;
+            for (std::size_t r = first; r < whole; r += Rows) run.template operator()<Rows, Users>(r, u, ahead);
+            for (std::size_t r = whole; r < last; ++r) run.template operator()<1, Users>(r, u, ahead);
+        };
+        for (std::size_t u = 0; u < whole_users; u += tile) rows_for.template operator()<tile, tile>(u);
+        for (std::size_t u = whole_users; u < user_count; ++u) rows_for.template operator()<width, 1>(u);
         // The integers, where the scores will be, to scores.
         const I32<Arch> offset(DotI8<Arch>::offset);
-        for (u = 0; u < user_count; ++u) {
+        for (std::size_t u = 0; u < user_count; ++u) {
             float* scores = out + u * out_stride + first;
             const F32<Arch> scale(user_scale[u]);
             std::size_t r = 0;
