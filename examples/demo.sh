@@ -22,7 +22,7 @@ generator=()
 if [ ! -e build/demo/CMakeCache.txt ] && command -v ninja >/dev/null; then
     generator=(-G Ninja)
 fi
-echo "== building the demo in build/demo"
+echo "== building the demo in build/demo (the first time: about half a minute)"
 # The log is shown only when something goes wrong.
 if ! {
     cmake -S . -B build/demo "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DRANKLET_NATIVE=ON \

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,9 @@ namespace kernels = ranklet::kernels;
 
 void exp_row(float* x, std::size_t n) {
     kernels::transform<Arch>(x, x, n, [](auto v) { return kernels::exp(v); });
+}
+void exp2_row(float* x, std::size_t n) {
+    kernels::transform<Arch>(x, x, n, [](const auto& v) { return kernels::exp2_below(v); });
 }
 template <Activation A>
 void activation_row(float* x, std::size_t n) {
@@ -96,6 +100,52 @@ TEST_CASE("exp is within 1.1 ulp where the result is normal, zero below -87.3, i
     CHECK(one(exp_row, -0.0f) == 1.0f);
     CHECK(one(exp_row, infinity) == infinity);
     CHECK(one(exp_row, -infinity) == 0.0f);
+}
+
+TEST_CASE("exp2_below is within 1.5e-7 of its value up to 1, zero below -126, one at zero") {
+    Worst worst;
+    std::size_t wrong_ends = 0;
+    for_each(exp2_row, [&](float x, float y) {
+        if (x > 1.0f) return;
+        if (x < -126.0f) {
+            wrong_ends += y != 0.0f;
+        } else {
+            const double exact = std::exp2(static_cast<double>(x));
+            worst.add(std::abs(static_cast<double>(y) - exact) / exact, x);
+        }
+    });
+    CHECK_MESSAGE(worst.error <= 1.5e-7 * slack, "at " << worst.at);
+    CHECK(wrong_ends == 0);
+    CHECK(one(exp2_row, 0.0f) == 1.0f);
+    CHECK(one(exp2_row, -0.0f) == 1.0f);
+    CHECK(one(exp2_row, -126.0f) == std::numeric_limits<float>::min());
+    CHECK(one(exp2_row, -infinity) == 0.0f);
+}
+
+TEST_CASE("a pack of vectors gives the bits of each vector") {
+    Random random(2);
+    using V = kernels::F32<Arch>;
+    constexpr std::size_t width = V::size, count = 3;
+    const std::vector<float> x = random.row(count * width, -9.0f, 9.0f);
+    const auto check = [&](const auto& function) {
+        kernels::Pack<V, count> pack;
+        std::vector<float> together(x.size()), alone(x.size());
+        for (std::size_t i = 0; i < count; ++i) pack.v[i] = V::load_unaligned(x.data() + i * width);
+        const auto result = function(pack);
+        for (std::size_t i = 0; i < count; ++i) {
+            result.v[i].store_unaligned(together.data() + i * width);
+            function(pack.v[i]).store_unaligned(alone.data() + i * width);
+        }
+        CHECK(same_bits(together, alone));
+    };
+    check([](const auto& v) { return kernels::exp(v); });
+    check([](const auto& v) { return kernels::exp2_below(v); });
+    check([](const auto& v) { return kernels::tanh(v); });
+    check([](const auto& v) { return kernels::sigmoid(v); });
+    check([](const auto& v) { return kernels::gelu(v); });
+    check([](const auto& v) { return kernels::gelu_tanh(v); });
+    check([](const auto& v) { return kernels::silu(v); });
+    check([](const auto& v) { return kernels::relu(v); });
 }
 
 TEST_CASE("tanh is within 3 ulp everywhere, odd, and 1 at infinity") {
