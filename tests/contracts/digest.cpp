@@ -80,7 +80,7 @@ void hash_math() {
     for (int i = -100000; i <= 100000; ++i) x.push_back(static_cast<float>(i) * 0x1p-10f);
     Hash exp;
     std::vector<float> y(x.size());
-    kernels::transform<Arch>(x.data(), y.data(), x.size(), [](auto v) { return kernels::exp(v); });
+    kernels::transform<Arch>(x.data(), y.data(), x.size(), [](const auto& v) { return kernels::exp(v); });
     exp.add(y);
     exp.print("exp");
     constexpr std::array<std::pair<const char*, Activation>, 6> activations{{{"gelu", Activation::gelu},

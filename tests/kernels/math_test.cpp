@@ -19,7 +19,7 @@ using ranklet::Activation;
 namespace kernels = ranklet::kernels;
 
 void exp_row(float* x, std::size_t n) {
-    kernels::transform<Arch>(x, x, n, [](auto v) { return kernels::exp(v); });
+    kernels::transform<Arch>(x, x, n, [](const auto& v) { return kernels::exp(v); });
 }
 void exp2_row(float* x, std::size_t n) {
     kernels::transform<Arch>(x, x, n, [](const auto& v) { return kernels::exp2_below(v); });

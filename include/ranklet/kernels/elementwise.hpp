@@ -16,39 +16,21 @@ enum class Activation { identity, gelu, gelu_tanh, relu, silu, sigmoid, tanh };
 
 namespace kernels {
 
-/// y[i] = f(x[i]); x may be y. `f` takes a vector or a pack of vectors.
+/// y[i] = f(x[i]); x may be y. `f` is of packs of vectors.
 template <class Arch, class Function>
 RANKLET_INLINE void transform(const float* x, float* y, std::size_t n, const Function& f) noexcept {
-    constexpr std::size_t width = F32<Arch>::size, step = side_by_side<Arch> * width;
-    const std::size_t whole = n / step * step;
-    for (std::size_t first = 0; first < whole; first += step) {
-        Pack<F32<Arch>, side_by_side<Arch>> pack;
-        unroll<side_by_side<Arch>>([&](auto v) __attribute__((always_inline)) {
-            pack.v[v] = F32<Arch>::load_unaligned(x + first + v * width);
-        });
-        pack = f(pack);
-        unroll<side_by_side<Arch>>([&](auto v) __attribute__((always_inline)) {
-            pack.v[v].store_unaligned(y + first + v * width);
-        });
-    }
-    for_each_lane_block(
-        n - whole, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            store_block<Arch>(Lanes<Arch>::map(load_block<Arch>(x + whole + i, count, 0.0f), f), y + whole + i, count);
-        });
+    for_each_pack<Arch>(
+        n, [&](const auto& at) __attribute__((always_inline)) { at.store(f(at.load(x)), y); });
 }
 
 /// z[i] = f(x[i], y[i]); z may be x or y.
 template <class Arch, class Function>
 RANKLET_INLINE void transform(const float* x, const float* y, float* z, std::size_t n, const Function& f) noexcept {
-    for_each_lane_block(
-        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            store_block<Arch>(
-                Lanes<Arch>::map(load_block<Arch>(x + i, count, 0.0f), load_block<Arch>(y + i, count, 0.0f), f), z + i,
-                count);
-        });
+    for_each_pack<Arch>(
+        n, [&](const auto& at) __attribute__((always_inline)) { at.store(f(at.load(x), at.load(y)), z); });
 }
 
-/// body(f) with the function that `activation` names, of vectors and of packs.
+/// body(f) with the function that `activation` names.
 template <class Arch, class Body>
 RANKLET_INLINE void with_activation(Activation activation, const Body& body) noexcept {
     switch (activation) {
@@ -79,27 +61,22 @@ inline void activate(Activation activation, float* x, std::size_t n) noexcept {
 /// z = x + y
 template <class Arch>
 inline void add(const float* x, const float* y, float* z, std::size_t n) noexcept {
-    transform<Arch>(x, y, z, n, [](auto a, auto b) { return a + b; });
+    transform<Arch>(x, y, z, n, [](const auto& a, const auto& b) { return a + b; });
 }
 
 /// z = s * x + y, rounded once
 template <class Arch>
 inline void multiply_add(float s, const float* x, const float* y, float* z, std::size_t n) noexcept {
-    const F32<Arch> factor(s);
-    transform<Arch>(x, y, z, n, [&](auto a, auto b) { return fma<Arch>(factor, a, b); });
+    transform<Arch>(x, y, z, n,
+                    [&](const auto& a, const auto& b) { return mul_add(std::decay_t<decltype(a)>(s), a, b); });
 }
 
 /// z = x * y + z, element by element, rounded once
 template <class Arch>
 inline void add_product(const float* x, const float* y, float* z, std::size_t n) noexcept {
-    for_each_lane_block(
-        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            store_block<Arch>(
-                Lanes<Arch>::map(load_block<Arch>(x + i, count, 0.0f), load_block<Arch>(y + i, count, 0.0f),
-                                 load_block<Arch>(z + i, count, 0.0f),
-                                 [](auto a, auto b, auto c) { return fma<Arch>(a, b, c); }),
-                z + i, count);
-        });
+    for_each_pack<Arch>(
+        n, [&](const auto& at)
+               __attribute__((always_inline)) { at.store(mul_add(at.load(x), at.load(y), at.load(z)), z); });
 }
 
 /// x = s * x
@@ -111,7 +88,7 @@ inline void scale(float s, float* x, std::size_t n) noexcept {
 /// z = the larger of x and y, element by element
 template <class Arch>
 inline void maximum(const float* x, const float* y, float* z, std::size_t n) noexcept {
-    transform<Arch>(x, y, z, n, [](auto a, auto b) { return xsimd::select(b > a, b, a); });
+    transform<Arch>(x, y, z, n, [](const auto& a, const auto& b) { return select(b > a, b, a); });
 }
 
 }  // namespace kernels

@@ -7,6 +7,7 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/kernels/arch.hpp"
 #include "ranklet/kernels/math.hpp"
+#include "ranklet/kernels/pack.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 namespace kernels {
@@ -15,20 +16,13 @@ namespace kernels {
 template <class Arch>
 inline void gru_gates(const float* from_input, const float* from_state, const float* state, float* next,
                       std::size_t hidden) noexcept {
-    using L = Lanes<Arch>;
-    const auto gate = [](auto x, auto h) __attribute__((always_inline)) { return kernels::sigmoid(x + h); };
-    for_each_lane_block(
-        hidden, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            const auto load = [&](const float* x) __attribute__((always_inline)) {
-                return load_block<Arch>(x + i, count, 0.0f);
-            };
-            const L reset = L::map(load(from_input), load(from_state), gate);
-            const L update = L::map(load(from_input + hidden), load(from_state + hidden), gate);
-            const L candidate = L::map(load(from_input + 2 * hidden), load(from_state + 2 * hidden), reset,
-                                       [](auto x, auto h, auto r) { return kernels::tanh(fma<Arch>(r, h, x)); });
-            const L result =
-                L::map(candidate, update, load(state), [](auto n, auto z, auto h) { return fma<Arch>(z, h - n, n); });
-            store_block<Arch>(result, next + i, count);
+    for_each_pack<Arch>(
+        hidden, [&](const auto& at) __attribute__((always_inline)) {
+            const auto reset = sigmoid(at.load(from_input) + at.load(from_state));
+            const auto update = sigmoid(at.load(from_input + hidden) + at.load(from_state + hidden));
+            const auto candidate =
+                kernels::tanh(mul_add(reset, at.load(from_state + 2 * hidden), at.load(from_input + 2 * hidden)));
+            at.store(mul_add(update, at.load(state) - candidate, candidate), next);
         });
 }
 
@@ -37,15 +31,9 @@ inline void gru_gates(const float* from_input, const float* from_state, const fl
 template <class Arch>
 inline void gru_reset(const float* from_input, const float* from_state, const float* state, float* out,
                       std::size_t hidden) noexcept {
-    using L = Lanes<Arch>;
-    for_each_lane_block(
-        hidden, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            const auto load = [&](const float* x) __attribute__((always_inline)) {
-                return load_block<Arch>(x + i, count, 0.0f);
-            };
-            store_block<Arch>(L::map(load(from_input), load(from_state), load(state),
-                                     [](auto x, auto h, auto s) { return kernels::sigmoid(x + h) * s; }),
-                              out + i, count);
+    for_each_pack<Arch>(
+        hidden, [&](const auto& at) __attribute__((always_inline)) {
+            at.store(sigmoid(at.load(from_input) + at.load(from_state)) * at.load(state), out);
         });
 }
 
@@ -54,19 +42,11 @@ inline void gru_reset(const float* from_input, const float* from_state, const fl
 template <class Arch>
 inline void gru_update(const float* from_input, const float* from_state, const float* candidate, const float* state,
                        float* next, std::size_t hidden) noexcept {
-    using L = Lanes<Arch>;
-    for_each_lane_block(
-        hidden, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            const auto load = [&](const float* x) __attribute__((always_inline)) {
-                return load_block<Arch>(x + i, count, 0.0f);
-            };
-            const L update = L::map(load(from_input + hidden), load(from_state + hidden),
-                                    [](auto x, auto h) { return kernels::sigmoid(x + h); });
-            const L fresh = L::map(load(from_input + 2 * hidden), load(candidate),
-                                   [](auto x, auto c) { return kernels::tanh(x + c); });
-            store_block<Arch>(
-                L::map(fresh, update, load(state), [](auto n, auto z, auto h) { return fma<Arch>(z, h - n, n); }),
-                next + i, count);
+    for_each_pack<Arch>(
+        hidden, [&](const auto& at) __attribute__((always_inline)) {
+            const auto update = sigmoid(at.load(from_input + hidden) + at.load(from_state + hidden));
+            const auto fresh = kernels::tanh(at.load(from_input + 2 * hidden) + at.load(candidate));
+            at.store(mul_add(update, at.load(state) - fresh, fresh), next);
         });
 }
 

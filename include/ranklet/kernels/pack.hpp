@@ -1,8 +1,8 @@
 // Pack: several vectors that go through a computation side by side.
 // In and out: what one vector would be. While an instruction works on one of them, the same is begun for the others, so
-// that a chain of instructions (a polynomial, a running sum) does not wait for each to end. Bits are those of one vector.
-// mul_add, select, abs, divide, larger, smaller and scale_of are there for vectors and packs alike: functions written
-// with them (math.hpp) take either.
+// that a chain of instructions (a polynomial, a running sum) does not wait for each to end. Bits are those of one
+// vector. mul_add, select, abs, divide, larger, smaller and scale_of are there for vectors and packs alike: functions
+// written with them (math.hpp) take either.
 #pragma once
 
 #include <cstddef>
@@ -42,23 +42,28 @@ RANKLET_INLINE auto each(const Function& f, const Pack<V, N>& first, const Pack<
 
 template <class V, std::size_t N>
 RANKLET_INLINE Pack<V, N> operator+(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
-    return each([](const V& x, const V& y) __attribute__((always_inline)) { return x + y; }, a, b);
+    return each(
+        [](const V& x, const V& y) __attribute__((always_inline)) { return x + y; }, a, b);
 }
 template <class V, std::size_t N>
 RANKLET_INLINE Pack<V, N> operator-(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
-    return each([](const V& x, const V& y) __attribute__((always_inline)) { return x - y; }, a, b);
+    return each(
+        [](const V& x, const V& y) __attribute__((always_inline)) { return x - y; }, a, b);
 }
 template <class V, std::size_t N>
 RANKLET_INLINE Pack<V, N> operator*(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
-    return each([](const V& x, const V& y) __attribute__((always_inline)) { return x * y; }, a, b);
+    return each(
+        [](const V& x, const V& y) __attribute__((always_inline)) { return x * y; }, a, b);
 }
 template <class V, std::size_t N>
 RANKLET_INLINE Pack<V, N> operator-(const Pack<V, N>& a) noexcept {
-    return each([](const V& x) __attribute__((always_inline)) { return -x; }, a);
+    return each(
+        [](const V& x) __attribute__((always_inline)) { return -x; }, a);
 }
 template <class V, std::size_t N>
 RANKLET_INLINE auto operator<(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
-    return each([](const V& x, const V& y) __attribute__((always_inline)) { return x < y; }, a, b);
+    return each(
+        [](const V& x, const V& y) __attribute__((always_inline)) { return x < y; }, a, b);
 }
 template <class V, std::size_t N>
 RANKLET_INLINE auto operator>(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
@@ -68,12 +73,14 @@ RANKLET_INLINE auto operator>(const Pack<V, N>& a, const Pack<V, N>& b) noexcept
 /// mask ? a : b, magnitudes; of vectors xsimd has them.
 template <class Mask, class V, std::size_t N>
 RANKLET_INLINE Pack<V, N> select(const Pack<Mask, N>& mask, const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
-    return each([](const Mask& m, const V& x, const V& y) __attribute__((always_inline)) { return select(m, x, y); },
-                mask, a, b);
+    return each(
+        [](const Mask& m, const V& x, const V& y) __attribute__((always_inline)) { return select(m, x, y); }, mask, a,
+        b);
 }
 template <class V, std::size_t N>
 RANKLET_INLINE Pack<V, N> abs(const Pack<V, N>& a) noexcept {
-    return each([](const V& x) __attribute__((always_inline)) { return abs(x); }, a);
+    return each(
+        [](const V& x) __attribute__((always_inline)) { return abs(x); }, a);
 }
 
 /// a * b + c, rounded once where the instruction set can.
@@ -83,20 +90,23 @@ RANKLET_INLINE F32<Arch> mul_add(const F32<Arch>& a, const F32<Arch>& b, const F
 }
 template <class V, std::size_t N>
 RANKLET_INLINE Pack<V, N> mul_add(const Pack<V, N>& a, const Pack<V, N>& b, const Pack<V, N>& c) noexcept {
-    return each([](const V& x, const V& y, const V& z) __attribute__((always_inline)) { return mul_add(x, y, z); }, a,
-                b, c);
+    return each(
+        [](const V& x, const V& y, const V& z) __attribute__((always_inline)) { return mul_add(x, y, z); }, a, b, c);
 }
 template <class V, std::size_t N>
 RANKLET_INLINE Pack<V, N> divide(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
-    return each([](const V& x, const V& y) __attribute__((always_inline)) { return divide(x, y); }, a, b);
+    return each(
+        [](const V& x, const V& y) __attribute__((always_inline)) { return divide(x, y); }, a, b);
 }
 template <class V, std::size_t N>
 RANKLET_INLINE Pack<V, N> larger(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
-    return each([](const V& x, const V& y) __attribute__((always_inline)) { return larger(x, y); }, a, b);
+    return each(
+        [](const V& x, const V& y) __attribute__((always_inline)) { return larger(x, y); }, a, b);
 }
 template <class V, std::size_t N>
 RANKLET_INLINE Pack<V, N> smaller(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
-    return each([](const V& x, const V& y) __attribute__((always_inline)) { return smaller(x, y); }, a, b);
+    return each(
+        [](const V& x, const V& y) __attribute__((always_inline)) { return smaller(x, y); }, a, b);
 }
 
 /// 2^n for whole n in [-126, 127] from n + 127 + 1.5 * 2^23: n + 127 moved to the exponent's place. The rounding
@@ -107,7 +117,54 @@ RANKLET_INLINE F32<Arch> scale_of(const F32<Arch>& shifted) noexcept {
 }
 template <class V, std::size_t N>
 RANKLET_INLINE Pack<V, N> scale_of(const Pack<V, N>& shifted) noexcept {
-    return each([](const V& x) __attribute__((always_inline)) { return scale_of(x); }, shifted);
+    return each(
+        [](const V& x) __attribute__((always_inline)) { return scale_of(x); }, shifted);
+}
+
+/// A place in rows: N vectors from element `first` on.
+template <class Arch, std::size_t N>
+struct PackPlace {
+    static constexpr std::size_t width = F32<Arch>::size;
+    std::size_t first;
+
+    [[nodiscard]] RANKLET_INLINE Pack<F32<Arch>, N> load(const float* x) const noexcept {
+        Pack<F32<Arch>, N> pack;
+        unroll<N>([&](auto i)
+                      __attribute__((always_inline)) { pack.v[i] = F32<Arch>::load_unaligned(x + first + i * width); });
+        return pack;
+    }
+    RANKLET_INLINE void store(const Pack<F32<Arch>, N>& pack, float* x) const noexcept {
+        unroll<N>([&](auto i) __attribute__((always_inline)) { pack.v[i].store_unaligned(x + first + i * width); });
+    }
+};
+/// The end of rows: `count` elements, fewer than a vector, which is filled up with zeros.
+template <class Arch>
+struct EndPlace {
+    static constexpr std::size_t width = F32<Arch>::size;
+    std::size_t first, count;
+
+    [[nodiscard]] RANKLET_INLINE Pack<F32<Arch>, 1> load(const float* x) const noexcept {
+        Pack<F32<Arch>, 1> pack;
+        float padded[width] = {};
+        for (std::size_t i = 0; i < count; ++i) padded[i] = x[first + i];
+        pack.v[0] = F32<Arch>::load_unaligned(padded);
+        return pack;
+    }
+    RANKLET_INLINE void store(const Pack<F32<Arch>, 1>& pack, float* x) const noexcept {
+        float padded[width];
+        pack.v[0].store_unaligned(padded);
+        for (std::size_t i = 0; i < count; ++i) x[first + i] = padded[i];
+    }
+};
+
+/// body(place) for all places of rows of n, which load and store packs: each element by itself, in no order.
+template <class Arch, class Body>
+RANKLET_INLINE void for_each_pack(std::size_t n, const Body& body) noexcept {
+    constexpr std::size_t width = F32<Arch>::size, step = side_by_side<Arch> * width;
+    const std::size_t packs = n / step * step, vectors = n / width * width;
+    for (std::size_t i = 0; i < packs; i += step) body(PackPlace<Arch, side_by_side<Arch>>{i});
+    for (std::size_t i = packs; i < vectors; i += width) body(PackPlace<Arch, 1>{i});
+    if (vectors < n) body(EndPlace<Arch>{vectors, n - vectors});
 }
 
 }  // namespace kernels
