@@ -41,8 +41,8 @@ public:
     [[nodiscard]] std::size_t scratch_size(std::size_t tokens, std::size_t longest,
                                            std::size_t threads = 1) const noexcept {
         return scratch_matrix_bytes<T>(tokens, 3 * dim()) + scratch_matrix_bytes<T>(tokens, dim()) +
-               std::max({threads * scratch_bytes<std::byte>(head_scratch_size(longest)), qkv_.scratch_size(tokens),
-                         output_.scratch_size(tokens)});
+               std::max({std::min(threads, heads_) * scratch_bytes<std::byte>(head_scratch_size(longest)),
+                         qkv_.scratch_size(tokens), output_.scratch_size(tokens)});
     }
 
     /// y = attention(x) + residual. Text t has tokens [offsets[t], offsets[t + 1]). y may be residual, not x. Products
