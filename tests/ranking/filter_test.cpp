@@ -114,6 +114,7 @@ TEST_CASE("an unknown attribute, a wrong type and a range that is none are error
     refused(Condition::equals("colour", "red"), ErrorCode::missing, "\"colour\"");
     refused(Condition::is_missing("colour"), ErrorCode::missing, "\"colour\"");
     refused(Condition::contains_all("colour", none), ErrorCode::missing, "\"colour\"");
+    refused(Condition::contains_all("price", none), ErrorCode::invalid_argument, "contains is of tags");
     refused(Condition::equals("price", "250"), ErrorCode::invalid_argument, "\"price\" is of type number");
     refused(Condition::equals("category", 1.0), ErrorCode::invalid_argument, "\"category\" is of type category");
     refused(Condition::equals("tags", "red"), ErrorCode::invalid_argument, "\"tags\" is of type tags");

@@ -62,12 +62,13 @@ public:
     [[nodiscard]] static Condition contains_all(std::string_view attribute, std::span<const std::string_view> tags) {
         Condition all{Kind::all, {}, {}};
         for (const std::string_view tag : tags) all.append(contains(attribute, tag));
-        if (tags.empty()) return is_missing(attribute) || !is_missing(attribute);
+        if (tags.empty()) return !contains_any(attribute, {});
         return all;
     }
     /// The item has no value (tags: the empty set).
     [[nodiscard]] static Condition is_missing(std::string_view attribute) { return {Kind::is_missing, attribute, {}}; }
 
+    /// In a loop write `c = std::move(c) && next`: `c = c && next` copies all that has been joined so far.
     [[nodiscard]] friend Condition operator&&(Condition a, Condition b) {
         return join(Kind::all, std::move(a), std::move(b));
     }
