@@ -109,15 +109,15 @@ inline float quantize_row(const float* x, std::size_t k, typename MacI8<Arch>::I
     const float bound = bounds.reduce(
         [](const auto& a, const auto& b) { return from_bits<Arch>(larger<Arch>(bits_of<Arch>(a), bits_of<Arch>(b))); });
     // A row that is all but zero becomes zero: 127 / bound would be infinite.
-    const F32<Arch> inverse(bound < 1e-36f ? 0.0f : 127.0f / bound), magic(12582912.0f);
-    const I32<Arch> shift(0x4B400000 - Mac::offset);  // the rounding constant's bits
+    // 1.5 * 2^23 rounds to an integer, whose last bits are those of the sum.
+    const F32<Arch> inverse(bound < 1e-36f ? 0.0f : 127.0f / bound),
+        magic(12582912.0f + static_cast<float>(Mac::offset));
     for_each_lane_block(
         k, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
             const auto lanes = load_block<Arch>(x + i, count, 0.0f);
             std::int32_t rounded[lane_count];
             unroll<Lanes<Arch>::count>([&](auto v) __attribute__((always_inline)) {
-                (bits_of<Arch>(fma<Arch>(lanes.v[v], inverse, magic)) - shift)
-                    .store_unaligned(rounded + v * F32<Arch>::size);
+                bits_of<Arch>(fma<Arch>(lanes.v[v], inverse, magic)).store_unaligned(rounded + v * F32<Arch>::size);
             });
             typename Mac::Input narrow[lane_count];
             for (std::size_t j = 0; j < lane_count; ++j) narrow[j] = static_cast<typename Mac::Input>(rounded[j]);
