@@ -1,8 +1,12 @@
-// Layers from a file's tensors: bf16 weights stay small and give the numbers of f32; what does not fit is named.
+// Layers from a file's tensors: bf16 weights stay small and give the numbers of f32, or those of bf16 inputs; what does
+// not fit is named.
 #include "ranklet/layers/load.hpp"
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,7 +50,9 @@ TEST_CASE("a linear map of a bf16 file keeps bf16 and has the bits of its f32 tw
             GgufBuilder().tensor("a.weight", {out, in}, weight.values).tensor("a.bias", {out}, bias).build();
         const auto one = ranklet::load_linear(GgufFile::from_memory(small, "small").value(), "a", in, out).value();
         const auto two = ranklet::load_linear(GgufFile::from_memory(wide, "wide").value(), "a", in, out).value();
-        CHECK(one.is_bf16() == (in % 2 == 0));
+        // Where a product of bf16 weights would round the inputs, a layer without a Scratch gets them in f32.
+        CHECK(one.is_bf16() == (in % 2 == 0 && !ranklet::uses_bf16_dot));
+        CHECK_FALSE(one.rounds_inputs());
         CHECK_FALSE(two.is_bf16());
         const std::vector<float> x = random.row(5 * in);
         std::vector<float> y(5 * out), z(5 * out);
@@ -56,9 +62,46 @@ TEST_CASE("a linear map of a bf16 file keeps bf16 and has the bits of its f32 tw
     }
 }
 
-TEST_CASE("a GRU of a bf16 file has the bits of its f32 twin, with one bias, two or none") {
+TEST_CASE(
+    "with a Scratch, a bf16 map's rows are its f32 twin's, of inputs in bf16 where it rounds them, alone as in a "
+    "batch") {
+    Random random(73);
+    constexpr std::size_t in = 130, out = 37, rows = 33;
+    const Stored weight(random, out * in);
+    const std::vector<float> bias = random.row(out), residual = random.row(rows * out);
+    ranklet::Linear<> small, wide;
+    small.assign_bf16({weight.bits.data(), out, in}, bias).value();
+    wide.assign({weight.values.data(), out, in}, bias).value();
+    CHECK(small.is_bf16());
+    CHECK(small.rounds_inputs() == ranklet::uses_bf16_dot);
+    CHECK((small.scratch_size(rows) > 0) == ranklet::uses_bf16_dot);
+    const std::vector<float> x = random.row(rows * (in + 5));  // rows with gaps
+    std::vector<float> inputs = x;
+    if (ranklet::uses_bf16_dot)
+        for (float& value : inputs) value = ranklet::bf16_to_f32(ranklet::f32_to_bf16(value));
+    std::vector<float> found(rows * out), expected(rows * out), alone(out);
+    ranklet::Scratch scratch;
+    scratch.reserve(small.scratch_size(rows)).value();
+    const auto y = [&](std::vector<float>& values) { return MatrixView<float>(values.data(), rows, out); };
+    small.forward({x.data(), rows, in, in + 5}, y(found), scratch, ranklet::Activation::gelu);
+    wide.forward({inputs.data(), rows, in, in + 5}, y(expected), ranklet::Activation::gelu);
+    if (ranklet::uses_bf16_dot) {  // sums in another order: what f32 rounds, no more
+        for (std::size_t i = 0; i < rows * out; ++i) REQUIRE(std::abs(found[i] - expected[i]) < 2e-5f);
+    } else {
+        CHECK(same_bits(found, expected));
+    }
+    small.forward_residual({x.data(), rows, in, in + 5}, {residual.data(), rows, out}, y(found), scratch);
+    for (std::size_t r = 0; r < rows; ++r) {
+        small.forward_residual({x.data() + r * (in + 5), 1, in, in + 5}, {residual.data() + r * out, 1, out},
+                               {alone.data(), 1, out}, scratch);
+        REQUIRE(same_bits(alone, std::span(found).subspan(r * out, out)));
+    }
+}
+
+TEST_CASE(
+    "a GRU of a bf16 file has the numbers of its f32 twin, with one bias, two or none, and a step those of a run") {
     Random random(72);
-    constexpr std::size_t in = 10, hidden = 12;
+    constexpr std::size_t in = 10, hidden = 12, steps = 4;
     const Stored ih(random, 3 * hidden * in), hh(random, 3 * hidden * hidden);
     const std::vector<float> bias = random.row(3 * hidden);
     const auto build = [&](bool small, std::size_t biases) {
@@ -77,18 +120,34 @@ TEST_CASE("a GRU of a bf16 file has the bits of its f32 twin, with one bias, two
         const Bytes bytes = builder.build();
         return ranklet::load_gru(GgufFile::from_memory(bytes, "gru").value()).value();
     };
-    const std::vector<float> x = random.row(4 * in);
+    const std::vector<float> x = random.row(steps * in);
     for (const std::size_t biases : {0u, 1u, 2u}) {
         std::vector<std::vector<float>> results;
         for (const bool small : {false, true}) {
             const auto gru = build(small, biases);
             ranklet::Scratch scratch;
-            scratch.reserve(gru.scratch_size(4)).value();
-            std::vector<float> state(hidden, 0.25f), outputs(4 * hidden);
-            gru.forward({x.data(), 4, in}, state, {outputs.data(), 4, hidden}, scratch);
+            scratch.reserve(std::max(gru.scratch_size(steps), gru.step_scratch_size(1))).value();
+            std::vector<float> state(hidden, 0.25f), outputs(steps * hidden);
+            gru.forward({x.data(), steps, in}, state, {outputs.data(), steps, hidden}, scratch);
             results.push_back(outputs);
+
+            std::vector<float> live(hidden, 0.25f), projected(3 * hidden);
+            for (std::size_t t = 0; t < steps; ++t) {
+                gru.layers().front().project_input({x.data() + t * in, 1, in}, {projected.data(), 1, 3 * hidden},
+                                                   scratch);
+                const float* input = projected.data();
+                gru.step(&input, {live.data(), 1, hidden}, scratch);
+                CHECK(same_bits(live, std::span(outputs).subspan(t * hidden, hidden)));
+            }
         }
-        CHECK(same_bits(results[0], results[1]));
+        if (!ranklet::uses_bf16_dot) {
+            CHECK(same_bits(results[0], results[1]));
+            continue;
+        }
+        // Inputs and states rounded to bf16, by at most 2^-9 of their size: ten or twelve of them below 1 meet weights
+        // below 1, gates lower what is left of it.
+        for (std::size_t i = 0; i < steps * hidden; ++i) CHECK(std::abs(results[0][i] - results[1][i]) < 2e-2f);
+        CHECK_FALSE(same_bits(results[0], results[1]));
     }
 }
 

@@ -34,9 +34,7 @@
 
 // The instruction set this translation unit was compiled for, as far as it changes the code.
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512CD__) && defined(__FMA__)
-#if defined(__AVX512VNNI__) && defined(__AVX512BF16__)
-#define RANKLET_ABI_ISA _avx512vnnibf16
-#elif defined(__AVX512VNNI__)
+#if defined(__AVX512VNNI__)
 #define RANKLET_ABI_ISA _avx512vnni
 #else
 #define RANKLET_ABI_ISA _avx512
@@ -71,15 +69,37 @@
 #define RANKLET_ABI_ISA _generic
 #endif
 
-#define RANKLET_CONCAT_IMPL(a, b, c, d) a##b##c##d
-#define RANKLET_CONCAT(a, b, c, d) RANKLET_CONCAT_IMPL(a, b, c, d)
+// Products with bf16 weights. With AVX512-BF16 a step is the processor's dot product, which takes bf16 on both sides:
+// inputs are rounded, and the results differ from those of other machines. RANKLET_BF16_DOT=0 widens the weights there
+// too, as all other instruction sets do: the bits of f32 weights of the same values, at f32's speed.
+// RANKLET_EMULATE_BF16_DOT is for tests: with AVX-512 it computes in f32 what the dot product would.
+#if !defined(RANKLET_BF16_DOT)
+#define RANKLET_BF16_DOT 1
+#endif
+#if RANKLET_BF16_DOT && defined(__AVX512F__) && defined(RANKLET_EMULATE_BF16_DOT)
+#define RANKLET_USES_BF16_DOT 1
+#define RANKLET_ABI_BF16 _bf16emulated
+#elif RANKLET_BF16_DOT && defined(__AVX512F__) && defined(__AVX512BF16__)
+#define RANKLET_USES_BF16_DOT 1
+#define RANKLET_ABI_BF16 _bf16
+#elif defined(__AVX512F__) && defined(__AVX512BF16__)
+#define RANKLET_USES_BF16_DOT 0
+#define RANKLET_ABI_BF16 _bf16widened
+#else
+#define RANKLET_USES_BF16_DOT 0
+#define RANKLET_ABI_BF16
+#endif
+
+#define RANKLET_CONCAT_IMPL(a, b, c, d, e) a##b##c##d##e
+#define RANKLET_CONCAT(a, b, c, d, e) RANKLET_CONCAT_IMPL(a, b, c, d, e)
 /// Code that runs at load or on errors: compiled for size, which is faster to compile too.
 #define RANKLET_COLD __attribute__((cold))
 /// Code of the error path that many places call: never inlined into them.
 #define RANKLET_OUT_OF_LINE __attribute__((noinline, cold))
 
-/// The inline namespace: version, instruction set, exceptions, threads.
-#define RANKLET_ABI_TAG RANKLET_CONCAT(v0_1, RANKLET_ABI_ISA, RANKLET_ABI_EXCEPTIONS, RANKLET_ABI_THREADS)
+/// The inline namespace: version, instruction set, bf16 products, exceptions, threads.
+#define RANKLET_ABI_TAG \
+    RANKLET_CONCAT(v0_1, RANKLET_ABI_ISA, RANKLET_ABI_BF16, RANKLET_ABI_EXCEPTIONS, RANKLET_ABI_THREADS)
 
 #define RANKLET_STRINGIFY_IMPL(x) #x
 #define RANKLET_STRINGIFY(x) RANKLET_STRINGIFY_IMPL(x)
@@ -95,6 +115,10 @@ RANKLET_NAMESPACE_BEGIN
 
 /// A size known only at run time: the default of every size template parameter (Eigen's convention).
 inline constexpr std::ptrdiff_t dynamic = -1;
+
+/// Whether products with bf16 weights round their inputs to bf16 in this translation unit. What such a model computes
+/// is then that machine's: equal in any batch and for any number of threads, within about 1 % of other machines.
+inline constexpr bool uses_bf16_dot = RANKLET_USES_BF16_DOT != 0;
 
 /// The ABI tag as text, for example "v0_1_avx512_omp".
 inline constexpr const char* abi_tag = RANKLET_STRINGIFY(RANKLET_ABI_TAG);

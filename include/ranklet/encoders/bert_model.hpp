@@ -111,8 +111,9 @@ public:
     /// Scratch bytes of forward().
     [[nodiscard]] std::size_t scratch_size(std::size_t tokens, std::size_t longest,
                                            std::size_t threads = 1) const noexcept {
-        const std::size_t embedding = scratch_bytes<float>(hidden());
-        return std::max(embedding, layers_.empty() ? 0 : layers_.front().scratch_size(tokens, longest, threads));
+        std::size_t largest = scratch_bytes<float>(hidden());  // the embedding's
+        for (const auto& layer : layers_) largest = std::max(largest, layer.scratch_size(tokens, longest, threads));
+        return largest;  // a file's layers may have weights of different kinds
     }
 
     /// states [tokens, hidden]. Each step is shared among `threads` (resolved): for a text that is waited for; many

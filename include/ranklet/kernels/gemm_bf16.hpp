@@ -1,6 +1,7 @@
-// Matrix product with bfloat16 weights: half the memory to read of f32, where reading is what takes the time (one text,
-// one step of a GRU). Weights are widened as they are read; activations and sums stay f32.
-// In: A row-major f32, W packed once as bf16. Out: C f32, with the bits of gemm_f32 on the widened weights.
+// Matrix products with bfloat16 weights: half the memory to read of f32, where reading is what takes the time (one
+// text, one step of a GRU). W is packed once as bf16, C is f32, sums are f32. Two forms:
+//   gemm_bf16: A is f32, weights are widened as they are read: the bits of gemm_f32 on the widened weights;
+//   gemm_bf16_dot: A is rounded to bf16 beforehand, row by row, and a step is the processors' bf16 dot product.
 #pragma once
 
 #include <algorithm>
@@ -9,12 +10,13 @@
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/kernels/arch.hpp"
+#include "ranklet/kernels/dot_bf16.hpp"
 #include "ranklet/kernels/gemm.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 namespace kernels {
 
-/// bf16 weights: two values of k a step, side by side in 32 bits, so that widening is a shift or a mask.
+/// f32 inputs, bf16 weights: two values of k a step, side by side in 32 bits, so that widening is a shift or a mask.
 template <class Arch>
 struct MacBf16 {
     struct Tile {
@@ -46,6 +48,27 @@ struct MacBf16 {
     static RANKLET_INLINE F32<Arch> finish(const Sum& sum) noexcept { return sum; }
 };
 
+/// bf16 on both sides, two values of k a step. Blocks hold as many values of k as f32's.
+template <class Arch, class Dot = DotBf16<Arch>>
+struct MacBf16Dot {
+    using Tile = GemmTile<Arch>;
+    using Input = std::uint16_t;
+    using Weight = std::uint16_t;
+    using Start = float;
+    using Sum = typename Dot::Sum;
+    using Pairs = typename Dot::Pairs;
+    static constexpr std::size_t step = Dot::step;
+    static constexpr std::size_t block = MacF32<Arch>::block / step;
+
+    static RANKLET_INLINE Sum start(const Start*, std::size_t) noexcept { return Sum(0.0f); }
+    static RANKLET_INLINE Pairs weights(const Weight* w) noexcept { return Dot::load(w); }
+    static RANKLET_INLINE Pairs input(const Input* a) noexcept { return Dot::broadcast(a); }
+    static RANKLET_INLINE Sum accumulate(const Pairs& a, const Pairs& w, const Sum& sum) noexcept {
+        return Dot::accumulate(a, w, sum);
+    }
+    static RANKLET_INLINE F32<Arch> finish(const Sum& sum) noexcept { return sum; }
+};
+
 /// W[n, k] of bf16, row r at w + r * k, into panels: packed[p][i / 2][j][i % 2] = W[p * panel + j, i], zero beyond n.
 /// `packed` has packed_size(n, k) elements. k is even.
 template <class Arch>
@@ -64,6 +87,14 @@ template <class Arch, class Epilogue>
 inline void gemm_bf16(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t a_stride,
                       const std::uint16_t* packed, float* c, std::size_t c_stride, const Epilogue& epilogue) noexcept {
     detail::gemm<MacBf16<Arch>>(m, {n, k / 2, a, a_stride, packed, nullptr, c, c_stride}, epilogue);
+}
+
+/// The same with A in bf16 (round_to_bf16) and sums as Dot makes them. k is even.
+template <class Arch, class Dot = DotBf16<Arch>, class Epilogue>
+inline void gemm_bf16_dot(std::size_t m, std::size_t n, std::size_t k, const std::uint16_t* a, std::size_t a_stride,
+                          const std::uint16_t* packed, float* c, std::size_t c_stride,
+                          const Epilogue& epilogue) noexcept {
+    detail::gemm<MacBf16Dot<Arch, Dot>>(m, {n, k / 2, a, a_stride, packed, nullptr, c, c_stride}, epilogue);
 }
 
 }  // namespace kernels

@@ -189,7 +189,8 @@ struct SimdOps {
             m, n, k, a, a_stride, packed, c, c_stride,
             BiasActivation<Arch>{epilogue.bias, epilogue.activation, epilogue.residual, epilogue.residual_stride});
     }
-    // The same with bf16 weights (k even).
+    // The same with bf16 weights (k even), on inputs in f32 or, where `rounds_bf16` (then they must be), in bf16.
+    static constexpr bool rounds_bf16 = kernels::rounds_bf16<Arch>;
     static void pack_bf16(const std::uint16_t* w, std::size_t n, std::size_t k, std::uint16_t* packed) noexcept {
         pack_rows_bf16<Arch>(w, n, k, packed);
     }
@@ -197,6 +198,23 @@ struct SimdOps {
                             const std::uint16_t* packed, float* c, std::size_t c_stride,
                             const Epilogue<float>& epilogue) noexcept {
         gemm_bf16<Arch>(
+            m, n, k, a, a_stride, packed, c, c_stride,
+            BiasActivation<Arch>{epilogue.bias, epilogue.activation, epilogue.residual, epilogue.residual_stride});
+    }
+    [[nodiscard]] static constexpr std::size_t linear_bf16_scratch_size(std::size_t m, std::size_t k) noexcept {
+        return rounds_bf16 ? scratch_matrix_bytes<std::uint16_t>(m, k) : 0;
+    }
+    /// Rows of inputs in bf16, in `scratch`.
+    static MatrixView<const std::uint16_t> round_bf16(std::size_t m, std::size_t k, const float* a,
+                                                      std::size_t a_stride, Scratch& scratch) noexcept {
+        const MatrixView<std::uint16_t> rounded = scratch_matrix<std::uint16_t>(scratch, m, k);
+        for (std::size_t r = 0; r < m; ++r) round_to_bf16<Arch>(a + r * a_stride, k, rounded.row(r).data());
+        return rounded;
+    }
+    static void linear_bf16(std::size_t m, std::size_t n, std::size_t k, const std::uint16_t* a, std::size_t a_stride,
+                            const std::uint16_t* packed, float* c, std::size_t c_stride,
+                            const Epilogue<float>& epilogue) noexcept {
+        gemm_bf16_dot<Arch>(
             m, n, k, a, a_stride, packed, c, c_stride,
             BiasActivation<Arch>{epilogue.bias, epilogue.activation, epilogue.residual, epilogue.residual_stride});
     }

@@ -39,8 +39,7 @@ public:
                                                            std::span<const T> v,
                                                            Activation activation = Activation::tanh,
                                                            AttentionWeights weights = {}) {
-        if (keys.is_i8() || (query && query->is_i8()))
-            return Error{ErrorCode::invalid_argument, "attention's linear maps must not be 8-bit"};
+        if (keys.rounds_inputs() || (query && query->rounds_inputs())) return rounds_inputs();
         if (keys.out() == 0 || keys.out() != v.size() || (query && query->out() != v.size()))
             return make_error(ErrorCode::invalid_argument, {"additive attention's parts do not fit together: keys of ",
                                                             keys.out(), ", v of ", v.size()});
@@ -63,7 +62,7 @@ public:
     [[nodiscard]] static Result<AttentionPooling> bilinear(Linear<T> query, AttentionWeights weights = {}) {
         AttentionPooling pooling(query.out(), query.in(), weights);
         RANKLET_TRY(pooling.check());
-        if (query.is_i8()) return Error{ErrorCode::invalid_argument, "attention's linear maps must not be 8-bit"};
+        if (query.rounds_inputs()) return rounds_inputs();
         pooling.query_ = std::move(query);
         return pooling;
     }
@@ -117,6 +116,10 @@ private:
     AttentionPooling(std::size_t dim, std::size_t query_dim, AttentionWeights weights)
         : dim_(dim), query_dim_(query_dim), kind_(weights) {}
 
+    static Error rounds_inputs() {
+        return {ErrorCode::invalid_argument,
+                "attention's linear maps must not round their inputs, as 8-bit weights do and bf16 with a dot product"};
+    }
     [[nodiscard]] Result<void> check() const {
         if (dim_ == 0) return Error{ErrorCode::invalid_argument, "attention over rows without elements"};
         if (!(kind_.epsilon >= 0.0f && std::isfinite(kind_.epsilon)))

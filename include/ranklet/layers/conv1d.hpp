@@ -32,9 +32,9 @@ template <class T = float>
 class Conv1d {
 public:
     /// `taps` [out, width * in]: for each output the weights of the first token of a window, then of the second ...
-    /// (torch.nn.Conv1d's weight [out, in, width] with its last two dimensions exchanged). Not 8-bit.
+    /// (torch.nn.Conv1d's weight [out, in, width] with its last two dimensions exchanged). Its inputs are not rounded.
     [[nodiscard]] Result<void> assign(Linear<T> taps, std::size_t width, ConvPadding padding) {
-        if (width == 0 || taps.in() == 0 || taps.in() % width != 0 || taps.is_i8())
+        if (width == 0 || taps.in() == 0 || taps.in() % width != 0 || taps.rounds_inputs())
             return make_error(ErrorCode::invalid_argument,
                               {"a convolution of width ", width, " got weights for ", taps.in(), " inputs"});
         if (padding.left >= width || padding.right >= width)

@@ -2,8 +2,9 @@
 //   r = s(W_ir x + b_ir + W_hr h + b_hr), z likewise, n = tanh(W_in x + b_in + r * (W_hn h + b_hn)), h' = (1 - z) n + z
 //   h
 // In: x [steps, in], a state [hidden]. Out: states [steps, hidden]. Gates are stacked in the order r, z, n.
-// The weights are T or, for f32, bf16 or 8-bit (see Linear): with 8 bits each event's input and each step's state are
-// quantised by themselves, so a step's bits do not depend on what is computed beside it; gates and states stay f32.
+// The weights are T or, for f32, bf16 or 8-bit (see Linear): where that rounds inputs, each event's input and each
+// step's state are rounded by themselves, so a step's bits do not depend on what is computed beside it; gates and
+// states stay f32.
 #pragma once
 
 #include <algorithm>
@@ -48,7 +49,7 @@ public:
     [[nodiscard]] std::size_t in() const noexcept { return from_input_.in(); }
     [[nodiscard]] std::size_t hidden() const noexcept { return from_state_.in(); }
 
-    /// Scratch bytes of project_input() and project_state() over `rows` rows: 0 unless the weights are 8-bit.
+    /// Scratch bytes of project_input() and project_state() over `rows` rows: 0 unless they round their inputs.
     [[nodiscard]] std::size_t input_scratch_size(std::size_t rows) const noexcept {
         return from_input_.scratch_size(rows);
     }

@@ -20,9 +20,9 @@ template <class T = float>
 class HeadAttention {
 public:
     /// `qkv` [3 * heads * head size, in]: query, key and value projections one above the other, each with its heads one
-    /// after the other; biases as the linear map has them. Not 8-bit.
+    /// after the other; biases as the linear map has them. Its inputs are not rounded.
     [[nodiscard]] Result<void> assign(Linear<T> qkv, std::size_t heads) {
-        if (heads == 0 || qkv.out() == 0 || qkv.out() % 3 != 0 || qkv.out() / 3 % heads != 0 || qkv.is_i8())
+        if (heads == 0 || qkv.out() == 0 || qkv.out() % 3 != 0 || qkv.out() / 3 % heads != 0 || qkv.rounds_inputs())
             return make_error(
                 ErrorCode::invalid_argument,
                 {"projections of ", qkv.out(), " outputs are not query, key and value of ", heads, " heads"});

@@ -1,6 +1,7 @@
 // Linear: y = x W^T + b, torch.nn.Linear.
 // In: x [m, in]. Out: y [m, out]. W is [out, in], packed once when assigned, in T or, for f32, in
-//   bf16: half the memory, the results of f32;
+//   bf16: half the memory, the results of f32; with AVX512-BF16 inputs are rounded to bf16 for its dot product (see
+//   RANKLET_BF16_DOT), and results differ from other machines';
 //   8 bits with one scale an output: inputs are quantised token by token, products are exact integers on every machine.
 #pragma once
 
@@ -65,15 +66,24 @@ public:
     [[nodiscard]] bool is_i8() const noexcept { return !i8_.packed.empty(); }
     [[nodiscard]] bool is_bf16() const noexcept { return !bf16_.empty(); }
 
+    /// Whether the forward passes round their inputs, row by row, to what weights of this kind are multiplied with:
+    /// 8-bit weights do everywhere, bf16 weights where `uses_bf16_dot`. Such passes need a Scratch.
+    [[nodiscard]] bool rounds_inputs() const noexcept {
+        if constexpr (may_be_small) return is_i8() || (is_bf16() && Ops::rounds_bf16);
+        return false;
+    }
+
     /// Scratch bytes of the forward passes over `rows` rows that take a Scratch.
     [[nodiscard]] std::size_t scratch_size(std::size_t rows) const noexcept {
-        if constexpr (may_be_small)
+        if constexpr (may_be_small) {
             if (is_i8()) return Ops::linear_i8_scratch_size(rows, in());
+            if (is_bf16()) return Ops::linear_bf16_scratch_size(rows, in());
+        }
         return 0;
     }
-    /// y = activation(x W^T + b). y must not overlap x. Precondition: the weights are not 8-bit.
+    /// y = activation(x W^T + b). y must not overlap x. Precondition: rounds_inputs() is false.
     void forward(MatrixView<const T> x, MatrixView<T> y, Activation activation = Activation::identity) const noexcept {
-        assert(!is_i8());
+        assert(!rounds_inputs());
         run_float(x, y, {bias(), activation, nullptr, 0}, 0, out());
     }
     /// The same with weights of any kind. With several `threads` (resolved) each computes some of the outputs.
@@ -116,10 +126,11 @@ private:
     void run_float(MatrixView<const T> x, MatrixView<T> y, const kernels::Epilogue<T>& epilogue, std::size_t first,
                    std::size_t last) const noexcept {
         if constexpr (may_be_small)
-            if (is_bf16())
-                return Ops::linear_bf16(x.rows, last - first, in(), x.data, x.stride,
-                                        bf16_.data() + Ops::packed_size(first, in()), y.data + first, y.stride,
-                                        epilogue.from(first));
+            if constexpr (!Ops::rounds_bf16)
+                if (is_bf16())
+                    return Ops::linear_bf16(x.rows, last - first, in(), x.data, x.stride,
+                                            bf16_.data() + Ops::packed_size(first, in()), y.data + first, y.stride,
+                                            epilogue.from(first));
         Ops::linear(x.rows, last - first, in(), x.data, x.stride, packed_.data() + Ops::packed_size(first, in()),
                     y.data + first, y.stride, epilogue.from(first));
     }
@@ -132,7 +143,7 @@ private:
                 if (range.first < range.last) part(range.first, range.last);
             });
         };
-        if constexpr (may_be_small)
+        if constexpr (may_be_small) {
             if (is_i8()) {
                 const ScratchFrame frame(scratch);
                 const auto inputs = Ops::quantize(x.rows, in(), x.data, x.stride, scratch);
@@ -142,6 +153,18 @@ private:
                                    i8_.scale.data() + first, y.data + first, y.stride, epilogue.from(first));
                 });
             }
+            if constexpr (Ops::rounds_bf16)
+                if (is_bf16()) {
+                    const ScratchFrame frame(scratch);
+                    const MatrixView<const std::uint16_t> inputs =
+                        Ops::round_bf16(x.rows, in(), x.data, x.stride, scratch);
+                    return split([&](std::size_t first, std::size_t last) {
+                        Ops::linear_bf16(x.rows, last - first, in(), inputs.data, inputs.stride,
+                                         bf16_.data() + Ops::packed_size(first, in()), y.data + first, y.stride,
+                                         epilogue.from(first));
+                    });
+                }
+        }
         split([&](std::size_t first, std::size_t last) { run_float(x, y, epilogue, first, last); });
     }
 

@@ -56,10 +56,10 @@ struct LinearNames {
 };
 
 /// Several linear maps over the same input as one, their outputs one after the other: each weight [out, in] and, if it
-/// is there, bias [out]. bf16 weights stay bf16 when all are and `in` is even, 8-bit weights 8-bit when all are and
-/// `keep_i8` (the layer's forward passes then need a Scratch).
+/// is there, bias [out]. 8-bit weights stay 8-bit when all are, bf16 weights bf16 when all are and `in` is even; but
+/// where that makes the forward passes round their inputs, only `with_scratch`: when the layer gives them a Scratch.
 [[nodiscard]] RANKLET_COLD inline Result<Linear<>> load_linear(const GgufFile& file, std::span<const LinearNames> names,
-                                                               std::size_t in, std::size_t out, bool keep_i8) {
+                                                               std::size_t in, std::size_t out, bool with_scratch) {
     const std::size_t outputs = names.size() * out;
     std::vector<float> bias;
     std::vector<TensorView> tensors;
@@ -76,7 +76,7 @@ struct LinearNames {
         return std::all_of(tensors.begin(), tensors.end(), [&](const auto& tensor) { return tensor.type == type; });
     };
     Linear<> linear;
-    if (keep_i8 && all_are(TensorType::i8)) {
+    if (with_scratch && all_are(TensorType::i8)) {
         std::vector<std::int8_t> weight(outputs * in);
         std::vector<float> scale;
         for (std::size_t p = 0; p < tensors.size(); ++p) {
@@ -94,7 +94,7 @@ struct LinearNames {
                             linear.assign(MatrixView<const std::int8_t>(weight.data(), outputs, in), scale, bias)));
         return linear;
     }
-    if (in % 2 == 0 && all_are(TensorType::bf16)) {
+    if ((with_scratch || !uses_bf16_dot) && in % 2 == 0 && all_are(TensorType::bf16)) {
         std::vector<std::uint16_t> weight(outputs * in);
         for (std::size_t p = 0; p < tensors.size(); ++p)
             std::memcpy(weight.data() + p * out * in, tensors[p].data, out * in * sizeof(std::uint16_t));
@@ -114,7 +114,7 @@ struct LinearNames {
     return linear;
 }
 
-/// `prefix`.weight [out, in] and, if it is there, `prefix`.bias [out]; not 8-bit.
+/// `prefix`.weight [out, in] and, if it is there, `prefix`.bias [out]; its inputs are not rounded.
 [[nodiscard]] RANKLET_COLD inline Result<Linear<>> load_linear(const GgufFile& file, const std::string& prefix,
                                                                std::size_t in, std::size_t out) {
     const LinearNames names{prefix + ".weight", prefix + ".bias"};
