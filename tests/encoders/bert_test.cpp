@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "io/gguf_builder.hpp"
 #include "recommender/models.hpp"
 
 namespace {
@@ -17,6 +18,7 @@ using namespace ranklet_test;
 using ranklet::BatchOptions;
 using ranklet::Bert;
 using ranklet::ErrorCode;
+using ranklet::GgufFile;
 using ranklet::Matrix;
 using ranklet::PackedBatch;
 
@@ -202,4 +204,92 @@ TEST_CASE(
         CHECK(std::equal(alone.begin(), alone.end(), b.row(t).begin()));
     }
     CHECK_FALSE(std::equal(a.row(1).begin(), a.row(1).end(), b.row(1).begin()));
+}
+
+TEST_CASE("a bf16 model's self-test finds a damaged weight, whether or not its products round their inputs") {
+    const auto bytes = read_bytes(model_path("tiny-distilbert"));
+    const GgufFile file = take(GgufFile::from_memory(bytes, "small.gguf"));
+    CHECK(ranklet::rounds_bf16_inputs(file) == ranklet::uses_bf16_dot);
+    CHECK_FALSE(ranklet::rounds_bf16_inputs(take(GgufFile::open(model_path("tiny-minilm")))));
+    // Of a table of bf16 vectors no product is made.
+    CHECK_FALSE(ranklet::rounds_bf16_inputs(take(GgufFile::open(model_path("tiny-static-embedding")))));
+    std::size_t tried = 0, missed = 0;
+    for (const auto& tensor : file.tensors())
+        for (std::size_t at = 1; at < tensor.rows * tensor.cols; at += tensor.rows * tensor.cols / 3 + 1) {
+            if (tensor.type != ranklet::TensorType::bf16 || !tensor.name.starts_with("blk.")) continue;
+            auto damaged = bytes;
+            damaged[static_cast<std::size_t>(tensor.data - bytes.data()) + 2 * at + 1] ^= std::byte{0x40};  // exponent
+            const GgufFile changed = take(GgufFile::from_memory(damaged, "damaged.gguf"));
+            const Bert bert = take(Bert::from_file(changed));
+            missed += bert.self_test(changed).ok();
+            ++tried;
+        }
+    CHECK(tried == 36);
+    CHECK(missed == 0);
+}
+
+TEST_CASE("a model's scratch holds each of its layers, whatever the kinds of their weights and their order") {
+    constexpr std::size_t dim = 8, inner = 16, tokens = 21;
+    const auto build = [&](const std::vector<ranklet::TensorType>& kinds) {
+        Random random(9);
+        GgufBuilder builder;
+        builder.key("bert.embedding_length", std::uint32_t{dim})
+            .key("bert.feed_forward_length", std::uint32_t{inner})
+            .key("bert.block_count", static_cast<std::uint32_t>(kinds.size()))
+            .key("bert.attention.head_count", std::uint32_t{2})
+            .key("bert.context_length", std::uint32_t{32})
+            .key("bert.attention.layer_norm_epsilon", 1e-5f)
+            .tensor("token_embd.weight", {10, dim}, random.row(10 * dim))
+            .tensor("position_embd.weight", {32, dim}, random.row(32 * dim))
+            .tensor("token_embd_norm.weight", {dim}, random.row(dim))
+            .tensor("token_embd_norm.bias", {dim}, random.row(dim));
+        for (std::size_t b = 0; b < kinds.size(); ++b) {
+            const std::string prefix = "blk." + std::to_string(b) + ".";
+            const auto matrix = [&](const char* name, std::size_t out, std::size_t in) {
+                const std::string full = prefix + name + ".weight";
+                const auto type = static_cast<std::uint32_t>(kinds[b]);
+                if (kinds[b] == ranklet::TensorType::i8) {
+                    std::vector<std::int8_t> weight(out * in);
+                    for (auto& w : weight) w = static_cast<std::int8_t>(static_cast<int>(random.below(255)) - 127);
+                    builder.tensor(full, type, {out, in}, bytes_of(weight))
+                        .tensor(full + "_scale", {out}, std::vector<float>(out, 0.01f));
+                } else if (kinds[b] == ranklet::TensorType::bf16) {
+                    std::vector<std::uint16_t> weight(out * in);
+                    for (auto& w : weight) w = ranklet::f32_to_bf16(random.between(-1.0f, 1.0f));
+                    builder.tensor(full, type, {out, in}, bytes_of(weight));
+                } else {
+                    builder.tensor(full, {out, in}, random.row(out * in));
+                }
+            };
+            for (const char* name : {"attn_q", "attn_k", "attn_v", "attn_output"}) matrix(name, dim, dim);
+            matrix("ffn_up", inner, dim);
+            matrix("ffn_down", dim, inner);
+            for (const char* name : {"attn_output_norm", "layer_output_norm"})
+                builder.tensor(prefix + name + ".weight", {dim}, random.row(dim))
+                    .tensor(prefix + name + ".bias", {dim}, random.row(dim));
+        }
+        return builder.build();
+    };
+    std::vector<std::int32_t> ids;
+    for (std::size_t i = 0; i < tokens; ++i) ids.push_back(static_cast<std::int32_t>(i % 10));
+    const std::vector<std::size_t> offsets{0, 4, tokens};
+    const PackedBatch batch{ids, {}, offsets};
+    using enum ranklet::TensorType;
+    for (const auto kind : {i8, bf16}) {
+        std::vector<std::size_t> sizes;
+        for (const auto& kinds : {std::vector{kind, f32}, std::vector{f32, kind}}) {
+            const auto bytes = build(kinds);
+            const auto file = take(GgufFile::from_memory(bytes, "mixed.gguf"));
+            const auto model = take(ranklet::BertModel::load(file, ranklet::Activation::gelu, 0));
+            sizes.push_back(model.scratch_size(tokens, tokens));
+            ranklet::Scratch scratch;
+            succeed(scratch.reserve(model.scratch_size(tokens, batch.longest())));
+            Matrix states = take(Matrix::zeroed(tokens, dim)), alone = take(Matrix::zeroed(4, dim));
+            model.forward(batch, states.view(), scratch);
+            const std::vector<std::size_t> first{0, 4};
+            model.forward({std::span(ids).first(4), {}, first}, alone.view(), scratch);
+            for (std::size_t t = 0; t < 4; ++t) CHECK(same_bits(alone.row(t), states.row(t)));
+        }
+        CHECK(sizes[0] == sizes[1]);
+    }
 }
