@@ -90,7 +90,7 @@ void gemm_eigen(benchmark::State& state) {
     share(state, work, ranklet_bench::f32_limit());
 }
 
-/// The same with bf16 weights.
+/// The same with bf16 weights: as dot products where models run so, A rounded beforehand; widened otherwise.
 void gemm_bf16(benchmark::State& state) {
     const std::size_t m = argument(state, 0), n = argument(state, 1), k = argument(state, 2);
     const Buffer a = random_buffer(m * k), values = random_buffer(n * k);
@@ -99,14 +99,19 @@ void gemm_bf16(benchmark::State& state) {
     std::transform(values.begin(), values.end(), w.begin(), ranklet::f32_to_bf16);
     auto packed = ranklet::AlignedBuffer<std::uint16_t>::zeroed(kernels::packed_size<Arch>(n, k)).value();
     kernels::pack_rows_bf16<Arch>(w.data(), n, k, packed.data());
+    std::vector<std::uint16_t> rounded(m * k);
+    kernels::round_to_bf16<Arch>(a.data(), m * k, rounded.data());
     for (auto _ : state) {
-        kernels::gemm_bf16<Arch>(m, n, k, a.data(), k, packed.data(), c.data(), n, kernels::StoreOnly{});
+        if constexpr (kernels::rounds_bf16<Arch>)
+            kernels::gemm_bf16_dot<Arch>(m, n, k, rounded.data(), k, packed.data(), c.data(), n, kernels::StoreOnly{});
+        else
+            kernels::gemm_bf16<Arch>(m, n, k, a.data(), k, packed.data(), c.data(), n, kernels::StoreOnly{});
         benchmark::DoNotOptimize(c.data());
         benchmark::ClobberMemory();
     }
     const double work = 2.0 * static_cast<double>(m * n * k);
     rate(state, "FLOP/s", work);
-    share(state, work, ranklet_bench::f32_limit());
+    share(state, work, kernels::rounds_bf16<Arch> ? ranklet_bench::bf16_limit() : ranklet_bench::f32_limit());
 }
 
 /// The same in 8 bits, activations quantised beforehand.

@@ -9,6 +9,7 @@
 
 #include "ranklet/core/buffer.hpp"
 #include "ranklet/kernels/arch.hpp"
+#include "ranklet/kernels/dot_bf16.hpp"
 
 #if defined(__AVX512VNNI__)
 #include <immintrin.h>
@@ -74,6 +75,26 @@ inline double dot_operations() {
 #endif
 }
 
+/// Whether this build has a bf16 dot product to measure (its emulation is none).
+#if defined(__AVX512BF16__) && !defined(RANKLET_EMULATE_BF16_DOT)
+inline constexpr bool has_bf16_dot = kernels::F32<Arch>::size == 16;
+#else
+inline constexpr bool has_bf16_dot = false;
+#endif
+
+/// Does two-fold bf16 dot products in registers; returns how many operations. Precondition: has_bf16_dot.
+inline double bf16_operations() {
+    using Dot = kernels::DotBf16<Arch>;
+    kernels::F32<Arch> sums[chains];
+    for (std::size_t c = 0; c < chains; ++c) sums[c] = kernels::F32<Arch>(0.1f * static_cast<float>(c));
+    constexpr std::uint16_t pairs[4] = {0x3F7E, 0x3F7E, 0x3A83, 0xBA83};  // 0.992 twice, 0.001 and -0.001
+    auto a = Dot::broadcast(pairs), b = Dot::broadcast(pairs + 2);
+    use(a);
+    use(b);
+    run_chains(sums, [=](const auto& sum) { return Dot::accumulate(a, b, sum); });
+    return 2.0 * static_cast<double>(limit_steps * chains * kernels::F32<Arch>::size * Dot::step);
+}
+
 /// Sums numbers from memory with four streams.
 inline void read_all(const float* x, std::size_t n) {
     constexpr std::size_t width = kernels::F32<Arch>::size;
@@ -99,6 +120,11 @@ double best_rate(const Work& work) {
 /// f32 operations a second.
 inline double f32_limit() {
     static const double limit = best_rate(fma_operations);
+    return limit;
+}
+/// bf16 operations a second; 0 without a dot product.
+inline double bf16_limit() {
+    static const double limit = has_bf16_dot ? best_rate(bf16_operations) : 0.0;
     return limit;
 }
 /// int8 operations a second; 0 without a dot product.

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Kernels and whole models give the same bits on every instruction set with fused multiply-add and with every compiler:
-# AVX2 (x86-64-v3), AVX-512 (this processor's own), and AArch64, under an emulator where need be.
+# AVX2 (x86-64-v3), AVX-512 (this processor's own), and AArch64, under an emulator where need be. bf16 models do so with
+# RANKLET_BF16_DOT=0; with the dot product they alone have other bits, those of its emulation.
 # In: $CXX, $RANKLET_FLAGS (the include path); started at the project's root. What cannot run here is skipped, saying so.
 set -euo pipefail
 
@@ -52,7 +53,7 @@ for compiler in "${compilers[@]}"; do
         start "$label-x86-64-v3" "" "$compiler" -march=x86-64-v3 $RANKLET_FLAGS
         if has avx512f avx512bw avx512cd avx512dq avx512vl; then
             # shellcheck disable=SC2086
-            start "$label-native-avx512" "" "$compiler" -march=native $RANKLET_FLAGS
+            start "$label-native-avx512" "" "$compiler" -march=native -DRANKLET_BF16_DOT=0 $RANKLET_FLAGS
         else
             echo "skipping AVX-512 with $compiler: this processor has none"
         fi
@@ -82,6 +83,23 @@ if [ "$machine" != aarch64 ]; then
     fi
 fi
 
+# The bf16 dot product: digests of their own, compared with each other below.
+dots=()
+if [ "$machine" = x86_64 ] && has avx512f avx512bw avx512cd avx512dq avx512vl; then
+    all=("${names[@]}")
+    # shellcheck disable=SC2086
+    start emulated-bf16-dot "" "$CXX" -march=native -DRANKLET_EMULATE_BF16_DOT $RANKLET_FLAGS
+    dots+=(emulated-bf16-dot)
+    if has avx512_bf16; then
+        # shellcheck disable=SC2086
+        start bf16-dot "" "$CXX" -march=native $RANKLET_FLAGS
+        dots+=(bf16-dot)
+    else
+        echo "skipping the bf16 dot product but for its emulation: this processor has none"
+    fi
+    names=("${all[@]}")
+fi
+
 for pid in "${pids[@]}"; do wait "$pid"; done
 
 if [ ${#names[@]} -lt 2 ]; then
@@ -93,6 +111,19 @@ for name in "${names[@]:1}"; do
     if ! diff "$work/${names[0]}.digest" "$work/$name.digest" >"$work/difference"; then
         echo "${names[0]} and $name differ:" >&2
         cat "$work/difference" >&2
+        failed=1
+    fi
+done
+for name in "${dots[@]}"; do
+    if ! diff "$work/${dots[0]}.digest" "$work/$name.digest" >&2; then
+        echo "${dots[0]} and $name differ" >&2
+        failed=1
+    fi
+    # Files whose matrices are bf16, as make_goldens.py writes them.
+    changed=$({ diff "$work/${names[0]}.digest" "$work/$name.digest" || true; } |
+        sed -n 's/^> \([^ ]*\) .*/\1/p' | tr '\n' ' ')
+    if [ "$changed" != "tiny-distilbert tiny-tokens-distilbert " ]; then
+        echo "with $name other digests changed than those of the bf16 models: $changed" >&2
         failed=1
     fi
 done
