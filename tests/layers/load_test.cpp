@@ -151,6 +151,25 @@ TEST_CASE(
     }
 }
 
+TEST_CASE("threads share the outputs of a bf16 map, with the same bits") {
+    Random random(74);
+    constexpr std::size_t in = 256, out = 203, rows = 40;
+    const Stored weight(random, out * in);
+    ranklet::Linear<> linear;
+    linear.assign_bf16({weight.bits.data(), out, in}, random.row(out)).value();
+    const std::vector<float> x = random.row(rows * in);
+    std::vector<float> one(rows * out), several(rows * out);
+    ranklet::Scratch scratch;
+    scratch.reserve(linear.scratch_size(rows)).value();
+    linear.forward({x.data(), rows, in}, {one.data(), rows, out}, scratch);
+    for (const std::size_t threads : {2u, 3u, 8u}) {
+        std::fill(several.begin(), several.end(), 0.0f);
+        linear.forward({x.data(), rows, in}, {several.data(), rows, out}, scratch, ranklet::Activation::identity,
+                       threads);
+        CHECK(same_bits(several, one));
+    }
+}
+
 TEST_CASE("a tensor of another shape, or a GRU whose parts do not fit, is an error that names file and tensor") {
     const Bytes bytes = GgufBuilder().tensor("a.weight", {2, 3}, std::vector<float>(6, 1.0f)).build();
     const auto linear = ranklet::load_linear(GgufFile::from_memory(bytes, "small.gguf").value(), "a", 4, 2);
