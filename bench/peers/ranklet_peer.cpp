@@ -142,7 +142,7 @@ Work encode_ids(const Options& o) {
 /// x [steps, sequences, hidden] to states of the same shape.
 Work gru(const Options& o) {
     struct State {
-        std::size_t hidden, steps, sequences;
+        std::size_t hidden, steps, sequences, threads;
         ranklet::GruStack<float> stack;
         ranklet::AlignedBuffer<float> x;
         ranklet::Matrix states, projected, current;
@@ -153,6 +153,7 @@ Work gru(const Options& o) {
     const std::size_t h = s->hidden = o.number("hidden");
     s->steps = o.number("steps");
     s->sequences = o.number("sequences");
+    s->threads = o.number("threads");
     const auto weights = floats_of(o.text("weights"));
     if (weights.size() != 6 * h * h + 6 * h) throw std::runtime_error(o.text("weights") + " has another size");
     const float* w = weights.data();
@@ -195,14 +196,14 @@ Work gru(const Options& o) {
                 const ranklet::MatrixView<float> current = s->current.view();
                 std::fill_n(current.data, s->sequences * s->hidden, 0.0f);
                 if (s->sequences == 1) {
-                    s->stack.forward(x, s->current.row(0), s->states.view(), s->scratch);
+                    s->stack.forward(x, s->current.row(0), s->states.view(), s->scratch, s->threads);
                     return;
                 }
-                s->stack.layers()[0].project_input(x, s->projected.view(), s->scratch);
+                s->stack.layers()[0].project_input(x, s->projected.view(), s->scratch, s->threads);
                 for (std::size_t step = 0; step < s->steps; ++step) {
                     for (std::size_t i = 0; i < s->sequences; ++i)
                         s->rows[i] = s->projected.row(step * s->sequences + i).data();
-                    s->stack.step(s->rows.data(), current, s->scratch);
+                    s->stack.step(s->rows.data(), current, s->scratch, s->threads);
                     std::copy_n(current.data, s->sequences * s->hidden, s->states.row(step * s->sequences).data());
                 }
             },

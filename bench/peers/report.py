@@ -83,8 +83,7 @@ def markdown(results, chart):
               f"- ONNX Runtime, tokenizers and usearch are called from Node. A call of an empty ONNX graph takes "
               f"{results['node_call'] * 1e6:.0f} microseconds there.",
               "- ONNX Runtime: all graph optimisations; \"int8\" has the operators that its dynamic quantiser writes, \"fused\" "
-              "its own attention operator. PyTorch f32: its fused TransformerEncoder; int8: its dynamic quantisation.",
-              "- A recurrent step has no threads in ranklet: with two, it runs on one."]
+              "its own attention operator. PyTorch f32: its fused TransformerEncoder; int8: its dynamic quantisation."]
     return "\n".join(lines) + "\n"
 
 

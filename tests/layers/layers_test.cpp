@@ -169,6 +169,29 @@ std::vector<T> run_transformer(std::size_t dim = 12, const std::vector<std::size
     return x;
 }
 
+/// Two GRU layers: five steps of one sequence, then one step of three sequences.
+std::vector<float> run_gru_stack(std::size_t threads, Weights kind) {
+    Random random(16);
+    const std::size_t hidden = 160, steps = 5, sequences = 3;
+    std::vector<Gru<float>> layers(2);
+    for (auto& layer : layers) {
+        auto from_input = random_linear<float>(random, hidden, 3 * hidden, kind);
+        auto from_state = random_linear<float>(random, hidden, 3 * hidden, kind);
+        REQUIRE(layer.assign(std::move(from_input), std::move(from_state)).ok());
+    }
+    GruStack<float> stack;
+    REQUIRE(stack.assign(std::move(layers)).ok());
+    Scratch scratch = scratch_of(std::max(stack.scratch_size(steps), stack.step_scratch_size(sequences)));
+    const std::vector<float> x = row_of<float>(random, steps * hidden), projected = row_of<float>(random, 3 * hidden);
+    std::vector<float> state(2 * hidden), result(steps * hidden), many = row_of<float>(random, sequences * 2 * hidden);
+    stack.forward(view(x, steps, hidden), state, {result.data(), steps, hidden}, scratch, threads);
+    const std::vector<const float*> inputs(sequences, projected.data());
+    stack.step(inputs.data(), {many.data(), sequences, 2 * hidden}, scratch, threads);
+    result.insert(result.end(), state.begin(), state.end());
+    result.insert(result.end(), many.begin(), many.end());
+    return result;
+}
+
 void check_close(const std::vector<float>& single, const std::vector<double>& exact) {
     REQUIRE(single.size() == exact.size());
     for (std::size_t i = 0; i < single.size(); ++i) CHECK(std::abs(static_cast<double>(single[i]) - exact[i]) <= 1e-5);
@@ -469,11 +492,13 @@ TEST_CASE("threads that share a product's outputs or a text's heads change no bi
         const std::vector<float> alone = run(1, false), added = run(1, true);
         const std::vector<std::size_t> offsets{0, 1, 90, 97, 180};
         const std::vector<float> states = run_transformer<float>(96, offsets, 1, kind);
+        const std::vector<float> gru_states = run_gru_stack(1, kind);
         for (const std::size_t threads : {2u, 3u, 5u, 11u, 64u}) {
             CAPTURE(threads);
             CHECK(same_bits(run(threads, false), alone));
             CHECK(same_bits(run(threads, true), added));
             CHECK(same_bits(run_transformer<float>(96, offsets, threads, kind), states));
+            CHECK(same_bits(run_gru_stack(threads, kind), gru_states));
         }
     }
 }

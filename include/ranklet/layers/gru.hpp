@@ -57,12 +57,14 @@ public:
         return from_state_.scratch_size(rows);
     }
     /// The input's part of the gates, all steps in one product: out [steps, 3 * hidden] = x W_ih^T + b_ih.
-    void project_input(MatrixView<const T> x, MatrixView<T> out, Scratch& scratch) const noexcept {
-        from_input_.forward(x, out, scratch);
+    void project_input(MatrixView<const T> x, MatrixView<T> out, Scratch& scratch,
+                       std::size_t threads = 1) const noexcept {
+        from_input_.forward(x, out, scratch, Activation::identity, threads);
     }
     /// The state's part of the gates: out [rows, 3 * hidden] = h W_hh^T + b_hh.
-    void project_state(MatrixView<const T> h, MatrixView<T> out, Scratch& scratch) const noexcept {
-        from_state_.forward(h, out, scratch);
+    void project_state(MatrixView<const T> h, MatrixView<T> out, Scratch& scratch,
+                       std::size_t threads = 1) const noexcept {
+        from_state_.forward(h, out, scratch, Activation::identity, threads);
     }
 
     /// Scratch bytes of step().
@@ -70,10 +72,10 @@ public:
         return scratch_bytes<T>(3 * hidden()) + state_scratch_size(1);
     }
     /// One step: `projected` [3 * hidden] from project_input; `next` may be `state`.
-    void step(const T* projected, const T* state, T* next, Scratch& scratch) const noexcept {
+    void step(const T* projected, const T* state, T* next, Scratch& scratch, std::size_t threads = 1) const noexcept {
         const ScratchFrame frame(scratch);
         T* from_state = scratch.take<T>(3 * hidden());
-        project_state({state, 1, hidden()}, {from_state, 1, 3 * hidden()}, scratch);
+        project_state({state, 1, hidden()}, {from_state, 1, 3 * hidden()}, scratch, threads);
         kernels::Ops<T>::gru_gates(projected, from_state, state, next, hidden());
     }
 
@@ -81,13 +83,14 @@ public:
     [[nodiscard]] std::size_t scratch_size(std::size_t steps) const noexcept {
         return scratch_bytes<T>(steps * 3 * hidden()) + std::max(input_scratch_size(steps), step_scratch_size());
     }
-    /// states[i] follows x[i]; `initial` [hidden] comes before the first.
-    void forward(MatrixView<const T> x, const T* initial, MatrixView<T> states, Scratch& scratch) const noexcept {
+    /// states[i] follows x[i]; `initial` [hidden] comes before the first. Each product is shared among `threads`.
+    void forward(MatrixView<const T> x, const T* initial, MatrixView<T> states, Scratch& scratch,
+                 std::size_t threads = 1) const noexcept {
         const ScratchFrame frame(scratch);
         const MatrixView<T> projected(scratch.take<T>(x.rows * 3 * hidden()), x.rows, 3 * hidden());
-        project_input(x, projected, scratch);
+        project_input(x, projected, scratch, threads);
         for (std::size_t i = 0; i < x.rows; ++i) {
-            step(projected.row(i).data(), initial, states.row(i).data(), scratch);
+            step(projected.row(i).data(), initial, states.row(i).data(), scratch, threads);
             initial = states.row(i).data();
         }
     }
@@ -127,8 +130,9 @@ public:
         return largest + scratch_bytes<T>(steps * hidden());
     }
     /// Runs over x [steps, in] (steps >= 1) from `state`, which becomes the state after the last step.
-    /// outputs [steps, hidden], the top layer's states, must not overlap x.
-    void forward(MatrixView<const T> x, std::span<T> state, MatrixView<T> outputs, Scratch& scratch) const noexcept {
+    /// outputs [steps, hidden], the top layer's states, must not overlap x. Each product is shared among `threads`.
+    void forward(MatrixView<const T> x, std::span<T> state, MatrixView<T> outputs, Scratch& scratch,
+                 std::size_t threads = 1) const noexcept {
         const ScratchFrame frame(scratch);
         const MatrixView<T> spare(scratch.take<T>(x.rows * hidden()), x.rows, hidden());
         MatrixView<const T> input = x;
@@ -136,7 +140,7 @@ public:
             // Layers write to the two places in turn so that the top layer's end in `outputs`.
             const MatrixView<T> target = (layers_.size() - l) % 2 == 1 ? outputs : spare;
             T* layer_state = state.data() + l * hidden();
-            layers_[l].forward(input, layer_state, target, scratch);
+            layers_[l].forward(input, layer_state, target, scratch, threads);
             const std::span<T> last = target.row(x.rows - 1);
             std::copy(last.begin(), last.end(), layer_state);
             input = target;
@@ -155,21 +159,23 @@ public:
         return 2 * scratch_bytes<T>(rows * 3 * hidden()) + project_scratch_size(rows);
     }
     /// One step of `states.rows` independent sequences: states [rows, layers * hidden] in place, `projected[r]`
-    /// [3 * hidden] the bottom layer's input part for row r (Gru::project_input).
-    void step(const T* const* projected, MatrixView<T> states, Scratch& scratch) const noexcept {
+    /// [3 * hidden] the bottom layer's input part for row r (Gru::project_input). Each product is shared among
+    /// `threads`.
+    void step(const T* const* projected, MatrixView<T> states, Scratch& scratch,
+              std::size_t threads = 1) const noexcept {
         const ScratchFrame frame(scratch);
         const std::size_t rows = states.rows, width = 3 * hidden();
         const MatrixView<T> from_state(scratch.take<T>(rows * width), rows, width);
         const MatrixView<T> from_below(scratch.take<T>(rows * width), rows, width);
         for (std::size_t l = 0; l < layers_.size(); ++l) {
             const MatrixView<T> layer_states(states.data + l * hidden(), rows, hidden(), states.stride);
-            layers_[l].project_state(layer_states, from_state, scratch);
+            layers_[l].project_state(layer_states, from_state, scratch, threads);
             for (std::size_t r = 0; r < rows; ++r) {
                 T* state = layer_states.row(r).data();
                 kernels::Ops<T>::gru_gates(l == 0 ? projected[r] : from_below.row(r).data(), from_state.row(r).data(),
                                            state, state, hidden());
             }
-            if (l + 1 < layers_.size()) layers_[l + 1].project_input(layer_states, from_below, scratch);
+            if (l + 1 < layers_.size()) layers_[l + 1].project_input(layer_states, from_below, scratch, threads);
         }
     }
 

@@ -136,7 +136,9 @@ private:
     }
     void run(MatrixView<const T> x, MatrixView<T> y, const kernels::Epilogue<T>& epilogue, Scratch& scratch,
              std::size_t threads) const noexcept {
-        const std::size_t parts = std::clamp<std::size_t>(x.rows * in() * out() / products_a_thread, 1, threads);
+        // Few rows wait for the weights.
+        const std::size_t work = (x.rows + 4) * in() * out();
+        const std::size_t parts = std::clamp<std::size_t>(work / work_a_thread, 1, threads);
         const auto split = [&](const auto& part) {
             parallel_for(parts, parts, [&](std::size_t p, std::size_t) {
                 const IndexRange range = partition(out(), parts, p, Ops::output_grain);
@@ -168,8 +170,7 @@ private:
         split([&](std::size_t first, std::size_t last) { run_float(x, y, epilogue, first, last); });
     }
 
-    // Multiplications that are worth waking a thread for.
-    static constexpr std::size_t products_a_thread = 250'000;
+    static constexpr std::size_t work_a_thread = 250'000;  // multiplications that are worth waking a thread for
 
     Extent<In> in_;
     Extent<Out> out_;
