@@ -171,20 +171,23 @@ TEST_CASE("texts to word vectors: tokens and sums touch no heap from the second 
 }
 
 TEST_CASE("forward passes of BertModel, GruStack and a text's head touch no heap") {
-    const auto bert = take(ranklet::Bert::load(model_path("tiny-minilm")));
     const std::vector<std::int32_t> ids{3, 10, 20, 30, 4, 3, 50, 4};
     const std::vector<std::size_t> offsets{0, 5, 8};
     const ranklet::PackedBatch batch{ids, {}, offsets};
+    for (const std::string name : {"tiny-minilm", "tiny-minilm-i8", "tiny-distilbert"}) {  // f32, 8 bits, bf16
+        const auto bert = take(ranklet::Bert::load(model_path(name)));
+        ranklet::Scratch scratch;
+        succeed(scratch.reserve(std::max(bert.model().scratch_size(8, 5), bert.head().scratch_size())));
+        auto states = take(ranklet::Matrix::zeroed(8, bert.hidden()));
+        std::vector<float> vector(bert.dim());
+        CHECK(requests_of([&] {
+                  bert.model().forward(batch, states.view(), scratch);
+                  bert.head().forward(states.view().middle_rows(0, 5), vector.data(), scratch);
+              }) == 0);
+        CHECK(states.row(0)[0] != 0.0f);
+        CHECK(vector[0] != 0.0f);
+    }
     ranklet::Scratch scratch;
-    succeed(scratch.reserve(std::max(bert.model().scratch_size(8, 5), bert.head().scratch_size())));
-    auto states = take(ranklet::Matrix::zeroed(8, bert.hidden()));
-    std::vector<float> vector(bert.dim());
-    CHECK(requests_of([&] {
-              bert.model().forward(batch, states.view(), scratch);
-              bert.head().forward(states.view().middle_rows(0, 5), vector.data(), scratch);
-          }) == 0);
-    CHECK(states.row(0)[0] != 0.0f);
-    CHECK(vector[0] != 0.0f);
 
     const Recommender model = load_model("tiny-dot-product");
     const ranklet::GruStack<>& gru = std::get<ranklet::DotProduct>(model.decoder()).decoder().gru();
