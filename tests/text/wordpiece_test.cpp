@@ -461,6 +461,28 @@ TEST_CASE("a vocabulary or configuration that cannot work is refused with the pl
     CHECK(error_of(vocabulary, config).message == "added token 3 ('[SEP]') is listed twice");
 }
 
+TEST_CASE("tokens that begin alike, far into them or with zero bytes, are told apart, and their twins found") {
+    const std::string zero("prefixed\0", 9), zeros("prefixed\0\0", 10);
+    std::vector<std::string_view> words(vocabulary.begin(), vocabulary.end());
+    const auto first = words.size();
+    for (const std::string_view word : {std::string_view("prefixedzz"), std::string_view("prefixed"),
+                                        std::string_view(zeros), std::string_view("prefixeda"), std::string_view(zero),
+                                        std::string_view("prefixe"), std::string_view("prefixedz")})
+        words.push_back(word);
+    WordPieceConfig config = plain_config();
+    config.clean_text = false;
+    const WordPiece tokenizer = std::move(WordPiece::create(words, config).value());
+    for (std::size_t id = first; id < words.size(); ++id) {
+        CHECK(tokenizer.id_of(words[id]) == static_cast<std::int32_t>(id));
+        CHECK(tokenizer.token(static_cast<std::int32_t>(id)) == words[id]);
+    }
+    CHECK(!tokenizer.id_of("prefixedy"));
+    CHECK(tokens(tokenizer, "prefixeda prefixedzz prefixe") == "prefixeda prefixedzz prefixe");
+    words.push_back("prefixeda");
+    CHECK(error_of(words, config).message ==
+          "tokens " + std::to_string(first + 3) + " and " + std::to_string(words.size() - 1) + " are both 'prefixeda'");
+}
+
 TEST_CASE("pad and mask may be absent, and a vocabulary without continuations works") {
     WordPieceConfig config;
     config.unk_id = 0;

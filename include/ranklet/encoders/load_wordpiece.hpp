@@ -41,16 +41,24 @@ RANKLET_NAMESPACE_BEGIN
         return make_error(ErrorCode::unsupported,
                           {file.name(), ": tokenizer.ggml.model is \"", model, "\", not \"bert\""});
     RANKLET_ASSIGN(const auto stored, file.strings("tokenizer.ggml.tokens"));
-    std::vector<std::string> tokens;
+    // Each is a part of the file, but for continuations, to which `joined` gives their "##".
+    constexpr std::string_view mark = "\xE2\x96\x81", continuation = "##";
+    std::string joined;
+    std::size_t bytes = 0;
+    for (const std::string_view token : stored) bytes += continuation.size() + token.size();
+    joined.reserve(bytes);  // so that it stays where it is
+    std::vector<std::string_view> tokens;
     tokens.reserve(stored.size());
-    constexpr std::string_view mark = "\xE2\x96\x81";
     for (const std::string_view token : stored) {
-        if (token.substr(0, mark.size()) == mark)
-            tokens.emplace_back(token.substr(mark.size()));
-        else if (token.size() > 1 && token.front() == '[' && token.back() == ']')
-            tokens.emplace_back(token);
-        else
-            tokens.push_back("##" + std::string(token));
+        if (token.substr(0, mark.size()) == mark) {
+            tokens.push_back(token.substr(mark.size()));
+        } else if (token.size() > 1 && token.front() == '[' && token.back() == ']') {
+            tokens.push_back(token);
+        } else {
+            const std::size_t start = joined.size();
+            joined.append(continuation).append(token);
+            tokens.push_back(std::string_view(joined).substr(start));
+        }
     }
     if (file.has("ranklet.tokenizer.exact_ids")) {
         RANKLET_ASSIGN(const auto ids, file.u32s("ranklet.tokenizer.exact_ids"));
@@ -113,18 +121,17 @@ RANKLET_NAMESPACE_BEGIN
             if (ids[i] >= tokens.size())
                 return make_error(ErrorCode::format, {file.name(), ": ranklet.tokenizer.added_ids names token ", ids[i],
                                                       " of ", tokens.size()});
-            config.added_tokens.push_back({static_cast<std::int32_t>(ids[i]), tokens[ids[i]], (flags[i] & 1u) != 0,
-                                           (flags[i] & 2u) != 0, (flags[i] & 4u) != 0, (flags[i] & 8u) != 0,
-                                           (flags[i] & 16u) != 0});
+            config.added_tokens.push_back({static_cast<std::int32_t>(ids[i]), std::string(tokens[ids[i]]),
+                                           (flags[i] & 1u) != 0, (flags[i] & 2u) != 0, (flags[i] & 4u) != 0,
+                                           (flags[i] & 8u) != 0, (flags[i] & 16u) != 0});
         }
     } else {  // a file of another engine: the five special tokens, as Hugging Face's BERT tokenizers have them
         for (const std::int32_t id : {config.pad_id, config.unk_id, config.cls_id, config.sep_id, config.mask_id})
             if (id >= 0)
                 config.added_tokens.push_back(
-                    {id, tokens[static_cast<std::size_t>(id)], true, false, false, false, false});
+                    {id, std::string(tokens[static_cast<std::size_t>(id)]), true, false, false, false, false});
     }
-    const std::vector<std::string_view> views(tokens.begin(), tokens.end());
-    auto tokenizer = WordPiece::create(views, std::move(config));
+    auto tokenizer = WordPiece::create(tokens, std::move(config));
     if (!tokenizer.ok()) return make_error(tokenizer.error().code, {file.name(), ": ", tokenizer.error().message});
     return std::shared_ptr<const WordPiece>(std::make_shared<WordPiece>(std::move(*tokenizer)));
 }

@@ -3,6 +3,7 @@
 // From J. Aoe, "An Efficient Digital Search Algorithm by Using a Double-Array Structure", 1989.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -31,42 +32,46 @@ public:
     [[nodiscard]] static Result<ByteTrie> create(std::span<const std::string_view> keys,
                                                  std::span<const std::int32_t> values) {
         ByteTrie trie;
-        Builder builder{trie.units_, {}, {}, 1};  // unit 0 is the root
+        Builder builder(trie.units_);
         struct Range {
-            std::size_t first, last, depth;
+            std::uint32_t first, last;  // keys that begin as `node` says
             Node node;
         };
-        std::vector<Range> pending;
+        std::vector<Range> level, next_level;
         std::size_t start = 0;
         while (start < keys.size() && keys[start].empty()) ++start;
-        if (start < keys.size()) pending.push_back({start, keys.size(), 0, root});
+        if (keys.size() > none) return too_large();
+        if (start < keys.size())
+            level.push_back({static_cast<std::uint32_t>(start), static_cast<std::uint32_t>(keys.size()), root});
         std::vector<unsigned> labels;
-        std::vector<std::size_t> bounds;
-        for (std::size_t next = 0; next < pending.size(); ++next) {  // breadth first: the hot, upper nodes lie together
-            const Range range = pending[next];
-            labels.clear();
-            bounds.clear();
-            std::size_t i = range.first;
-            if (keys[i].size() == range.depth) {
-                trie.units_[range.node].value = values[i];
-                ++i;
+        std::vector<std::uint32_t> bounds;
+        for (std::size_t depth = 0; !level.empty(); ++depth) {  // breadth first: the hot, upper nodes lie together
+            next_level.clear();
+            for (const Range range : level) {
+                labels.clear();
+                bounds.clear();
+                std::uint32_t i = range.first;
+                if (keys[i].size() == depth) {
+                    trie.units_[range.node].value = values[i];
+                    ++i;
+                }
+                for (; i < range.last; ++i) {
+                    const unsigned label = label_of(keys[i][depth]);
+                    if (!labels.empty() && labels.back() == label) continue;
+                    labels.push_back(label);
+                    bounds.push_back(i);
+                }
+                if (labels.empty()) continue;
+                bounds.push_back(range.last);
+                const std::uint32_t base = builder.place(labels);
+                if (base == 0) return too_large();
+                trie.units_[range.node].base_and_byte |= base << 8;
+                for (std::size_t k = 0; k < labels.size(); ++k) {
+                    trie.units_[base + labels[k]].base_and_byte = labels[k];
+                    next_level.push_back({bounds[k], bounds[k + 1], base + labels[k]});
+                }
             }
-            for (; i < range.last; ++i) {
-                const unsigned label = label_of(keys[i][range.depth]);
-                if (!labels.empty() && labels.back() == label) continue;
-                labels.push_back(label);
-                bounds.push_back(i);
-            }
-            if (labels.empty()) continue;
-            bounds.push_back(range.last);
-            const std::uint32_t base = builder.place(labels);
-            if (base == 0)
-                return Error{ErrorCode::unsupported, "the vocabulary's tokens need more than 2^24 trie units"};
-            trie.units_[range.node].base_and_byte |= base << 8;
-            for (std::size_t k = 0; k < labels.size(); ++k) {
-                trie.units_[base + labels[k]].base_and_byte = labels[k];
-                pending.push_back({bounds[k], bounds[k + 1], range.depth + 1, base + labels[k]});
-            }
+            level.swap(next_level);
         }
         std::size_t last = trie.units_.size() - 1;
         while (last > 0 && trie.units_[last].base_and_byte == 0) --last;
@@ -106,52 +111,58 @@ private:
         return label == 0 ? 0xFFu : label;
     }
 
-    /// Finds room for each node's children.
-    struct Builder {
-        std::vector<Unit>& units;
-        std::vector<bool> base_taken;
-        std::vector<std::uint32_t> next_free;  // of each unit: itself when it is free, else a later one to ask
-        std::uint32_t start;                   // units below are not worth trying
+    static Error too_large() {
+        return Error{ErrorCode::unsupported, "the vocabulary's tokens need more than 2^24 trie units"};
+    }
 
-        /// A base under which all `labels` are free, which it takes; 0 when there is no room.
+    /// Finds room for each node's children, 64 bases at a time.
+    class Builder {
+    public:
+        explicit Builder(std::vector<Unit>& units) : units_(units) {
+            grow();
+            bases_[0] = 1;  // base 0 says that a node has no children
+        }
+
+        /// The first base, from where the search starts, under which all `labels` are free; it is taken with them.
+        /// 0 when there is no room.
         std::uint32_t place(const std::vector<unsigned>& labels) {
-            constexpr std::uint32_t limit = 1u << 24;
-            constexpr std::uint32_t patience = 64;  // failures after which the units so far are given up as too full
-            std::uint32_t failures = 0;
-            for (std::uint32_t unit = free_from(start);; unit = free_from(unit + 1)) {
-                if (unit + 256 >= limit) return 0;
-                if (unit <= labels[0]) continue;
-                const std::uint32_t base = unit - labels[0];
-                bool fits = !base_taken[base];
-                for (std::size_t k = 1; fits && k < labels.size(); ++k)
-                    fits = next_free[base + labels[k]] == base + labels[k];
-                if (!fits) {
-                    if (++failures % patience == 0) start = unit;
-                    continue;
+            constexpr std::size_t limit = 1u << 24;
+            constexpr std::size_t patience = 4;  // words without room after which those so far are given up
+            for (std::size_t word = first_, tried = 0;; ++word) {
+                if (64 * word + 512 > limit) return 0;
+                if (word + reach > bases_.size()) grow();
+                std::uint64_t free = ~bases_[word];  // bit i: base 64 * word + i
+                for (std::size_t k = 0; k < labels.size() && free != 0; ++k) free &= ~used_from(64 * word + labels[k]);
+                if (free != 0) {
+                    const std::size_t base = 64 * word + static_cast<std::size_t>(std::countr_zero(free));
+                    set(bases_, base);
+                    for (const unsigned label : labels) set(used_, base + label);
+                    return static_cast<std::uint32_t>(base);
                 }
-                base_taken[base] = true;
-                for (const unsigned label : labels) next_free[base + label] = base + label + 1;
-                return base;
+                if (++tried % patience == 0) first_ = word + 1;
             }
         }
 
-        /// The first free unit at or after `unit`; makes sure that 512 more exist.
-        std::uint32_t free_from(std::uint32_t unit) {
-            for (;;) {
-                if (unit + 512 > next_free.size()) grow(unit + 512);
-                if (next_free[unit] == unit) return unit;
-                next_free[unit] = next_free[next_free[unit]];  // halve the way for whoever asks next
-                unit = next_free[unit];
-            }
+    private:
+        static constexpr std::size_t reach = 6;  // words that the children of a word's bases lie in, and one more
+
+        static void set(std::vector<std::uint64_t>& bits, std::size_t i) { bits[i / 64] |= std::uint64_t{1} << i % 64; }
+
+        /// Of 64 units from `unit` on, which are used.
+        [[nodiscard]] std::uint64_t used_from(std::size_t unit) const noexcept {
+            const std::size_t word = unit / 64, shift = unit % 64;
+            return shift == 0 ? used_[word] : used_[word] >> shift | used_[word + 1] << (64 - shift);
         }
 
-        void grow(std::size_t size) {
-            const auto old = static_cast<std::uint32_t>(next_free.size());
-            units.resize(size + size / 2);
-            base_taken.resize(units.size());
-            next_free.resize(units.size());
-            for (std::uint32_t unit = old; unit < next_free.size(); ++unit) next_free[unit] = unit;
+        void grow() {
+            bases_.resize(bases_.size() + bases_.size() / 2 + 64);
+            used_.resize(bases_.size());
+            units_.resize(64 * bases_.size());
         }
+
+        std::vector<Unit>& units_;
+        std::vector<std::uint64_t> bases_, used_;  // a bit for each base, and for each unit: taken
+        std::size_t first_ = 0;                    // words below are not worth trying
     };
 
     std::vector<Unit> units_;
