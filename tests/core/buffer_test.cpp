@@ -29,6 +29,19 @@ TEST_CASE("a buffer is zero and starts on a cache line, whatever its size") {
     }
 }
 
+TEST_CASE("an uninitialised buffer is as large and aligned, and its memory is its own") {
+    for (std::size_t n : {1u, 17u, 1000u, 3000000u}) {
+        auto buffer = AlignedBuffer<float>::uninitialized(n);
+        REQUIRE(buffer.ok());
+        CHECK(buffer->size() == n);
+        CHECK(aligned(buffer->data()));
+        for (float& x : *buffer) x = 1.0f;
+        CHECK((*buffer)[n - 1] == 1.0f);
+    }
+    CHECK(AlignedBuffer<float>::uninitialized(0)->empty());
+    CHECK_FALSE(AlignedBuffer<float>::uninitialized(std::numeric_limits<std::size_t>::max()).ok());
+}
+
 TEST_CASE("moving a buffer hands its memory over and leaves nothing behind") {
     auto first = AlignedBuffer<int>::zeroed(4);
     REQUIRE(first.ok());

@@ -59,6 +59,38 @@ TEST_CASE("8-bit products are exact integers for every shape, at the ends of the
             }
 }
 
+TEST_CASE("8-bit weights lie in panels as documented, zero beyond the end, the same when packed in parts") {
+    Random random(52);
+    constexpr std::size_t panel = Mac::Tile::panel, step = Mac::step;
+    for (const std::size_t n : {std::size_t{1}, panel, panel + 5, 2 * panel + 1})
+        for (const std::size_t k : {1u, 3u, 4u, 7u, 64u}) {
+            std::vector<std::int8_t> w(n * k);
+            for (auto& v : w) v = static_cast<std::int8_t>(static_cast<int>(random.below(255)) - 127);
+            const std::size_t row = kernels::i8_row_size<Arch>(k), padded = kernels::padded_columns<Arch>(n);
+            std::vector<std::int8_t> whole(kernels::i8_packed_size<Arch>(n, k), std::int8_t{99});
+            std::vector<std::int32_t> start(padded, 99);
+            kernels::pack_rows_i8<Arch>(w.data(), n, k, whole.data(), start.data());
+            for (std::size_t j = 0; j < padded; ++j) {
+                std::int32_t sum = 0;
+                for (std::size_t i = 0; i < row; ++i) {
+                    const int expected = j < n && i < k ? w[j * k + i] : 0;
+                    const std::size_t place = j / panel * panel * row + (i / step * panel + j % panel) * step;
+                    REQUIRE(whole[place + i % step] == expected);
+                    sum += expected;
+                }
+                REQUIRE(start[j] == -Mac::offset * sum);
+            }
+            for (std::size_t cut = 0; cut <= n; ++cut) {
+                std::vector<std::int8_t> parts(whole.size(), std::int8_t{99});
+                std::vector<std::int32_t> starts(padded, 99);
+                kernels::pack_rows_i8<Arch>(w.data(), cut, k, parts.data(), starts.data());
+                kernels::pack_rows_i8<Arch>(w.data() + cut * k, n - cut, k, parts.data(), starts.data(), cut);
+                REQUIRE(parts == whole);
+                REQUIRE(starts == start);
+            }
+        }
+}
+
 TEST_CASE("a row is quantised to the nearest multiple of its largest magnitude / 127; zeros stay zero") {
     Random random(22);
     for (const std::size_t k : {1u, 3u, 15u, 16u, 17u, 100u}) {

@@ -166,6 +166,26 @@ TEST_CASE("packing lays panels out as documented, the same from rows and from co
         }
 }
 
+TEST_CASE("a matrix packed in parts, wherever they are cut, is the whole one's panels, every place written") {
+    Random random(51);
+    constexpr std::size_t panel = kernels::GemmTile<Arch>::panel;
+    for (const std::size_t n : {panel, panel + 5, 3 * panel + 1})
+        for (const std::size_t k : {std::size_t{1}, std::size_t{6}, std::size_t{16}}) {
+            const std::vector<float> w = random.row(n * k);
+            const std::size_t size = kernels::packed_size<Arch>(n, k);
+            std::vector<float> whole(size, quiet_nan);
+            kernels::pack_rows<Arch>(w.data(), n, k, k, whole.data());
+            for (std::size_t cut = 0; cut <= n; ++cut) {
+                const std::size_t next_cut = cut + (n - cut) / 3;
+                std::vector<float> parts(size, quiet_nan);
+                kernels::pack_rows<Arch>(w.data(), cut, k, k, parts.data());
+                kernels::pack_rows<Arch>(w.data() + cut * k, next_cut - cut, k, k, parts.data(), cut);
+                kernels::pack_rows<Arch>(w.data() + next_cut * k, n - next_cut, k, k, parts.data(), next_cut);
+                REQUIRE(same_bits(parts, whole));
+            }
+        }
+}
+
 TEST_CASE("bias, residual and activation of the epilogue equal the same steps one after the other, bit for bit") {
     using ranklet::Activation;
     Random random(6);

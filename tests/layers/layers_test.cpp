@@ -261,6 +261,49 @@ TEST_CASE("a layer refuses parts that contradict each other, naming the sizes") 
     check_refused(norm.assign(some(4), some(4), quiet_nan), "epsilon");
 }
 
+TEST_CASE("a linear layer of parts has the bits of one made of the whole; parts that do not fit are refused") {
+    Random random(53);
+    const std::size_t m = 3, in = 10, out = 71, cut = 37;
+    const auto weight = random.row(out * in), bias = random.row(out), x = random.row(m * in), scale = random.row(out);
+    std::vector<std::int8_t> steps(out * in);
+    for (auto& v : steps) v = static_cast<std::int8_t>(static_cast<int>(random.below(255)) - 127);
+    for (const bool is_i8 : {false, true}) {
+        Linear<> whole, cut_in_two;
+        if (is_i8) {
+            REQUIRE(whole.assign({steps.data(), out, in}, scale, bias).ok());
+            const MatrixView<const std::int8_t> parts[] = {{steps.data(), cut, in},
+                                                           {steps.data() + cut * in, out - cut, in}};
+            REQUIRE(cut_in_two.assign_parts(parts, scale, bias).ok());
+        } else {
+            REQUIRE(whole.assign(view(weight, out, in), bias).ok());
+            const MatrixView<const float> parts[] = {{weight.data(), cut, in},
+                                                     {weight.data() + cut * in, out - cut, in}};
+            REQUIRE(cut_in_two.assign_parts(parts, bias).ok());
+        }
+        CHECK(cut_in_two.out() == out);
+        Scratch scratch = scratch_of(whole.scratch_size(m));
+        std::vector<float> y(m * out), z(m * out);
+        whole.forward(view(x, m, in), {y.data(), m, out}, scratch);
+        cut_in_two.forward(view(x, m, in), {z.data(), m, out}, scratch);
+        CHECK(same_bits(y, z));
+    }
+    const auto twice = row_of<double>(random, 8 * 3), times = row_of<double>(random, 3);
+    const MatrixView<const double> doubles[] = {{twice.data(), 5, 3}, {twice.data() + 15, 3, 3}};
+    Linear<double> one, two;
+    REQUIRE(one.assign(view(twice, 8, 3)).ok());
+    REQUIRE(two.assign_parts(doubles).ok());
+    std::vector<double> a(8), b(8);
+    one.forward(view(times, 1, 3), {a.data(), 1, 8});
+    two.forward(view(times, 1, 3), {b.data(), 1, 8});
+    CHECK(a == b);
+    Linear<> wrong;
+    const MatrixView<const float> unlike[] = {{weight.data(), 2, 4}, {weight.data(), 2, 5}};
+    check_refused(wrong.assign_parts(unlike), "differ in their inputs");
+    check_refused(wrong.assign_parts(std::span<const MatrixView<const float>>()), "no weights");
+    const MatrixView<const std::int8_t> gaps[] = {{steps.data(), 2, 4}, {steps.data(), 2, 4, 5}};
+    check_refused(wrong.assign_parts(gaps, std::span<const float>(scale).first(4)), "without gaps");
+}
+
 TEST_CASE("attention and transformer layers refuse projections that do not fit") {
     const std::vector<float> numbers(1000, 0.5f);
     const auto linear = [&](std::size_t in, std::size_t out) {

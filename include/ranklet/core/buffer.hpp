@@ -38,6 +38,13 @@ public:
 
     /// `count` elements, all bits zero.
     [[nodiscard]] static Result<AlignedBuffer> zeroed(std::size_t count) {
+        auto buffer = uninitialized(count);
+        if (buffer.ok())
+            for (T& element : *buffer) element = T{};
+        return buffer;
+    }
+    /// `count` elements that the caller writes before it reads them.
+    [[nodiscard]] static Result<AlignedBuffer> uninitialized(std::size_t count) {
         AlignedBuffer buffer;
         if (count == 0) return buffer;
         if (count > static_cast<std::size_t>(-1) / 2 / sizeof(T))
@@ -47,7 +54,6 @@ public:
             return make_error(ErrorCode::out_of_memory, {"could not allocate ", count * sizeof(T), " bytes"});
         buffer.data_ = static_cast<T*>(memory);
         buffer.size_ = count;
-        for (std::size_t i = 0; i < count; ++i) buffer.data_[i] = T{};
         return buffer;
     }
 

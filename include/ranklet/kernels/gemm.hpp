@@ -65,19 +65,24 @@ RANKLET_INLINE void transpose_4x4(const float* from, std::size_t from_stride, fl
 }  // namespace detail
 
 /// W[n, k], row r at w + r * stride, into panels: packed[p][i][j] = W[p * panel + j, i], zero beyond n.
+/// A matrix in parts, one above the other, is packed part by part, in order: `first` rows lie above this one.
 template <class Arch>
-inline void pack_rows(const float* w, std::size_t n, std::size_t k, std::size_t stride, float* packed) noexcept {
+inline void pack_rows(const float* w, std::size_t n, std::size_t k, std::size_t stride, float* packed,
+                      std::size_t first = 0) noexcept {
     constexpr std::size_t panel = GemmTile<Arch>::panel, four = 4;
-    for (std::size_t p = 0; p < n; p += panel, packed += panel * k) {
-        const std::size_t columns = std::min(panel, n - p);
-        const std::size_t whole_columns = columns / four * four, whole_k = k / four * four;
-        if (columns < panel) std::fill_n(packed, panel * k, 0.0f);
+    const std::size_t whole_k = k / four * four;
+    for (std::size_t r = 0; r < n;) {
+        const std::size_t column = (first + r) % panel, columns = std::min(panel - column, n - r);
+        float* to = packed + (first + r - column) * k + column;
+        if (column == 0 && columns < panel) std::fill_n(to, panel * k, 0.0f);
+        const std::size_t whole_columns = columns / four * four;
         for (std::size_t i = 0; i < whole_k; i += four)
             for (std::size_t j = 0; j < whole_columns; j += four)
-                detail::transpose_4x4(w + (p + j) * stride + i, stride, packed + i * panel + j, panel);
+                detail::transpose_4x4(w + (r + j) * stride + i, stride, to + i * panel + j, panel);
         for (std::size_t j = 0; j < columns; ++j)
             for (std::size_t i = j < whole_columns ? whole_k : 0; i < k; ++i)
-                packed[i * panel + j] = w[(p + j) * stride + i];
+                to[i * panel + j] = w[(r + j) * stride + i];
+        r += columns;
     }
 }
 

@@ -70,21 +70,34 @@ template <class Arch>
     return padded_columns<Arch>(n) * i8_row_size<Arch>(k);
 }
 
-/// W[n, k], row r at w + r * k, into panels; `start` [padded_columns(n)] gets what the sums begin with.
+/// W[n, k], row r at w + r * k, into panels; `start` [padded_columns(n)] gets what the sums begin with. `first` as of
+/// pack_rows.
 template <class Arch>
-inline void pack_rows_i8(const std::int8_t* w, std::size_t n, std::size_t k, std::int8_t* packed,
-                         std::int32_t* start) noexcept {
+inline void pack_rows_i8(const std::int8_t* w, std::size_t n, std::size_t k, std::int8_t* packed, std::int32_t* start,
+                         std::size_t first = 0) noexcept {
     using Mac = MacI8<Arch>;
-    constexpr std::size_t panel = Mac::Tile::panel;
-    const std::size_t row_size = i8_row_size<Arch>(k);
-    std::fill_n(packed, i8_packed_size<Arch>(n, k), std::int8_t{0});
-    std::fill_n(start, padded_columns<Arch>(n), 0);
-    for (std::size_t j = 0; j < n; ++j) {
-        std::int8_t* target = packed + j / panel * panel * row_size + j % panel * Mac::step;
-        for (std::size_t i = 0; i < k; ++i) {
-            target[i / Mac::step * panel * Mac::step + i % Mac::step] = w[j * k + i];
-            start[j] -= Mac::offset * w[j * k + i];
+    constexpr std::size_t panel = Mac::Tile::panel, step = Mac::step;
+    const std::size_t row_size = i8_row_size<Arch>(k), whole_k = k / step * step;
+    for (std::size_t r = 0; r < n;) {
+        const std::size_t column = (first + r) % panel, columns = std::min(panel - column, n - r);
+        std::int8_t* to = packed + (first + r - column) * row_size + column * step;
+        if (column == 0 && columns < panel) {
+            std::memset(to, 0, panel * row_size);
+            std::fill_n(start + first + r, panel, 0);
         }
+        for (std::size_t i = 0; i < whole_k; i += step)
+            for (std::size_t j = 0; j < columns; ++j) std::memcpy(to + i * panel + j * step, w + (r + j) * k + i, step);
+        for (std::size_t j = 0; whole_k < k && j < columns; ++j) {
+            std::int8_t last[step] = {};
+            std::memcpy(last, w + (r + j) * k + whole_k, k - whole_k);
+            std::memcpy(to + whole_k * panel + j * step, last, step);
+        }
+        for (std::size_t j = 0; j < columns; ++j) {
+            std::int32_t sum = 0;
+            for (std::size_t i = 0; i < k; ++i) sum += w[(r + j) * k + i];
+            start[first + r + j] = -Mac::offset * sum;
+        }
+        r += columns;
     }
 }
 

@@ -54,8 +54,9 @@ struct Ops {
     /// Outputs of a product may be computed by themselves from any multiple of this on.
     static constexpr std::size_t output_grain = 1;
     [[nodiscard]] static constexpr std::size_t packed_size(std::size_t n, std::size_t k) noexcept { return n * k; }
-    static void pack(const T* w, std::size_t n, std::size_t k, std::size_t stride, T* packed) noexcept {
-        map(packed, n, k, k) = map(w, n, k, stride);
+    static void pack(const T* w, std::size_t n, std::size_t k, std::size_t stride, T* packed,
+                     std::size_t first) noexcept {
+        map(packed + first * k, n, k, k) = map(w, n, k, stride);
     }
 
     static void linear(std::size_t m, std::size_t n, std::size_t k, const T* a, std::size_t a_stride, const T* packed,
@@ -180,8 +181,9 @@ struct SimdOps {
     [[nodiscard]] static constexpr std::size_t packed_size(std::size_t n, std::size_t k) noexcept {
         return kernels::packed_size<Arch>(n, k);
     }
-    static void pack(const float* w, std::size_t n, std::size_t k, std::size_t stride, float* packed) noexcept {
-        pack_rows<Arch>(w, n, k, stride, packed);
+    static void pack(const float* w, std::size_t n, std::size_t k, std::size_t stride, float* packed,
+                     std::size_t first) noexcept {
+        pack_rows<Arch>(w, n, k, stride, packed, first);
     }
     static void linear(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t a_stride,
                        const float* packed, float* c, std::size_t c_stride, const Epilogue<float>& epilogue) noexcept {
@@ -225,9 +227,9 @@ struct SimdOps {
     [[nodiscard]] static constexpr std::size_t padded_outputs(std::size_t n) noexcept {
         return padded_columns<Arch>(n);
     }
-    static void pack_i8(const std::int8_t* w, std::size_t n, std::size_t k, std::int8_t* packed,
-                        std::int32_t* start) noexcept {
-        pack_rows_i8<Arch>(w, n, k, packed, start);
+    static void pack_i8(const std::int8_t* w, std::size_t n, std::size_t k, std::int8_t* packed, std::int32_t* start,
+                        std::size_t first) noexcept {
+        pack_rows_i8<Arch>(w, n, k, packed, start, first);
     }
     [[nodiscard]] static constexpr std::size_t linear_i8_scratch_size(std::size_t m, std::size_t k) noexcept {
         return scratch_bytes<typename MacI8<Arch>::Input>(m * i8_row_size<Arch>(k)) + scratch_bytes<float>(m);

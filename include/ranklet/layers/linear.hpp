@@ -30,9 +30,19 @@ public:
     /// Takes copies of `weight` [out, in] and `bias` [out] (empty: none). Error when the shapes contradict each other
     /// or the fixed sizes.
     [[nodiscard]] Result<void> assign(MatrixView<const T> weight, std::span<const T> bias = {}) {
-        RANKLET_TRY(set_sizes(weight.rows, weight.cols, bias));
-        RANKLET_TRY(packed_.resize(Ops::packed_size(weight.rows, weight.cols)));
-        Ops::pack(weight.data, weight.rows, weight.cols, weight.stride, packed_.data());
+        return assign_parts(std::span(&weight, 1), bias);
+    }
+    /// The same, the weight in parts that lie one above the other: of each some of the outputs, all of the inputs.
+    [[nodiscard]] Result<void> assign_parts(std::span<const MatrixView<const T>> parts, std::span<const T> bias = {}) {
+        RANKLET_ASSIGN(const std::size_t out, outputs_of(parts));
+        const std::size_t in = parts[0].cols;
+        RANKLET_TRY(set_sizes(out, in, bias));
+        RANKLET_TRY(packed_.resize_uninitialized(Ops::packed_size(out, in)));
+        std::size_t first = 0;
+        for (const auto& part : parts) {
+            Ops::pack(part.data, part.rows, in, part.stride, packed_.data(), first);
+            first += part.rows;
+        }
         return {};
     }
     /// The same with bf16 weights [out, in], `in` even.
@@ -41,20 +51,33 @@ public:
         if (weight.cols % 2 != 0 || weight.stride != weight.cols)
             return Error{ErrorCode::invalid_argument, "bf16 weights need rows without gaps and an even input"};
         RANKLET_TRY(set_sizes(weight.rows, weight.cols, bias));
-        RANKLET_ASSIGN(bf16_, AlignedBuffer<std::uint16_t>::zeroed(Ops::packed_size(weight.rows, weight.cols)));
+        RANKLET_ASSIGN(bf16_, AlignedBuffer<std::uint16_t>::uninitialized(Ops::packed_size(weight.rows, weight.cols)));
         Ops::pack_bf16(weight.data, weight.rows, weight.cols, bf16_.data());
         return {};
     }
     /// The same with 8-bit weights: W[o, i] = scale[o] * weight[o, i], `weight` [out, in] in [-127, 127].
     [[nodiscard]] Result<void> assign(MatrixView<const std::int8_t> weight, std::span<const float> scale,
                                       std::span<const float> bias = {}) requires(may_be_small) {
-        if (scale.size() != weight.rows || weight.stride != weight.cols)
-            return Error{ErrorCode::invalid_argument, "8-bit weights need rows without gaps and one scale each"};
-        RANKLET_TRY(set_sizes(weight.rows, weight.cols, bias));
-        RANKLET_ASSIGN(i8_.packed, AlignedBuffer<std::int8_t>::zeroed(Ops::packed_size_i8(weight.rows, weight.cols)));
-        RANKLET_ASSIGN(i8_.start, AlignedBuffer<std::int32_t>::zeroed(Ops::padded_outputs(weight.rows)));
-        RANKLET_ASSIGN(i8_.scale, AlignedBuffer<float>::zeroed(weight.rows));
-        Ops::pack_i8(weight.data, weight.rows, weight.cols, i8_.packed.data(), i8_.start.data());
+        return assign_parts(std::span(&weight, 1), scale, bias);
+    }
+    /// The same with the weight in parts, one above the other; `scale` and `bias` are of all outputs.
+    [[nodiscard]] Result<void> assign_parts(std::span<const MatrixView<const std::int8_t>> parts,
+                                            std::span<const float> scale,
+                                            std::span<const float> bias = {}) requires(may_be_small) {
+        RANKLET_ASSIGN(const std::size_t out, outputs_of(parts));
+        const std::size_t in = parts[0].cols;
+        for (const auto& part : parts)
+            if (scale.size() != out || part.stride != in)
+                return Error{ErrorCode::invalid_argument, "8-bit weights need rows without gaps and one scale each"};
+        RANKLET_TRY(set_sizes(out, in, bias));
+        RANKLET_ASSIGN(i8_.packed, AlignedBuffer<std::int8_t>::uninitialized(Ops::packed_size_i8(out, in)));
+        RANKLET_ASSIGN(i8_.start, AlignedBuffer<std::int32_t>::uninitialized(Ops::padded_outputs(out)));
+        RANKLET_ASSIGN(i8_.scale, AlignedBuffer<float>::uninitialized(out));
+        std::size_t first = 0;
+        for (const auto& part : parts) {
+            Ops::pack_i8(part.data, part.rows, in, i8_.packed.data(), i8_.start.data(), first);
+            first += part.rows;
+        }
         std::copy(scale.begin(), scale.end(), i8_.scale.begin());
         return {};
     }
@@ -104,6 +127,17 @@ private:
                                                                                        static_cast<std::size_t>(In)));
 
     [[nodiscard]] const T* bias() const noexcept { return has_bias_ ? bias_.data() : nullptr; }
+    template <class Weight>
+    [[nodiscard]] static Result<std::size_t> outputs_of(std::span<const MatrixView<const Weight>> parts) {
+        if (parts.empty()) return Error{ErrorCode::invalid_argument, "a linear layer got no weights"};
+        std::size_t out = 0;
+        for (const auto& part : parts) {
+            if (part.cols != parts[0].cols)
+                return Error{ErrorCode::invalid_argument, "a linear layer's parts differ in their inputs"};
+            out += part.rows;
+        }
+        return out;
+    }
     [[nodiscard]] Result<void> set_sizes(std::size_t out, std::size_t in, std::span<const T> bias) {
         if (out == 0 || in == 0)
             return Error{ErrorCode::invalid_argument, "a linear layer needs at least one input and one output"};

@@ -77,10 +77,12 @@ struct LinearNames {
     };
     Linear<> linear;
     if (with_scratch && all_are(TensorType::i8)) {
-        std::vector<std::int8_t> weight(outputs * in);
+        std::vector<MatrixView<const std::int8_t>> parts;  // packed straight from the file's map
         std::vector<float> scale;
         for (std::size_t p = 0; p < tensors.size(); ++p) {
-            std::memcpy(weight.data() + p * out * in, tensors[p].data, out * in);
+            parts.emplace_back(reinterpret_cast<const std::int8_t*>(tensors[p].data), out, in);
+            if (std::memchr(tensors[p].data, 0x80, out * in) != nullptr)
+                return make_error(ErrorCode::format, {file.name(), ": ", names[p].weight, ": an 8-bit weight is -128"});
             for (std::size_t r = 0; r < out; ++r) {
                 scale.push_back(tensors[p].scale(r));
                 if (!(scale.back() >= 0.0f && std::isfinite(scale.back())))
@@ -88,10 +90,7 @@ struct LinearNames {
                                                           scale.back(), ", expected a finite number from 0 on"});
             }
         }
-        if (std::find(weight.begin(), weight.end(), std::int8_t{-128}) != weight.end())
-            return make_error(ErrorCode::format, {file.name(), ": ", names[0].weight, ": an 8-bit weight is -128"});
-        RANKLET_TRY(in_file(file, names[0].weight,
-                            linear.assign(MatrixView<const std::int8_t>(weight.data(), outputs, in), scale, bias)));
+        RANKLET_TRY(in_file(file, names[0].weight, linear.assign_parts(parts, scale, bias)));
         return linear;
     }
     if ((with_scratch || !uses_bf16_dot) && in % 2 == 0 && all_are(TensorType::bf16)) {
@@ -102,10 +101,14 @@ struct LinearNames {
                             linear.assign_bf16(MatrixView<const std::uint16_t>(weight.data(), outputs, in), bias)));
         return linear;
     }
-    const auto* mapped = reinterpret_cast<const float*>(tensors[0].data);
-    if (tensors.size() == 1 && all_are(TensorType::f32) &&
-        reinterpret_cast<std::uintptr_t>(mapped) % alignof(float) == 0) {  // packed straight from the file's map
-        RANKLET_TRY(in_file(file, names[0].weight, linear.assign({mapped, outputs, in}, bias)));
+    const auto is_aligned = [](const TensorView& tensor) {
+        return reinterpret_cast<std::uintptr_t>(tensor.data) % alignof(float) == 0;
+    };
+    if (all_are(TensorType::f32) && std::all_of(tensors.begin(), tensors.end(), is_aligned)) {
+        std::vector<MatrixView<const float>> parts;  // packed straight from the file's map
+        for (const TensorView& tensor : tensors)
+            parts.emplace_back(reinterpret_cast<const float*>(tensor.data), out, in);
+        RANKLET_TRY(in_file(file, names[0].weight, linear.assign_parts(parts, bias)));
         return linear;
     }
     RANKLET_ASSIGN(Matrix weight, Matrix::zeroed(outputs, in));

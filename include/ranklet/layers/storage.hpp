@@ -22,6 +22,8 @@ public:
             return make_error(ErrorCode::invalid_argument, {"storage holds ", Size, " elements, not ", size});
         return {};
     }
+    /// The same for elements that are all written next.
+    [[nodiscard]] Result<void> resize_uninitialized(std::size_t size) { return resize(size); }
     [[nodiscard]] T* data() noexcept { return data_; }
     [[nodiscard]] const T* data() const noexcept { return data_; }
 
@@ -35,6 +37,10 @@ class Storage<T, dynamic> {
 public:
     [[nodiscard]] Result<void> resize(std::size_t size) {
         RANKLET_ASSIGN(buffer_, AlignedBuffer<T>::zeroed(size));
+        return {};
+    }
+    [[nodiscard]] Result<void> resize_uninitialized(std::size_t size) {
+        RANKLET_ASSIGN(buffer_, AlignedBuffer<T>::uninitialized(size));
         return {};
     }
     [[nodiscard]] T* data() noexcept { return buffer_.data(); }
