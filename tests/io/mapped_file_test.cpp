@@ -55,6 +55,26 @@ TEST_CASE("a mapped file stays readable after its name is gone") {
     CHECK(text_of(*file) == "still here");
 }
 
+TEST_CASE("pages that were given back come back with the file's bytes; memory outside the map is left alone") {
+    const TemporaryFolder folder;
+    std::string text;
+    for (int i = 0; i < 100'000; ++i) text += static_cast<char>('a' + i % 23);
+    const auto file = MappedFile::open(folder.write("a.bin", text)).value();
+    CHECK(text_of(file) == text);
+    const auto bytes = file.bytes();
+    std::string other = text;
+    file.release_pages({reinterpret_cast<const std::byte*>(other.data()), other.size()});
+    file.release_pages({bytes.data() + 1, bytes.size() + 4096});
+    file.release_pages({});
+    for (const auto& [first, size] :
+         {std::pair{0, 100'000}, std::pair{1, 3}, std::pair{5000, 0}, std::pair{4095, 8194}}) {
+        file.release_pages(bytes.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(size)));
+        CHECK(text_of(file) == text);
+    }
+    CHECK(other == text);
+    MappedFile().release_pages(bytes);
+}
+
 TEST_CASE("an empty file has no bytes") {
     const TemporaryFolder folder;
     const auto file = MappedFile::open(folder.write("empty", ""));

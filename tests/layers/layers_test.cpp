@@ -269,16 +269,17 @@ TEST_CASE("a linear layer of parts has the bits of one made of the whole; parts 
     for (auto& v : steps) v = static_cast<std::int8_t>(static_cast<int>(random.below(255)) - 127);
     for (const bool is_i8 : {false, true}) {
         Linear<> whole, cut_in_two;
+        ranklet::WeightBlock block(is_i8 ? std::size_t{8} << 20 : 0);  // or memory of its own
         if (is_i8) {
             REQUIRE(whole.assign({steps.data(), out, in}, scale, bias).ok());
             const MatrixView<const std::int8_t> parts[] = {{steps.data(), cut, in},
                                                            {steps.data() + cut * in, out - cut, in}};
-            REQUIRE(cut_in_two.assign_parts(parts, scale, bias).ok());
+            REQUIRE(cut_in_two.assign_parts(parts, scale, bias, block).ok());
         } else {
             REQUIRE(whole.assign(view(weight, out, in), bias).ok());
             const MatrixView<const float> parts[] = {{weight.data(), cut, in},
                                                      {weight.data() + cut * in, out - cut, in}};
-            REQUIRE(cut_in_two.assign_parts(parts, bias).ok());
+            REQUIRE(cut_in_two.assign_parts(parts, bias, block).ok());
         }
         CHECK(cut_in_two.out() == out);
         Scratch scratch = scratch_of(whole.scratch_size(m));
@@ -287,21 +288,34 @@ TEST_CASE("a linear layer of parts has the bits of one made of the whole; parts 
         cut_in_two.forward(view(x, m, in), {z.data(), m, out}, scratch);
         CHECK(same_bits(y, z));
     }
+    std::vector<std::uint16_t> halves;
+    for (const float v : weight) halves.push_back(ranklet::f32_to_bf16(v));
+    const MatrixView<const std::uint16_t> half_parts[] = {{halves.data(), cut, in},
+                                                          {halves.data() + cut * in, out - cut, in}};
+    Linear<> half, half_of_parts;
+    ranklet::WeightBlock none;
+    REQUIRE(half.assign_bf16({halves.data(), out, in}, bias).ok());
+    REQUIRE(half_of_parts.assign_bf16_parts(half_parts, bias, none).ok());
+    Scratch scratch = scratch_of(half.scratch_size(m));
+    std::vector<float> y(m * out), z(m * out);
+    half.forward(view(x, m, in), {y.data(), m, out}, scratch);
+    half_of_parts.forward(view(x, m, in), {z.data(), m, out}, scratch);
+    CHECK(same_bits(y, z));
     const auto twice = row_of<double>(random, 8 * 3), times = row_of<double>(random, 3);
     const MatrixView<const double> doubles[] = {{twice.data(), 5, 3}, {twice.data() + 15, 3, 3}};
     Linear<double> one, two;
     REQUIRE(one.assign(view(twice, 8, 3)).ok());
-    REQUIRE(two.assign_parts(doubles).ok());
+    REQUIRE(two.assign_parts(doubles, {}, none).ok());
     std::vector<double> a(8), b(8);
     one.forward(view(times, 1, 3), {a.data(), 1, 8});
     two.forward(view(times, 1, 3), {b.data(), 1, 8});
     CHECK(a == b);
     Linear<> wrong;
     const MatrixView<const float> unlike[] = {{weight.data(), 2, 4}, {weight.data(), 2, 5}};
-    check_refused(wrong.assign_parts(unlike), "differ in their inputs");
-    check_refused(wrong.assign_parts(std::span<const MatrixView<const float>>()), "no weights");
+    check_refused(wrong.assign_parts(unlike, {}, none), "differ in their inputs");
+    check_refused(wrong.assign_parts(std::span<const MatrixView<const float>>(), {}, none), "no weights");
     const MatrixView<const std::int8_t> gaps[] = {{steps.data(), 2, 4}, {steps.data(), 2, 4, 5}};
-    check_refused(wrong.assign_parts(gaps, std::span<const float>(scale).first(4)), "without gaps");
+    check_refused(wrong.assign_parts(gaps, std::span<const float>(scale).first(4), {}, none), "without gaps");
 }
 
 TEST_CASE("attention and transformer layers refuse projections that do not fit") {

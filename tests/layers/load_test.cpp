@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "io/gguf_builder.hpp"
+#include "io/temporary_folder.hpp"
 #include "kernels/reference.hpp"
 
 namespace {
@@ -168,6 +169,97 @@ TEST_CASE("threads share the outputs of a bf16 map, with the same bits") {
                        threads);
         CHECK(same_bits(several, one));
     }
+}
+
+TEST_CASE("several tensors make one layer with the bits of one tensor, of any type, and the file still has them") {
+    Random random(73);
+    constexpr std::size_t in = 8, out = 21, n = 3;
+    const Stored stored(random, n * out * in);
+    const std::vector<float> scale = random.row(n * out, 0.1f, 1.0f), x = random.row(2 * in);
+    const auto cut = [](const auto& values, std::size_t p, std::size_t size) {
+        return std::remove_cvref_t<decltype(values)>(values.begin() + static_cast<std::ptrdiff_t>(p * size),
+                                                     values.begin() + static_cast<std::ptrdiff_t>((p + 1) * size));
+    };
+    for (const TensorType type : {TensorType::f32, TensorType::f16, TensorType::bf16, TensorType::i8}) {
+        const auto stored_as = [&](const Stored& all, std::size_t p, std::size_t size) {
+            if (type == TensorType::f32) return bytes_of(cut(all.values, p, size));
+            if (type == TensorType::bf16) return bytes_of(cut(all.bits, p, size));
+            Bytes bytes;
+            for (std::size_t i = p * size; i < (p + 1) * size; ++i)
+                if (type == TensorType::i8)
+                    append(bytes, static_cast<std::int8_t>(all.values[i] * 127.0f));
+                else
+                    append(bytes, ranklet::f32_to_f16(all.values[i]));
+            return bytes;
+        };
+        const auto number = static_cast<std::uint32_t>(type);
+        GgufBuilder parts, whole;
+        std::vector<ranklet::LinearNames> names;
+        for (std::size_t p = 0; p < n; ++p) {
+            const std::string name = "part" + std::to_string(p);
+            parts.tensor(name, number, {out, in}, stored_as(stored, p, out * in));
+            if (type == TensorType::i8) parts.tensor(name + "_scale", {out}, cut(scale, p, out));
+            names.push_back({name, "none"});
+        }
+        whole.tensor("whole", number, {n * out, in}, stored_as(stored, 0, n * out * in));
+        if (type == TensorType::i8) whole.tensor("whole_scale", {n * out}, scale);
+        const std::vector<ranklet::LinearNames> whole_name{{"whole", "none"}};
+        const TemporaryFolder folder;
+        const Bytes bytes = parts.build(), whole_bytes = whole.build();
+        const std::string path = folder.write("parts", {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+        const GgufFile file = GgufFile::open(path).value();
+        const GgufFile whole_file = GgufFile::from_memory(whole_bytes, "whole").value();
+        std::vector<std::vector<float>> results;
+        for (int time = 0; time < 3; ++time) {  // the second time the tensors' pages come back
+            const auto layer = time == 0 ? ranklet::load_linear(whole_file, whole_name, in, n * out, true).value()
+                                         : ranklet::load_linear(file, names, in, out, true).value();
+            CHECK(layer.is_i8() == (type == TensorType::i8));
+            CHECK(layer.is_bf16() == (type == TensorType::bf16));
+            ranklet::Scratch scratch;
+            scratch.reserve(layer.scratch_size(2)).value();
+            results.emplace_back(2 * n * out);
+            layer.forward({x.data(), 2, in}, {results.back().data(), 2, n * out}, scratch);
+        }
+        CHECK(same_bits(results[0], results[1]));
+        CHECK(same_bits(results[0], results[2]));
+    }
+}
+
+TEST_CASE("an 8-bit weight of -128 or a scale that is no number is an error that names the tensor") {
+    const std::vector<float> ones(2, 1.0f), wrong{1.0f, quiet_nan};
+    const auto build = [](std::int8_t last, const std::vector<float>& scale) {
+        const auto type = static_cast<std::uint32_t>(TensorType::i8);
+        return GgufBuilder()
+            .tensor("a", type, {2, 3}, bytes_of(std::vector<std::int8_t>{1, 2, 3, 4, 5, 6}))
+            .tensor("a_scale", {2}, std::vector<float>(2, 1.0f))
+            .tensor("b", type, {2, 3}, bytes_of(std::vector<std::int8_t>{1, 2, 3, 4, 5, last}))
+            .tensor("b_scale", {2}, scale)
+            .build();
+    };
+    const std::vector<ranklet::LinearNames> names{{"a", "none"}, {"b", "none"}};
+    const auto message = [&](const Bytes& bytes) {
+        const auto linear = ranklet::load_linear(GgufFile::from_memory(bytes, "file").value(), names, 3, 2, true);
+        return linear.ok() ? "" : linear.error().message;
+    };
+    CHECK(message(build(-127, ones)) == "");
+    CHECK(message(build(-128, ones)) == "file: b: an 8-bit weight is -128");
+    CHECK(message(build(1, wrong)).find("b_scale[1]") != std::string::npos);
+}
+
+TEST_CASE("a block for a file's matrices has room for what they take when packed, by the type they stay in") {
+    const auto bytes_for = [](TensorType type, std::size_t element) {
+        const Bytes bytes =
+            GgufBuilder()
+                .tensor("blk.0.w", static_cast<std::uint32_t>(type), {2048, 1024}, Bytes(2048 * 1024 * element))
+                .tensor("other.w", {2048, 1024}, std::vector<float>(2048 * 1024))
+                .tensor("blk.0.b", {1024}, std::vector<float>(1024))
+                .build();
+        return ranklet::block_for(GgufFile::from_memory(bytes, "file").value(), "blk.").rest();
+    };
+    CHECK(bytes_for(TensorType::f32, 4) == 2048 * 1024 * 4);
+    CHECK(bytes_for(TensorType::f16, 2) == 2048 * 1024 * 4);
+    CHECK(bytes_for(TensorType::bf16, 2) == 2048 * 1024 * 2);
+    CHECK(bytes_for(TensorType::i8, 1) == 0);  // too small for large pages
 }
 
 TEST_CASE("a tensor of another shape, or a GRU whose parts do not fit, is an error that names file and tensor") {

@@ -1,8 +1,9 @@
-// AlignedBuffer<T>: owned, 64-byte aligned, uninitialised-or-zeroed storage for numbers.
+// AlignedBuffer<T>: owned, 64-byte aligned, uninitialised-or-zeroed storage for numbers; or a part of a shared block.
 // In: a count. Out: a span. Move-only; allocation failure is an Error, never an abort.
 #pragma once
 
 #include <cstdlib>
+#include <memory>
 #include <new>
 #include <span>
 #include <type_traits>
@@ -23,12 +24,15 @@ class AlignedBuffer {
 public:
     AlignedBuffer() = default;
     AlignedBuffer(AlignedBuffer&& other) noexcept
-        : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+        : data_(std::exchange(other.data_, nullptr)),
+          size_(std::exchange(other.size_, 0)),
+          block_(std::move(other.block_)) {}
     AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
         if (this != &other) {
             release();
             data_ = std::exchange(other.data_, nullptr);
             size_ = std::exchange(other.size_, 0);
+            block_ = std::move(other.block_);
         }
         return *this;
     }
@@ -57,6 +61,15 @@ public:
         return buffer;
     }
 
+    /// `count` elements at `data`, uninitialised and nobody else's, inside `block`, which they keep alive.
+    [[nodiscard]] static AlignedBuffer part_of(std::shared_ptr<void> block, T* data, std::size_t count) noexcept {
+        AlignedBuffer buffer;
+        buffer.data_ = data;
+        buffer.size_ = count;
+        buffer.block_ = std::move(block);
+        return buffer;
+    }
+
     [[nodiscard]] T* data() noexcept { return data_; }
     [[nodiscard]] const T* data() const noexcept { return data_; }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -72,10 +85,11 @@ public:
 
 private:
     void release() noexcept {
-        if (data_ != nullptr) ::operator delete (data_, std::align_val_t{alignment});
+        if (data_ != nullptr && block_ == nullptr) ::operator delete (data_, std::align_val_t{alignment});
     }
     T* data_ = nullptr;
     std::size_t size_ = 0;
+    std::shared_ptr<void> block_;  // null: the memory is this buffer's alone
 };
 
 RANKLET_NAMESPACE_END

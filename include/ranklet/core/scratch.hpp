@@ -43,7 +43,7 @@ public:
         if (bytes <= size_) return {};
         size_ = 0;
         buffer_ = AlignedBuffer<std::byte>();  // give the old block back before asking for the larger one
-        RANKLET_ASSIGN(buffer_, AlignedBuffer<std::byte>::zeroed(bytes));
+        RANKLET_ASSIGN(buffer_, AlignedBuffer<std::byte>::uninitialized(bytes));
         data_ = buffer_.data();
         size_ = buffer_.size();
         return {};

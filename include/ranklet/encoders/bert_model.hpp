@@ -71,9 +71,10 @@ public:
             model.types_ = Embedding(types_checked);
         }
         RANKLET_ASSIGN(model.norm_, load_layer_norm(file, "token_embd_norm", dim, epsilon));
+        WeightBlock weights = block_for(file, "blk.");
         for (std::size_t b = 0; b < blocks; ++b) {
-            RANKLET_ASSIGN(auto layer,
-                           load_layer(file, "blk." + std::to_string(b) + ".", dim, inner, heads, epsilon, activation));
+            RANKLET_ASSIGN(auto layer, load_layer(file, "blk." + std::to_string(b) + ".", dim, inner, heads, epsilon,
+                                                  activation, weights));
             model.layers_.push_back(std::move(layer));
         }
         return model;
@@ -129,12 +130,13 @@ private:
     [[nodiscard]] RANKLET_COLD static Result<TransformerLayer<>> load_layer(const GgufFile& file,
                                                                             const std::string& prefix, std::size_t dim,
                                                                             std::size_t inner, std::size_t heads,
-                                                                            float epsilon, Activation activation) {
+                                                                            float epsilon, Activation activation,
+                                                                            WeightBlock& weights) {
         const auto load = [&](std::initializer_list<const char*> names, std::size_t from, std::size_t to) {
             std::vector<LinearNames> tensors;
             for (const std::string name : names)
                 tensors.push_back({prefix + name + ".weight", prefix + name + ".bias"});
-            return load_linear(file, tensors, from, to, true);
+            return load_linear(file, tensors, from, to, true, weights);
         };
         RANKLET_ASSIGN(auto qkv, load({"attn_q", "attn_k", "attn_v"}, dim, dim));
         RANKLET_ASSIGN(auto output, load({"attn_output"}, dim, dim));

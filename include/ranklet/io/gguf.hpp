@@ -125,6 +125,12 @@ public:
                            "], found [" + shape + "]");
     }
 
+    /// Takes a tensor of this file that is not needed in place any more out of the process's resident memory. It may
+    /// be read again all the same. Does nothing to bytes of from_memory().
+    void release_pages(const TensorView& tensor) const noexcept {
+        state().map.release_pages({tensor.data, tensor.bytes});
+    }
+
     /// In the file's order, those of unknown types included (`bytes` 0).
     [[nodiscard]] std::span<const TensorView> tensors() const noexcept { return state().index.tensors; }
     /// In the file's order.

@@ -40,6 +40,20 @@ public:
 
     [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
 
+    /// Takes the pages that lie wholly in `part` out of this process's resident memory. They stay in the system's cache
+    /// of the file and come back when they are read again. For what is needed only once; does nothing to other memory.
+    void release_pages(std::span<const std::byte> part) const noexcept {
+#if RANKLET_HAS_MMAP && defined(MADV_DONTNEED)
+        const auto map = reinterpret_cast<std::uintptr_t>(data_), from = reinterpret_cast<std::uintptr_t>(part.data());
+        if (data_ == nullptr || from < map || part.size() > size_ || from - map > size_ - part.size()) return;
+        const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+        const std::uintptr_t first = (from + page - 1) / page * page, last = (from + part.size()) / page * page;
+        if (first < last) (void)::madvise(const_cast<std::byte*>(data_) + (first - map), last - first, MADV_DONTNEED);
+#else
+        (void)part;
+#endif
+    }
+
 #if RANKLET_HAS_MMAP
     MappedFile(MappedFile&& other) noexcept
         : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}

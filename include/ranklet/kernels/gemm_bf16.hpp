@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/kernels/arch.hpp"
@@ -70,15 +71,19 @@ struct MacBf16Dot {
 };
 
 /// W[n, k] of bf16, row r at w + r * k, into panels: packed[p][i / 2][j][i % 2] = W[p * panel + j, i], zero beyond n.
-/// `packed` has packed_size(n, k) elements. k is even.
+/// `packed` has packed_size(n, k) elements. k is even. `first` as of pack_rows.
 template <class Arch>
-inline void pack_rows_bf16(const std::uint16_t* w, std::size_t n, std::size_t k, std::uint16_t* packed) noexcept {
-    constexpr std::size_t panel = GemmTile<Arch>::panel;
-    for (std::size_t p = 0; p < n; p += panel, packed += panel * k) {
-        const std::size_t columns = std::min(panel, n - p);
-        if (columns < panel) std::fill_n(packed, panel * k, std::uint16_t{0});
-        for (std::size_t j = 0; j < columns; ++j)
-            for (std::size_t i = 0; i < k; ++i) packed[(i / 2 * panel + j) * 2 + i % 2] = w[(p + j) * k + i];
+inline void pack_rows_bf16(const std::uint16_t* w, std::size_t n, std::size_t k, std::uint16_t* packed,
+                           std::size_t first = 0) noexcept {
+    constexpr std::size_t panel = GemmTile<Arch>::panel, pair = 2;
+    for (std::size_t r = 0; r < n;) {
+        const std::size_t column = (first + r) % panel, columns = std::min(panel - column, n - r);
+        std::uint16_t* to = packed + (first + r - column) * k + column * pair;
+        if (column == 0 && columns < panel) std::fill_n(to, panel * k, std::uint16_t{0});
+        for (std::size_t i = 0; i < k; i += pair)
+            for (std::size_t j = 0; j < columns; ++j)
+                std::memcpy(to + i * panel + j * pair, w + (r + j) * k + i, pair * sizeof *w);
+        r += columns;
     }
 }
 

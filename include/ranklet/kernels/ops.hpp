@@ -193,8 +193,9 @@ struct SimdOps {
     }
     // The same with bf16 weights (k even), on inputs in f32 or, where `rounds_bf16` (then they must be), in bf16.
     static constexpr bool rounds_bf16 = kernels::rounds_bf16<Arch>;
-    static void pack_bf16(const std::uint16_t* w, std::size_t n, std::size_t k, std::uint16_t* packed) noexcept {
-        pack_rows_bf16<Arch>(w, n, k, packed);
+    static void pack_bf16(const std::uint16_t* w, std::size_t n, std::size_t k, std::uint16_t* packed,
+                          std::size_t first) noexcept {
+        pack_rows_bf16<Arch>(w, n, k, packed, first);
     }
     static void linear_bf16(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t a_stride,
                             const std::uint16_t* packed, float* c, std::size_t c_stride,

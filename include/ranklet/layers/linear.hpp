@@ -16,6 +16,7 @@
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/core/view.hpp"
+#include "ranklet/core/weight_block.hpp"
 #include "ranklet/kernels/ops.hpp"
 #include "ranklet/layers/storage.hpp"
 
@@ -30,14 +31,17 @@ public:
     /// Takes copies of `weight` [out, in] and `bias` [out] (empty: none). Error when the shapes contradict each other
     /// or the fixed sizes.
     [[nodiscard]] Result<void> assign(MatrixView<const T> weight, std::span<const T> bias = {}) {
-        return assign_parts(std::span(&weight, 1), bias);
+        WeightBlock none;
+        return assign_parts(std::span(&weight, 1), bias, none);
     }
-    /// The same, the weight in parts that lie one above the other: of each some of the outputs, all of the inputs.
-    [[nodiscard]] Result<void> assign_parts(std::span<const MatrixView<const T>> parts, std::span<const T> bias = {}) {
+    /// The same, the weight in parts that lie one above the other (of each some of the outputs, all of the inputs),
+    /// packed into memory of `block`.
+    [[nodiscard]] Result<void> assign_parts(std::span<const MatrixView<const T>> parts, std::span<const T> bias,
+                                            WeightBlock& block) {
         RANKLET_ASSIGN(const std::size_t out, outputs_of(parts));
         const std::size_t in = parts[0].cols;
         RANKLET_TRY(set_sizes(out, in, bias));
-        RANKLET_TRY(packed_.resize_uninitialized(Ops::packed_size(out, in)));
+        RANKLET_TRY(packed_.resize_uninitialized(Ops::packed_size(out, in), block));
         std::size_t first = 0;
         for (const auto& part : parts) {
             Ops::pack(part.data, part.rows, in, part.stride, packed_.data(), first);
@@ -48,29 +52,45 @@ public:
     /// The same with bf16 weights [out, in], `in` even.
     [[nodiscard]] Result<void> assign_bf16(MatrixView<const std::uint16_t> weight,
                                            std::span<const float> bias = {}) requires(may_be_small) {
-        if (weight.cols % 2 != 0 || weight.stride != weight.cols)
-            return Error{ErrorCode::invalid_argument, "bf16 weights need rows without gaps and an even input"};
-        RANKLET_TRY(set_sizes(weight.rows, weight.cols, bias));
-        RANKLET_ASSIGN(bf16_, AlignedBuffer<std::uint16_t>::uninitialized(Ops::packed_size(weight.rows, weight.cols)));
-        Ops::pack_bf16(weight.data, weight.rows, weight.cols, bf16_.data());
+        WeightBlock none;
+        return assign_bf16_parts(std::span(&weight, 1), bias, none);
+    }
+    /// The same with the weight in parts, one above the other, packed into memory of `block`.
+    [[nodiscard]] Result<void> assign_bf16_parts(std::span<const MatrixView<const std::uint16_t>> parts,
+                                                 std::span<const float> bias,
+                                                 WeightBlock& block) requires(may_be_small) {
+        RANKLET_ASSIGN(const std::size_t out, outputs_of(parts));
+        const std::size_t in = parts[0].cols;
+        for (const auto& part : parts)
+            if (in % 2 != 0 || part.stride != in)
+                return Error{ErrorCode::invalid_argument, "bf16 weights need rows without gaps and an even input"};
+        RANKLET_TRY(set_sizes(out, in, bias));
+        RANKLET_ASSIGN(bf16_, block.take<std::uint16_t>(Ops::packed_size(out, in)));
+        std::size_t first = 0;
+        for (const auto& part : parts) {
+            Ops::pack_bf16(part.data, part.rows, in, bf16_.data(), first);
+            first += part.rows;
+        }
         return {};
     }
     /// The same with 8-bit weights: W[o, i] = scale[o] * weight[o, i], `weight` [out, in] in [-127, 127].
     [[nodiscard]] Result<void> assign(MatrixView<const std::int8_t> weight, std::span<const float> scale,
                                       std::span<const float> bias = {}) requires(may_be_small) {
-        return assign_parts(std::span(&weight, 1), scale, bias);
+        WeightBlock none;
+        return assign_parts(std::span(&weight, 1), scale, bias, none);
     }
-    /// The same with the weight in parts, one above the other; `scale` and `bias` are of all outputs.
+    /// The same with the weight in parts, one above the other, packed into memory of `block`; `scale` and `bias` are of
+    /// all outputs.
     [[nodiscard]] Result<void> assign_parts(std::span<const MatrixView<const std::int8_t>> parts,
-                                            std::span<const float> scale,
-                                            std::span<const float> bias = {}) requires(may_be_small) {
+                                            std::span<const float> scale, std::span<const float> bias,
+                                            WeightBlock& block) requires(may_be_small) {
         RANKLET_ASSIGN(const std::size_t out, outputs_of(parts));
         const std::size_t in = parts[0].cols;
         for (const auto& part : parts)
             if (scale.size() != out || part.stride != in)
                 return Error{ErrorCode::invalid_argument, "8-bit weights need rows without gaps and one scale each"};
         RANKLET_TRY(set_sizes(out, in, bias));
-        RANKLET_ASSIGN(i8_.packed, AlignedBuffer<std::int8_t>::uninitialized(Ops::packed_size_i8(out, in)));
+        RANKLET_ASSIGN(i8_.packed, block.take<std::int8_t>(Ops::packed_size_i8(out, in)));
         RANKLET_ASSIGN(i8_.start, AlignedBuffer<std::int32_t>::uninitialized(Ops::padded_outputs(out)));
         RANKLET_ASSIGN(i8_.scale, AlignedBuffer<float>::uninitialized(out));
         std::size_t first = 0;

@@ -50,16 +50,38 @@ template <class T>
     return values;
 }
 
+/// Memory for the matrices, packed, whose names begin with `prefix`.
+[[nodiscard]] RANKLET_COLD inline WeightBlock block_for(const GgufFile& file, std::string_view prefix) {
+    std::size_t bytes = 0;
+    for (const TensorView& tensor : file.tensors()) {
+        if (tensor.rows < 2 || tensor.bytes == 0 || tensor.name.substr(0, prefix.size()) != prefix) continue;
+        const bool is_kept = tensor.type == TensorType::i8 || tensor.type == TensorType::bf16;
+        bytes += is_kept ? tensor.bytes : tensor.rows * tensor.cols * sizeof(float);
+    }
+    return WeightBlock(bytes);
+}
+
 /// The tensors of one linear map; the bias may be absent from the file.
 struct LinearNames {
     std::string weight, bias;
 };
 
+/// At its end the tensors' pages of the file leave the resident memory: what is packed is not read again.
+struct PagesReleased {
+    const GgufFile& file;
+    const std::vector<TensorView>& tensors;
+    ~PagesReleased() {
+        for (const TensorView& tensor : tensors) file.release_pages(tensor);
+    }
+};
+
 /// Several linear maps over the same input as one, their outputs one after the other: each weight [out, in] and, if it
 /// is there, bias [out]. 8-bit weights stay 8-bit when all are, bf16 weights bf16 when all are and `in` is even; but
 /// where that makes the forward passes round their inputs, only `with_scratch`: when the layer gives them a Scratch.
+/// What is packed lies in `block`.
 [[nodiscard]] RANKLET_COLD inline Result<Linear<>> load_linear(const GgufFile& file, std::span<const LinearNames> names,
-                                                               std::size_t in, std::size_t out, bool with_scratch) {
+                                                               std::size_t in, std::size_t out, bool with_scratch,
+                                                               WeightBlock& block) {
     const std::size_t outputs = names.size() * out;
     std::vector<float> bias;
     std::vector<TensorView> tensors;
@@ -75,6 +97,10 @@ struct LinearNames {
     const auto all_are = [&](TensorType type) {
         return std::all_of(tensors.begin(), tensors.end(), [&](const auto& tensor) { return tensor.type == type; });
     };
+    const bool is_aligned = std::all_of(tensors.begin(), tensors.end(), [](const auto& tensor) {
+        return reinterpret_cast<std::uintptr_t>(tensor.data) % alignof(float) == 0;
+    });
+    const PagesReleased released{file, tensors};
     Linear<> linear;
     if (with_scratch && all_are(TensorType::i8)) {
         std::vector<MatrixView<const std::int8_t>> parts;  // packed straight from the file's map
@@ -90,31 +116,34 @@ struct LinearNames {
                                                           scale.back(), ", expected a finite number from 0 on"});
             }
         }
-        RANKLET_TRY(in_file(file, names[0].weight, linear.assign_parts(parts, scale, bias)));
+        RANKLET_TRY(in_file(file, names[0].weight, linear.assign_parts(parts, scale, bias, block)));
         return linear;
     }
-    if ((with_scratch || !uses_bf16_dot) && in % 2 == 0 && all_are(TensorType::bf16)) {
-        std::vector<std::uint16_t> weight(outputs * in);
-        for (std::size_t p = 0; p < tensors.size(); ++p)
-            std::memcpy(weight.data() + p * out * in, tensors[p].data, out * in * sizeof(std::uint16_t));
-        RANKLET_TRY(in_file(file, names[0].weight,
-                            linear.assign_bf16(MatrixView<const std::uint16_t>(weight.data(), outputs, in), bias)));
+    if ((with_scratch || !uses_bf16_dot) && in % 2 == 0 && all_are(TensorType::bf16) && is_aligned) {
+        std::vector<MatrixView<const std::uint16_t>> parts;
+        for (const TensorView& tensor : tensors)
+            parts.emplace_back(reinterpret_cast<const std::uint16_t*>(tensor.data), out, in);
+        RANKLET_TRY(in_file(file, names[0].weight, linear.assign_bf16_parts(parts, bias, block)));
         return linear;
     }
-    const auto is_aligned = [](const TensorView& tensor) {
-        return reinterpret_cast<std::uintptr_t>(tensor.data) % alignof(float) == 0;
-    };
-    if (all_are(TensorType::f32) && std::all_of(tensors.begin(), tensors.end(), is_aligned)) {
+    if (all_are(TensorType::f32) && is_aligned) {
         std::vector<MatrixView<const float>> parts;  // packed straight from the file's map
         for (const TensorView& tensor : tensors)
             parts.emplace_back(reinterpret_cast<const float*>(tensor.data), out, in);
-        RANKLET_TRY(in_file(file, names[0].weight, linear.assign_parts(parts, bias)));
+        RANKLET_TRY(in_file(file, names[0].weight, linear.assign_parts(parts, bias, block)));
         return linear;
     }
     RANKLET_ASSIGN(Matrix weight, Matrix::zeroed(outputs, in));
     for (std::size_t r = 0; r < outputs; ++r) dequantize_row(tensors[r / out], r % out, weight.row(r).data());
-    RANKLET_TRY(in_file(file, names[0].weight, linear.assign(weight.view(), bias)));
+    const MatrixView<const float> whole = weight.view();
+    RANKLET_TRY(in_file(file, names[0].weight, linear.assign_parts(std::span(&whole, 1), bias, block)));
     return linear;
+}
+/// The same with memory of its own.
+[[nodiscard]] RANKLET_COLD inline Result<Linear<>> load_linear(const GgufFile& file, std::span<const LinearNames> names,
+                                                               std::size_t in, std::size_t out, bool with_scratch) {
+    WeightBlock none;
+    return load_linear(file, names, in, out, with_scratch, none);
 }
 
 /// `prefix`.weight [out, in] and, if it is there, `prefix`.bias [out]; its inputs are not rounded.

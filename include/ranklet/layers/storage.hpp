@@ -8,6 +8,7 @@
 #include "ranklet/core/buffer.hpp"
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/core/weight_block.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -23,7 +24,7 @@ public:
         return {};
     }
     /// The same for elements that are all written next.
-    [[nodiscard]] Result<void> resize_uninitialized(std::size_t size) { return resize(size); }
+    [[nodiscard]] Result<void> resize_uninitialized(std::size_t size, WeightBlock&) { return resize(size); }
     [[nodiscard]] T* data() noexcept { return data_; }
     [[nodiscard]] const T* data() const noexcept { return data_; }
 
@@ -39,8 +40,8 @@ public:
         RANKLET_ASSIGN(buffer_, AlignedBuffer<T>::zeroed(size));
         return {};
     }
-    [[nodiscard]] Result<void> resize_uninitialized(std::size_t size) {
-        RANKLET_ASSIGN(buffer_, AlignedBuffer<T>::uninitialized(size));
+    [[nodiscard]] Result<void> resize_uninitialized(std::size_t size, WeightBlock& block) {
+        RANKLET_ASSIGN(buffer_, block.take<T>(size));
         return {};
     }
     [[nodiscard]] T* data() noexcept { return buffer_.data(); }
