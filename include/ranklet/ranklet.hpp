@@ -10,6 +10,7 @@
 #include "ranklet/core/result.hpp"                // Result, Error, Exception
 #include "ranklet/core/scratch.hpp"               // Scratch
 #include "ranklet/core/view.hpp"                  // MatrixView
+#include "ranklet/core/weight_block.hpp"          // WeightBlock
 #include "ranklet/decoders/gru_scorer.hpp"        // DotProduct, NextEvent, TextGru
 #include "ranklet/decoders/user_state.hpp"        // UserState, Event
 #include "ranklet/decoders/user_tower.hpp"        // UserTower

@@ -306,6 +306,8 @@ private:
     [[nodiscard]] Result<void> build_trie() {
         std::vector<std::string_view> keys;
         std::vector<std::int32_t> values;
+        keys.reserve(sorted_.size());
+        values.reserve(sorted_.size());
         for (const std::int32_t id : sorted_) {
             if (static_cast<std::size_t>(id) >= model_size_) continue;
             keys.push_back(token(id));
