@@ -25,6 +25,7 @@
 #include "ranklet/kernels/reduce.hpp"
 #include "ranklet/kernels/scan.hpp"
 #include "ranklet/kernels/scan_i8.hpp"
+#include "ranklet/kernels/scan_many.hpp"
 #include "ranklet/kernels/softmax.hpp"
 
 namespace {
@@ -225,6 +226,8 @@ void gru_gates(benchmark::State& state) {
 }
 BENCHMARK(gru_gates)->ArgName("hidden")->Arg(64)->Arg(384);
 
+constexpr std::size_t scan_block = 336;  // rows scored at a time, as VectorIndex does
+
 /// Users' vectors against the vectors of a catalog: for one user a stream from memory, for many a product.
 template <class Row>
 void scan_rows(benchmark::State& state) {
@@ -239,9 +242,13 @@ void scan_rows(benchmark::State& state) {
             catalog[i] = x;
     }
     const Buffer user = random_buffer(users * n);
-    Buffer scores = random_buffer(users * rows);
+    Buffer packed = random_buffer(kernels::packed_users_size<Arch>(users, n));
+    kernels::pack_users<Arch>(user.data(), users, n, packed.data());
+    Buffer scores = random_buffer(users * scan_block), wide = random_buffer(kernels::scan_many_wide_size<Arch>(n));
     for (auto _ : state) {
-        kernels::scan_rows<Arch, Row>(catalog.data(), rows, n, user.data(), users, n, scores.data(), rows);
+        for (std::size_t r = 0; r < rows; r += scan_block)
+            kernels::scan_many<Arch, Row>(catalog.data() + r * n, std::min(scan_block, rows - r), n, user.data(),
+                                          packed.data(), users, n, wide.data(), scores.data(), scan_block);
         benchmark::DoNotOptimize(scores.data());
         benchmark::ClobberMemory();
     }
@@ -267,12 +274,19 @@ void scan_i8(benchmark::State& state) {
     auto sums = ranklet::AlignedBuffer<std::int32_t>::zeroed(rows).value();
     const Buffer scale = random_buffer(rows), vectors = random_buffer(users * n);
     auto user = ranklet::AlignedBuffer<kernels::DotI8<Arch>::Input>::zeroed(users * stride).value();
-    Buffer user_scale = random_buffer(users), scores = random_buffer(users * rows);
+    Buffer user_scale = random_buffer(kernels::padded_columns<Arch>(users));
+    Buffer scores = random_buffer(users * scan_block);
     for (std::size_t u = 0; u < users; ++u)
         user_scale[u] = kernels::quantize_user<Arch>(vectors.data() + u * n, n, user.data() + u * stride);
+    auto packed =
+        ranklet::AlignedBuffer<kernels::DotI8<Arch>::Input>::zeroed(kernels::packed_users_i8_size<Arch>(users, n))
+            .value();
+    kernels::pack_users_i8<Arch>(user.data(), users, n, packed.data());
     for (auto _ : state) {
-        kernels::scan_rows_i8<Arch>({catalog.data(), scale.data(), sums.data()}, rows, user.data(), user_scale.data(),
-                                    users, n, scores.data(), rows);
+        for (std::size_t r = 0; r < rows; r += scan_block)
+            kernels::scan_many_i8<Arch>({catalog.data() + r * stride, scale.data() + r, sums.data() + r},
+                                        std::min(scan_block, rows - r), user.data(), packed.data(), user_scale.data(),
+                                        users, n, scores.data(), scan_block);
         benchmark::DoNotOptimize(scores.data());
         benchmark::ClobberMemory();
     }
@@ -286,7 +300,11 @@ void scan_i8(benchmark::State& state) {
 }
 
 void catalogs(benchmark::internal::Benchmark* benchmark) {
-    benchmark->ArgNames({"rows", "n", "users"})->Args({1000, 384, 1})->Args({200000, 384, 1})->Args({200000, 384, 32});
+    benchmark->ArgNames({"rows", "n", "users"})
+        ->Args({1000, 384, 1})
+        ->Args({200000, 384, 1})
+        ->Args({200000, 384, 8})
+        ->Args({200000, 384, 32});
 }
 BENCHMARK(scan_f32)->Apply(catalogs);
 BENCHMARK(scan_f16)->Apply(catalogs);

@@ -9,6 +9,7 @@
 #include "ranklet/core/half.hpp"
 #include "ranklet/kernels/reduce.hpp"
 #include "ranklet/kernels/scan_i8.hpp"
+#include "ranklet/kernels/scan_many.hpp"
 
 namespace {
 
@@ -21,8 +22,8 @@ using Dot = kernels::DotI8<Arch>;
 TEST_CASE("scores of f32 and f16 rows have dot's bits, for every number of rows and users and whatever lies between") {
     Random random(41);
     for (const std::size_t n : {1u, 7u, 15u, 16u, 17u, 48u, 100u})
-        for (const std::size_t rows : {0u, 1u, 3u, 4u, 7u, 16u, 21u})
-            for (const std::size_t users : {1u, 2u, 4u, 5u, 9u}) {
+        for (const std::size_t rows : {0u, 1u, 3u, 4u, 7u, 16u, 21u, 29u})
+            for (const std::size_t users : {1u, 2u, 4u, 5u, 9u, 22u, 32u, 39u, 75u}) {
                 CAPTURE(n);
                 CAPTURE(rows);
                 CAPTURE(users);
@@ -33,10 +34,15 @@ TEST_CASE("scores of f32 and f16 rows have dot's bits, for every number of rows 
                     for (std::size_t i = 0; i < n; ++i) {
                         float& x = wide[r * stride + i] = random.between(-2.0f, 2.0f);
                         if (random.below(20) == 0) x *= 1e-6f;  // subnormal in f16
+                        if (r == 2) x = -1e-30f;                // products that round to -0
                         half[r * stride + i] = ranklet::f32_to_f16(x);
                         rounded[r * stride + i] = ranklet::f16_to_f32(half[r * stride + i]);
                     }
-                const std::vector<float> user = random.row(users * n);
+                std::vector<float> user = random.row(users * n);
+                if (users > 1) std::fill_n(user.data() + n, n, 1e-30f);
+                std::vector<float> packed(kernels::packed_users_size<Arch>(users, n), quiet_nan);
+                kernels::pack_users<Arch>(user.data(), users, n, packed.data());
+                std::vector<float> widened(kernels::scan_many_wide_size<Arch>(n), quiet_nan);
                 const auto expected = [&](const std::vector<float>& row) {
                     std::vector<float> scores(users * out_stride, -7.0f);
                     for (std::size_t u = 0; u < users; ++u)
@@ -50,8 +56,16 @@ TEST_CASE("scores of f32 and f16 rows have dot's bits, for every number of rows 
                                                                 out.data(), out_stride);
                 REQUIRE(same_bits(out, expected(wide)));
                 out.assign(out.size(), -7.0f);
+                kernels::scan_many<Arch, kernels::RowF32<Arch>>(wide.data(), rows, stride, user.data(), packed.data(),
+                                                                users, n, nullptr, out.data(), out_stride);
+                REQUIRE(same_bits(out, expected(wide)));
+                out.assign(out.size(), -7.0f);
                 kernels::scan_rows<Arch, kernels::RowF16<Arch>>(half.data(), rows, stride, user.data(), users, n,
                                                                 out.data(), out_stride);
+                REQUIRE(same_bits(out, expected(rounded)));
+                out.assign(out.size(), -7.0f);
+                kernels::scan_many<Arch, kernels::RowF16<Arch>>(half.data(), rows, stride, user.data(), packed.data(),
+                                                                users, n, widened.data(), out.data(), out_stride);
                 REQUIRE(same_bits(out, expected(rounded)));
             }
 }
@@ -76,10 +90,10 @@ TEST_CASE("scores of 8-bit rows are exact integers times the scales, at the ends
     Random random(42);
     for (const std::size_t n : {1u, 7u, 63u, 64u, 65u, 200u})
         for (const std::size_t rows : {0u, 1u, 3u, 16u, 70u})
-            for (const std::size_t users : {1u, 2u, 4u, 9u}) {
+            for (const std::size_t users : {1u, 2u, 4u, 9u, 22u, 32u, 39u, 75u}) {
                 const std::size_t stride = kernels::scan_i8_stride(n);
                 std::vector<std::int8_t> row(rows * stride);
-                std::vector<float> scale(rows), user_scale(users), out(users * rows);
+                std::vector<float> scale(rows), user_scale(kernels::padded_columns<Arch>(users)), out(users * rows);
                 std::vector<std::int32_t> sum(rows);
                 for (std::size_t r = 0; r < rows; ++r) {
                     scale[r] = random.between(0.001f, 0.1f);
@@ -97,6 +111,12 @@ TEST_CASE("scores of 8-bit rows are exact integers times the scales, at the ends
                     user_scale[u] = kernels::quantize_user<Arch>(random.row(n).data(), n, user.data() + u * stride);
                 kernels::scan_rows_i8<Arch>({row.data(), scale.data(), sum.data()}, rows, user.data(),
                                             user_scale.data(), users, n, out.data(), rows);
+                std::vector<typename Dot::Input> packed(kernels::packed_users_i8_size<Arch>(users, n), 77);
+                kernels::pack_users_i8<Arch>(user.data(), users, n, packed.data());
+                std::vector<float> many(out.size());
+                kernels::scan_many_i8<Arch>({row.data(), scale.data(), sum.data()}, rows, user.data(), packed.data(),
+                                            user_scale.data(), users, n, many.data(), rows);
+                REQUIRE(same_bits(many, out));
                 std::size_t wrong = 0;
                 for (std::size_t u = 0; u < users; ++u)
                     for (std::size_t r = 0; r < rows; ++r) {

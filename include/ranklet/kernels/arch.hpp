@@ -37,6 +37,18 @@ RANKLET_INLINE void unroll(const Function& f) {
     (std::make_index_sequence<N>{});
 }
 
+/// The vector itself, in a register: g++ 12 makes a load an operand of each of its uses, and then loads are what a loop
+/// waits for.
+template <class Register>
+RANKLET_INLINE Register kept(Register x) noexcept {
+#if defined(__x86_64__)
+    asm("" : "+v"(x));
+#elif defined(__aarch64__)
+    asm("" : "+w"(x));
+#endif
+    return x;
+}
+
 /// a * b + c, rounded once where the instruction set can. xsimd 8 has no such instruction for AVX-512 and leaves the
 /// fusing to the compiler's mood, which would make results depend on it.
 template <class Arch>

@@ -73,33 +73,47 @@ struct DotI8 {
         std::memcpy(&bits, inputs, sizeof bits);
         return bits;
     }
+    /// The weights of one step. Precondition: step == 4.
+    static RANKLET_INLINE Sum load_weights(const std::int8_t* weights) noexcept {
+        Sum bits;
+        static_assert(values == sizeof bits);
+        std::memcpy(&bits, weights, sizeof bits);
+        return bits;
+    }
     /// `step` inputs, the same for every sum.
     static RANKLET_INLINE Sum broadcast(std::int32_t inputs) noexcept { return Sum{} + inputs; }
 
-    /// sum[j] + the products of inputs and weights [j * step, (j + 1) * step).
+    /// sum[j] + the products of inputs and weights [j * step, (j + 1) * step) of two vectors. Precondition: step == 4.
+    static RANKLET_INLINE Sum multiply_add([[maybe_unused]] const Sum& inputs, [[maybe_unused]] const Sum& weights,
+                                           const Sum& sum) noexcept {
+        static_assert(step == 4);
+#if defined(__AVX512VNNI__) && defined(__AVX512BW__)
+        if constexpr (width == 16) return (Sum)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)inputs, (__m512i)weights);
+#endif
+#if defined(__AVX512VNNI__) && defined(__AVX512VL__)
+        if constexpr (width == 8) return (Sum)_mm256_dpbusd_epi32((__m256i)sum, (__m256i)inputs, (__m256i)weights);
+#elif defined(__AVXVNNI__)
+        if constexpr (width == 8) return (Sum)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)inputs, (__m256i)weights);
+#endif
+#if defined(__ARM_NEON) && defined(__ARM_FEATURE_DOTPROD)
+        return (Sum)vdotq_s32((int32x4_t)sum, vreinterpretq_s8_s32((int32x4_t)weights),
+                              vreinterpretq_s8_s32((int32x4_t)inputs));
+#endif
+        return sum;
+    }
+    /// The same with weights in memory, for every step.
     static RANKLET_INLINE Sum accumulate(const Sum& inputs, const std::int8_t* weights, const Sum& sum) noexcept {
+        if constexpr (step == 4) return multiply_add(inputs, load_weights(weights), sum);
 #if defined(__AVX512F__) && defined(__AVX512BW__)
         if constexpr (width == 16) {
-#if defined(__AVX512VNNI__)
-            return (Sum)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)inputs, _mm512_loadu_si512(weights));
-#else
             const __m512i wide = _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights)));
             return sum + (Sum)_mm512_madd_epi16((__m512i)inputs, wide);
-#endif
         }
 #endif
 #if defined(__AVX2__)
         if constexpr (width == 8) {
-#if defined(__AVX512VNNI__) && defined(__AVX512VL__)
-            return (Sum)_mm256_dpbusd_epi32((__m256i)sum, (__m256i)inputs,
-                                            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights)));
-#elif defined(__AVXVNNI__)
-            return (Sum)_mm256_dpbusd_avx_epi32((__m256i)sum, (__m256i)inputs,
-                                                _mm256_loadu_si256(reinterpret_cast<const __m256i*>(weights)));
-#else
             const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(weights)));
             return sum + (Sum)_mm256_madd_epi16((__m256i)inputs, wide);
-#endif
         }
 #endif
 #if defined(__SSE2__)
@@ -108,8 +122,6 @@ struct DotI8 {
             const __m128i wide = _mm_srai_epi16(_mm_unpacklo_epi8(bytes, bytes), 8);  // sign-extends
             return sum + (Sum)_mm_madd_epi16((__m128i)inputs, wide);
         }
-#elif defined(__ARM_NEON) && defined(__ARM_FEATURE_DOTPROD)
-        return (Sum)vdotq_s32((int32x4_t)sum, vld1q_s8(weights), vreinterpretq_s8_s32((int32x4_t)inputs));
 #elif defined(__aarch64__)
         const int16x8_t wide = vmovl_s8(vld1_s8(weights)), both = vreinterpretq_s16_s32((int32x4_t)inputs);
         const int32x4_t low = vmull_s16(vget_low_s16(both), vget_low_s16(wide));

@@ -60,24 +60,6 @@ RANKLET_INLINE F32<Arch> add_vectors(const Lanes<Arch>& lanes) noexcept {
 
 }  // namespace detail
 
-/// Asks for the next block of rows, a little at each step of the work on the present one: memory is busy while the
-/// registers are. For one user, whose rows pass by too fast to wait for, the processor's own prefetching does better.
-class PrefetchAhead {
-public:
-    /// `bytes` at `data` over `steps` steps.
-    PrefetchAhead(const void* data, std::size_t bytes, std::size_t steps, bool wanted) noexcept
-        : next_(static_cast<const char*>(data)), step_(wanted && steps > 0 ? (bytes + steps - 1) / steps : 0) {}
-    RANKLET_INLINE void step() noexcept {
-        // Into the second-level cache: the first holds the present block.
-        for (std::size_t at = 0; at < step_; at += 64) __builtin_prefetch(next_ + at, 0, 2);
-        next_ += step_;
-    }
-
-private:
-    const char* next_;
-    std::size_t step_;
-};
-
 /// Rows of f32.
 template <class Arch>
 struct RowF32 {
@@ -114,18 +96,27 @@ struct RowF16 {
 
 namespace detail {
 
-// sums[u * Rows + r] = users[u] . rows[r]; `sums` has room for at least a vector.
+// sums[u * Rows + r] = users[u] . rows[r]; `sums` has room for at least a vector. Asks for what lies `ahead` elements
+// further: memory is busy while the registers are, and rows that lie side by side are too short a stretch for the
+// processor to see where it leads.
 template <class Arch, class Row, std::size_t Rows, std::size_t Users>
 RANKLET_INLINE void scan_tile(const typename Row::Element* rows, std::size_t stride, const float* users, std::size_t n,
-                              PrefetchAhead& ahead, float* sums) noexcept {
+                              std::size_t ahead, float* sums) noexcept {
     using Vector = typename F32<Arch>::register_type;
     constexpr std::size_t count = Rows * Users;
     Lanes<Arch> total[count];
     unroll<count>([&](auto i) __attribute__((always_inline)) { total[i] = Lanes<Arch>::broadcast(0.0f); });
+    std::size_t i = 0;
     const auto step = [&](const auto& row, const auto& user) __attribute__((always_inline)) {
-        ahead.step();
         Lanes<Arch> x[Rows];
-        unroll<Rows>([&](auto r) __attribute__((always_inline)) { x[r] = row(r); });
+        unroll<Rows>([&](auto r) __attribute__((always_inline)) {
+            __builtin_prefetch(rows + r * stride + i + ahead);
+            x[r] = row(r);
+            if constexpr (Users > 1)
+                unroll<Lanes<Arch>::count>([&](auto v) __attribute__((always_inline)) {
+                    x[r].v[v] = kept<typename F32<Arch>::register_type>(x[r].v[v]);
+                });
+        });
         unroll<Users>([&](auto u) __attribute__((always_inline)) {
             const Lanes<Arch> y = user(u);
             unroll<Rows>([&](auto r) __attribute__((always_inline)) {
@@ -136,7 +127,6 @@ RANKLET_INLINE void scan_tile(const typename Row::Element* rows, std::size_t str
             });
         });
     };
-    std::size_t i = 0;
     for (; i + lane_count <= n; i += lane_count)
         step(
             [&](std::size_t r) __attribute__((always_inline)) { return Row::load(rows + r * stride + i); },
@@ -157,29 +147,29 @@ RANKLET_INLINE void scan_tile(const typename Row::Element* rows, std::size_t str
     reduce_each<F32<Arch>::size>(v, sums);
 }
 
-// One user: four rows at a time, so that their sums do not wait for each other.
+// One user: several rows at a time, so that their sums do not wait for each other.
 template <class Arch, class Row>
 RANKLET_INLINE void scan_for_one(const typename Row::Element* rows, std::size_t count, std::size_t stride,
-                                 const float* user, std::size_t n, PrefetchAhead& ahead, float* out) noexcept {
+                                 const float* user, std::size_t n, float* out) noexcept {
+    constexpr std::size_t together = F32<Arch>::size == 16 ? 8 : 4;
     const auto run = [&]<std::size_t Rows>(std::size_t r) __attribute__((always_inline)) {
         float sums[std::max(Rows, F32<Arch>::size)];
-        scan_tile<Arch, Row, Rows, 1>(rows + r * stride, stride, user, n, ahead, sums);
+        scan_tile<Arch, Row, Rows, 1>(rows + r * stride, stride, user, n, Rows * stride, sums);
         std::memcpy(out + r, sums, Rows * sizeof(float));
     };
-    const std::size_t whole = count / 4 * 4;
-    for (std::size_t r = 0; r < whole; r += 4) run.template operator()<4>(r);
+    const std::size_t whole = count / together * together;
+    for (std::size_t r = 0; r < whole; r += together) run.template operator()<together>(r);
     for (std::size_t r = whole; r < count; ++r) run.template operator()<1>(r);
 }
 
 }  // namespace detail
 
-/// out[r] = rows[r] . x for `count` rows of length n that lie `stride` apart: scan_rows for one user, without asking
-/// ahead. Each equals dot() bit for bit.
+/// out[r] = rows[r] . x for `count` rows of length n that lie `stride` apart: scan_rows for one user. Each equals dot()
+/// bit for bit.
 template <class Arch>
 inline void dot_rows(const float* rows, std::size_t count, std::size_t stride, const float* x, std::size_t n,
                      float* out) noexcept {
-    PrefetchAhead nothing(rows, 0, 0, false);
-    detail::scan_for_one<Arch, RowF32<Arch>>(rows, count, stride, x, n, nothing, out);
+    detail::scan_for_one<Arch, RowF32<Arch>>(rows, count, stride, x, n, out);
 }
 
 /// out[u * out_stride + r] = users[u] . rows[r] for `count` rows of n that lie `stride` apart and `user_count` users,
@@ -189,8 +179,14 @@ inline void scan_rows(const typename Row::Element* rows, std::size_t count, std:
                       std::size_t user_count, std::size_t n, float* out, std::size_t out_stride) noexcept {
     constexpr std::size_t width = F32<Arch>::size;
     constexpr std::size_t tile = width == 16 ? 4 : 2;  // rows and users whose sums fit into the registers
-    constexpr std::size_t block = 16;                  // rows that stay in the first-level cache for all users
-    const auto run = [&]<std::size_t Rows, std::size_t Users>(std::size_t r, std::size_t u, PrefetchAhead & ahead)
+    constexpr std::size_t block = 8;                   // rows that stay in the first-level cache for all users
+    if (user_count < tile) {
+        for (std::size_t u = 0; u < user_count; ++u)
+            detail::scan_for_one<Arch, Row>(rows, count, stride, users + u * n, n, out + u * out_stride);
+        return;
+    }
+    const std::size_t ahead = block * stride;
+    const auto run = [&]<std::size_t Rows, std::size_t Users>(std::size_t r, std::size_t u)
         __attribute__((always_inline)) {
         float sums[std::max(Rows * Users, width)];
         detail::scan_tile<Arch, Row, Rows, Users>(rows + r * stride, stride, users + u * n, n, ahead, sums);
@@ -199,17 +195,13 @@ inline void scan_rows(const typename Row::Element* rows, std::size_t count, std:
     };
     for (std::size_t first = 0; first < count; first += block) {
         const std::size_t last = std::min(count, first + block);
-        const std::size_t tiles = (user_count / tile + user_count % tile) * ((last - first + tile - 1) / tile);
-        PrefetchAhead ahead(rows + last * stride, std::min(count - last, block) * stride * sizeof(*rows),
-                            tiles * ((n + lane_count - 1) / lane_count),
-                            user_count >= tile || sizeof(*rows) < sizeof(float));
         const std::size_t whole_users = user_count / tile * tile, whole_rows = first + (last - first) / tile * tile;
         for (std::size_t u = 0; u < whole_users; u += tile) {
-            for (std::size_t r = first; r < whole_rows; r += tile) run.template operator()<tile, tile>(r, u, ahead);
-            for (std::size_t r = whole_rows; r < last; ++r) run.template operator()<1, tile>(r, u, ahead);
+            for (std::size_t r = first; r < whole_rows; r += tile) run.template operator()<tile, tile>(r, u);
+            for (std::size_t r = whole_rows; r < last; ++r) run.template operator()<1, tile>(r, u);
         }
         for (std::size_t u = whole_users; u < user_count; ++u)
-            detail::scan_for_one<Arch, Row>(rows + first * stride, last - first, stride, users + u * n, n, ahead,
+            detail::scan_for_one<Arch, Row>(rows + first * stride, last - first, stride, users + u * n, n,
                                             out + u * out_stride + first);
     }
 }

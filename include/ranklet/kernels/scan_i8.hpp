@@ -40,16 +40,28 @@ namespace detail {
 
 template <class Arch, std::size_t Rows, std::size_t Users>
 RANKLET_INLINE void scan_tile_i8(const std::int8_t* rows, const typename DotI8<Arch>::Input* users, std::size_t stride,
-                                 PrefetchAhead& ahead, std::int32_t* sums) noexcept {
+                                 std::size_t ahead, std::int32_t* sums) noexcept {
     using Dot = DotI8<Arch>;
     using Sum = typename Dot::Sum;
     Sum total[Rows * Users] = {};
     for (std::size_t i = 0; i < stride; i += Dot::values) {
-        ahead.step();
-        unroll<Rows * Users>([&](auto j) __attribute__((always_inline)) {
-            total[j] =
-                Dot::accumulate(Dot::load(users + (j / Rows) * stride + i), rows + (j % Rows) * stride + i, total[j]);
-        });
+        if constexpr (Users > 1)  // asks for what comes `ahead` bytes later; one user's stream the processor foresees
+            unroll<Rows>([&](auto r)
+                             __attribute__((always_inline)) { __builtin_prefetch(rows + r * stride + i + ahead); });
+        if constexpr (Dot::step == 4 && Users > 1) {
+            Sum row[Rows];
+            unroll<Rows>([&](auto r) __attribute__((always_inline)) {
+                row[r] = kept(Dot::load_weights(rows + r * stride + i));
+            });
+            unroll<Rows * Users>([&](auto j) __attribute__((always_inline)) {
+                total[j] = Dot::multiply_add(Dot::load(users + (j / Rows) * stride + i), row[j % Rows], total[j]);
+            });
+        } else {
+            unroll<Rows * Users>([&](auto j) __attribute__((always_inline)) {
+                total[j] = Dot::accumulate(Dot::load(users + (j / Rows) * stride + i), rows + (j % Rows) * stride + i,
+                                           total[j]);
+            });
+        }
     }
     reduce_each<Dot::width>(total, sums);
 }
@@ -63,9 +75,9 @@ inline void scan_rows_i8(const RowsI8& rows, std::size_t count, const typename D
                          std::size_t out_stride) noexcept {
     constexpr std::size_t width = F32<Arch>::size;
     constexpr std::size_t tile = width == 16 ? 4 : 2;
-    constexpr std::size_t block = 64;  // rows that stay in the first-level cache for all users
-    const std::size_t stride = scan_i8_stride(n);
-    const auto run = [&]<std::size_t Rows, std::size_t Users>(std::size_t r, std::size_t u, PrefetchAhead & ahead)
+    constexpr std::size_t block = 32;  // rows that stay in the first-level cache for all users
+    const std::size_t stride = scan_i8_stride(n), ahead = block * stride;
+    const auto run = [&]<std::size_t Rows, std::size_t Users>(std::size_t r, std::size_t u)
         __attribute__((always_inline)) {
         std::int32_t sums[std::max(Rows * Users, width)];
         detail::scan_tile_i8<Arch, Rows, Users>(rows.values + r * stride, users + u * stride, stride, ahead, sums);
@@ -74,14 +86,11 @@ inline void scan_rows_i8(const RowsI8& rows, std::size_t count, const typename D
     };
     for (std::size_t first = 0; first < count; first += block) {
         const std::size_t last = std::min(count, first + block);
-        const std::size_t tiles = (user_count / tile + user_count % tile) * ((last - first + tile - 1) / tile);
-        PrefetchAhead ahead(rows.values + last * stride, std::min(count - last, block) * stride,
-                            tiles * (stride / DotI8<Arch>::values), user_count >= tile);
         const std::size_t whole_users = user_count / tile * tile;
         const auto rows_for = [&]<std::size_t Rows, std::size_t Users>(std::size_t u) __attribute__((always_inline)) {
             const std::size_t whole = first + (last - first) / Rows * Rows;
-            for (std::size_t r = first; r < whole; r += Rows) run.template operator()<Rows, Users>(r, u, ahead);
-            for (std::size_t r = whole; r < last; ++r) run.template operator()<1, Users>(r, u, ahead);
+            for (std::size_t r = first; r < whole; r += Rows) run.template operator()<Rows, Users>(r, u);
+            for (std::size_t r = whole; r < last; ++r) run.template operator()<1, Users>(r, u);
         };
         for (std::size_t u = 0; u < whole_users; u += tile) rows_for.template operator()<tile, tile>(u);
         for (std::size_t u = whole_users; u < user_count; ++u) rows_for.template operator()<width, 1>(u);

@@ -23,6 +23,7 @@
 #include "ranklet/kernels/reduce.hpp"
 #include "ranklet/kernels/scan.hpp"
 #include "ranklet/kernels/scan_i8.hpp"
+#include "ranklet/kernels/scan_many.hpp"
 #include "ranklet/ranking/top_k.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -60,15 +61,18 @@ public:
         };
         struct Thread {
             AlignedBuffer<float> scores;  // [group, block]
+            AlignedBuffer<float> wide;    // f16, many queries: rows as f32
             std::vector<Hit> heaps;       // [queries, k]
             std::vector<BestHits> best;   // [queries] direct: of scores; exact: of what scores surely are not less than
             std::vector<std::vector<Candidate>> candidates;  // [queries] exact
             Result<void> status;
         };
-        std::vector<float> queries;       // [m, dim]
-        AlignedBuffer<UserI8> quantized;  // [m, scan_i8_stride(dim)]
-        std::vector<float> scales;        // [m]
-        std::vector<Query> bounds;        // [m]
+        AlignedBuffer<float> queries;            // [m, dim]
+        AlignedBuffer<float> packed;             // [m, dim] for scan_many, where that gains anything
+        AlignedBuffer<UserI8> quantized;         // [m, scan_i8_stride(dim)]
+        AlignedBuffer<UserI8> packed_quantized;  // [m, scan_i8_stride(dim)] for scan_many_i8
+        std::vector<float> scales;               // [m], zero beyond up to a whole panel
+        std::vector<Query> bounds;               // [m]
         std::vector<Thread> threads;
         std::vector<Hit> hits;                    // [m, k]
         std::vector<std::span<const Hit>> found;  // [m]
@@ -132,6 +136,8 @@ public:
             if (thread.scores.empty()) {
                 RANKLET_ASSIGN(thread.scores, AlignedBuffer<float>::zeroed((group + 1) * block));
             }
+            const std::size_t wide = type_ == RowType::f16 ? kernels::scan_many_wide_size<Arch>(dim()) : 0;
+            RANKLET_TRY(reserve(thread.wide, many(std::min(m, group)) ? wide : 0));
             thread.heaps.resize(m * k);
             thread.best.resize(m);
             thread.candidates.resize(m);
@@ -169,8 +175,8 @@ public:
 private:
     static constexpr std::size_t max_dim = 65536;    // int32 sums hold that many products of two bytes
     static constexpr double largest_i8_norm = 1e33;  // times 127 sqrt(max_dim), the most a sum adds: finite in f32
-    static constexpr std::size_t block = 256;        // rows scored at a time
-    static constexpr std::size_t group = 32;         // queries scored at a time
+    static constexpr std::size_t block = 336;  // rows scored at a time: whole vectors, and whole tiles of 14, 12, 6
+    static constexpr std::size_t group = 32;   // queries scored at a time
 
     RANKLET_COLD Result<void> check_finite() {
         for (std::size_t r = 0; r < size(); ++r)
@@ -240,24 +246,38 @@ private:
         if (m > 0 && size() > 0 && queries.cols != dim())
             return make_error(ErrorCode::invalid_argument,
                               {"queries of ", queries.cols, " elements for an index of ", dim()});
-        workspace.queries.resize(m * dim());
+        RANKLET_TRY(reserve(workspace.queries, m * dim()));
         for (std::size_t q = 0; q < m && size() > 0; ++q) {
             const auto query = queries.row(q);
             for (const float x : query)
                 if (!std::isfinite(x))
                     return make_error(ErrorCode::invalid_argument, {"query ", q, " has an element that is not finite"});
-            std::copy(query.begin(), query.end(), workspace.queries.begin() + static_cast<std::ptrdiff_t>(q * dim()));
+            std::copy(query.begin(), query.end(), workspace.queries.data() + q * dim());
+        }
+        if (many(m) && type_ != RowType::i8) {
+            RANKLET_TRY(reserve(workspace.packed, kernels::packed_users_size<Arch>(m, dim())));
+            kernels::pack_users<Arch>(workspace.queries.data(), m, dim(), workspace.packed.data());
         }
         if (type_ != RowType::i8 && type_ != RowType::i8_exact) return {};
-        if (workspace.quantized.size() < m * stride) {
-            RANKLET_ASSIGN(workspace.quantized, AlignedBuffer<UserI8>::zeroed(m * stride));
-        }
-        workspace.scales.resize(m);
+        RANKLET_TRY(reserve(workspace.quantized, m * stride));
+        workspace.scales.assign(kernels::padded_columns<Arch>(m), 0.0f);
         workspace.bounds.resize(m);
         for (std::size_t q = 0; q < m && size() > 0; ++q) {
             workspace.scales[q] = kernels::quantize_user<Arch>(workspace.queries.data() + q * dim(), dim(),
                                                                workspace.quantized.data() + q * stride);
             workspace.bounds[q] = bound(q, workspace);
+        }
+        if (many(m)) {
+            RANKLET_TRY(reserve(workspace.packed_quantized, kernels::packed_users_i8_size<Arch>(m, dim())));
+            kernels::pack_users_i8<Arch>(workspace.quantized.data(), m, dim(), workspace.packed_quantized.data());
+        }
+        return {};
+    }
+    bool many(std::size_t queries) const noexcept { return size() > 0 && kernels::wants_packed_users<Arch>(queries); }
+    template <class T>
+    static Result<void> reserve(AlignedBuffer<T>& buffer, std::size_t count) {
+        if (buffer.size() < count) {
+            RANKLET_ASSIGN(buffer, AlignedBuffer<T>::zeroed(count));
         }
         return {};
     }
@@ -299,16 +319,20 @@ private:
         float* scores = thread.scores.data();
         const float* users = workspace.queries.data() + first * dim();
         const std::size_t stride = kernels::scan_i8_stride(dim());
+        // A group begins with a whole panel.
+        const float* packed = workspace.packed.data() + kernels::packed_users_size<Arch>(first, dim());
         if (type_ == RowType::f16)
-            kernels::scan_rows<Arch, kernels::RowF16<Arch>>(f16_.data() + row * dim(), count, dim(), users, queries,
-                                                            dim(), scores, block);
+            kernels::scan_many<Arch, kernels::RowF16<Arch>>(f16_.data() + row * dim(), count, dim(), users, packed,
+                                                            queries, dim(), thread.wide.data(), scores, block);
         else if (type_ == RowType::i8 || exact)
-            kernels::scan_rows_i8<Arch>({i8_.data() + row * stride, scale_.data() + row, sum_.data() + row}, count,
-                                        workspace.quantized.data() + first * stride, workspace.scales.data() + first,
-                                        queries, dim(), scores, block);
+            kernels::scan_many_i8<Arch>(
+                {i8_.data() + row * stride, scale_.data() + row, sum_.data() + row}, count,
+                workspace.quantized.data() + first * stride,
+                workspace.packed_quantized.data() + kernels::packed_users_i8_size<Arch>(first, dim()),
+                workspace.scales.data() + first, queries, dim(), scores, block);
         else
-            kernels::scan_rows<Arch, kernels::RowF32<Arch>>(vectors_.row(row).data(), count, vectors_.stride, users,
-                                                            queries, dim(), scores, block);
+            kernels::scan_many<Arch, kernels::RowF32<Arch>>(vectors_.row(row).data(), count, vectors_.stride, users,
+                                                            packed, queries, dim(), nullptr, scores, block);
         float* upper = scores + group * block;
         std::array<std::uint32_t, block> places;
         for (std::size_t q = 0; q < queries; ++q) {
