@@ -77,7 +77,7 @@ def make_models(root, name, checkpoint):
     for form in ("fused", "int8", "int8-fused"):
         onnx.save(graphs.bert(folder, form), str(root / f"graphs/{name}-{form}.onnx"))
     extra = [] if (folder / "modules.json").exists() else ["--pooling", "mean", "--max-length", "512"]
-    for dtype in ("f32", "i8"):
+    for dtype in ("f32", "bf16", "i8"):
         out = root / f"models/{name}-{dtype}.gguf"
         out.unlink(missing_ok=True)
         command = [sys.executable, "-m", "weights_converter", str(folder), str(out), "--dtype", dtype, *extra]

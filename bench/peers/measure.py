@@ -80,24 +80,24 @@ class Work:
 def encode_work(root, model, dtype, threads, title, texts, ids, batch, count, headline=False):
     # "texts" is what ranklet reads as it comes; (ids, name suffix, order) are the peers' inputs.
     of = lambda path: f"{root}/{path}"
-    ranklet = "ranklet" if dtype == "f32" else "ranklet i8"
+    ranklet = "ranklet" if dtype == "f32" else f"ranklet {dtype}"
     given = dict(model=of(f"models/{model}-{dtype}.gguf"), threads=threads, count=count)
     engines = {}
     if Path(given["model"]).exists():
         engines[ranklet] = ("ranklet", "encode", dict(given, texts=of(f"inputs/{texts}.txt")))
         if count == 1 and threads == 1:
             engines[ranklet + ", ids given"] = ("ranklet", "encode_ids", dict(given, ids=of(f"inputs/{texts}.ids")))
-    forms = {"f32": {"ONNX Runtime": "fused"},
+    forms = {"f32": {"ONNX Runtime": "fused"}, "bf16": {"ONNX Runtime f32": "fused"},
              "i8": {"ONNX Runtime int8": "int8", "ONNX Runtime int8, fused": "int8-fused"}}[dtype]
     for suffix, file in ids.items():
         options = dict(threads=threads, count=count, batch=batch, ids=of(f"inputs/{file}.ids"))
         for engine, form in forms.items():
             engines[engine + suffix] = ("node", "encode", dict(options, model=of(f"graphs/{model}-{form}.onnx")))
         checkpoint = of("checkpoints/" + MODELS[model]["checkpoint"])
-        engines["PyTorch" + ("" if dtype == "f32" else " int8") + suffix] = (
+        engines["PyTorch" + {"f32": "", "bf16": " bf16", "i8": " int8"}[dtype] + suffix] = (
             "python", "encode", dict(options, model=checkpoint, dtype=dtype))
     lengths = lengths_of(root / f"inputs/{texts}.ids", count)
-    compare = Vectors(root, model, threads, texts, count, f32=dtype == "f32")
+    compare = Vectors(root, model, threads, texts, count, dtype)
     return Work(f"{model}, {dtype}, {threads} thread{'s' * (threads > 1)}", title, ranklet, engines,
                 flops(model, lengths), "GFLOP/s", compare, dtype, seconds=1.0 if count == 1 else 0.5, headline=headline)
 
@@ -108,7 +108,7 @@ def plan(root, quick):
     shapes = [(1, 8), (1, 16), (1, 32), (1, 128), (8, 16), (8, 32), (8, 128), (32, 16), (32, 32), (32, 128)]
     for model in MODELS:
         for count in threads:
-            for dtype in ("f32", "i8"):
+            for dtype in ("f32", "bf16", "i8"):
                 for batch, length in [(1, 32), (8, 128), (32, 32)] if quick else shapes:
                     works.append(encode_work(
                         root, model, dtype, count, f"{batch} text{'s' * (batch > 1)} of {length} tokens", f"equal-{length}",
@@ -158,8 +158,8 @@ def plan(root, quick):
 class Vectors:
     """Each text's vector against ranklet's in f32: the smallest cosine."""
 
-    def __init__(self, root, model, threads, texts, count, f32):
-        self.root, self.dim, self.floor = root, MODELS[model]["dim"], 0.99999 if f32 else 0.9
+    def __init__(self, root, model, threads, texts, count, dtype):
+        self.root, self.dim, self.floor = root, MODELS[model]["dim"], {"f32": 0.99999, "bf16": 0.99, "i8": 0.9}[dtype]
         self.reference = ("ranklet", "encode", dict(model=f"{root}/models/{model}-f32.gguf", threads=threads, count=count,
                                                     texts=f"{root}/inputs/{texts}.txt"))
 
@@ -170,7 +170,7 @@ class Vectors:
             expected = expected[np.loadtxt(self.root / "inputs/catalog-sorted.order", int)]
         norms = np.linalg.norm(vectors, axis=1) * np.linalg.norm(expected, axis=1)
         cosine = ((vectors * expected).sum(1) / norms).min()
-        return bool(cosine >= self.floor), f"cosine {cosine:.6f}" if self.floor > 0.99 else f"cosine {cosine:.4f}"
+        return bool(cosine >= self.floor), f"cosine {cosine:.6f}" if self.floor > 0.9 else f"cosine {cosine:.4f}"
 
 
 class Numbers:
@@ -317,7 +317,7 @@ def main():
                 failed = failed or why.startswith("another result")
             checked.append((work, notes, refused, {engine: [] for engine in work.engines if engine not in refused}))
         for _ in range(rounds):
-            for kind in ("f32", "i8", "read"):
+            for kind in ("f32", "bf16", "i8", "read"):
                 reply = peers["ranklet"].ask("limit", kind=kind, threads=threads)
                 if "per_second" in reply:
                     limits.setdefault(f"{kind} {threads}", []).append(reply["per_second"])

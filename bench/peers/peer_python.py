@@ -77,8 +77,8 @@ class FastEncoder(torch.nn.Module):
 
 def load(folder, dtype):
     model = load_encoder(Path(folder), pooling="mean", normalize=False)
-    if dtype == "f32":
-        return FastEncoder(model)
+    if dtype != "i8":
+        return FastEncoder(model).to({"f32": torch.float32, "bf16": torch.bfloat16}[dtype])
     engines = torch.backends.quantized.supported_engines
     torch.backends.quantized.engine = next(e for e in ("fbgemm", "onednn", "qnnpack") if e in engines)
     return torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, torch.qint8)
@@ -87,7 +87,7 @@ def load(folder, dtype):
 def encode(o):
     model = keep((o["model"], o["dtype"]), lambda: load(o["model"], o["dtype"]))
     feeds = batches(o["ids"], int(o["count"]), int(o["batch"]))
-    return lambda: [model(*feed) for feed in feeds], lambda vectors: torch.cat(vectors).numpy()
+    return lambda: [model(*feed) for feed in feeds], lambda vectors: torch.cat(vectors).float().numpy()
 
 
 def gru(o):

@@ -284,7 +284,9 @@ std::string limit(const Options& o) {
                 ranklet_bench::read_all(memory.data() + part.first, part.last - part.first);
                 work[piece] = static_cast<double>(part.last - part.first) * sizeof(float);
             } else {
-                work[piece] = kind == "f32" ? ranklet_bench::fma_operations() : ranklet_bench::dot_operations();
+                work[piece] = kind == "f32"    ? ranklet_bench::fma_operations()
+                              : kind == "bf16" ? ranklet_bench::bf16_operations()
+                                               : ranklet_bench::dot_operations();
             }
         });
         double total = 0;
@@ -338,6 +340,8 @@ std::string answer(const std::string& line) {
     if (name == "limit") {
         if (o.text("kind") == "i8" && !ranklet_bench::has_dot)
             throw std::runtime_error("no int8 dot product on this machine");
+        if (o.text("kind") == "bf16" && !ranklet_bench::has_bf16_dot)
+            throw std::runtime_error("no bf16 dot product on this machine");
         return limit(o);
     }
     const std::map<std::string, Work (*)(const Options&)> works{

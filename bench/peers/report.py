@@ -14,7 +14,8 @@ from math import log
 from pathlib import Path
 
 UNITS = {"GFLOP/s": 1e9, "GB/s": 1e9, "M tokens/s": 1e6}
-LIMITS = {"f32": ("f32 multiply-adds in registers", "GFLOP/s"), "i8": ("int8 dot products in registers", "Gop/s"),
+LIMITS = {"f32": ("f32 multiply-adds in registers", "GFLOP/s"),
+          "bf16": ("bf16 dot products in registers", "GFLOP/s"), "i8": ("int8 dot products in registers", "Gop/s"),
           "read": ("reading memory", "GB/s")}
 
 
@@ -83,7 +84,8 @@ def markdown(results, chart):
               f"- ONNX Runtime, tokenizers and usearch are called from Node. A call of an empty ONNX graph takes "
               f"{results['node_call'] * 1e6:.0f} microseconds there.",
               "- ONNX Runtime: all graph optimisations; \"int8\" has the operators that its dynamic quantiser writes, \"fused\" "
-              "its own attention operator. PyTorch f32: its fused TransformerEncoder; int8: its dynamic quantisation."]
+              "its own attention operator; it has no bf16 on processors. PyTorch f32 and bf16: its fused TransformerEncoder; "
+              "int8: its dynamic quantisation."]
     return "\n".join(lines) + "\n"
 
 
