@@ -69,7 +69,7 @@ def markdown(results, chart):
     if results["load"] > 0.5:
         lines += [f"**The machine was busy ({results['load']:.1f} cores in use before the run): these numbers are noise.**", ""]
     lines += [f"![How many times as long as ranklet the others take]({chart})", "", "| machine | |", "|---|---|"]
-    lines += [f"| {key} | {value} |" for key, value in {**results["machine"], **results["versions"]}.items()]
+    lines += [f"| {key} | {value} |" for key, value in {**results["machine"], **results["versions"]}.items() if value]
     for key, values in results["limits"].items():
         kind, threads = key.split()
         name, unit = LIMITS[kind]
