@@ -7,6 +7,7 @@
 
 #include "kernels/reference.hpp"
 #include "ranklet/core/half.hpp"
+#include "ranklet/kernels/elementwise.hpp"
 #include "ranklet/kernels/reduce.hpp"
 #include "ranklet/kernels/scan_i8.hpp"
 #include "ranklet/kernels/scan_many.hpp"
@@ -147,6 +148,30 @@ TEST_CASE("not_less_than finds what a plain loop finds, NaN included") {
             places.resize(n);
             places.resize(kernels::not_less_than<Arch>(x.data(), n, threshold, places.data()));
             REQUIRE(places == expected);
+        }
+    }
+}
+
+TEST_CASE("sums_not_less_than finds what a plain loop finds and writes the sums that it returns") {
+    Random random(44);
+    for (std::size_t n = 0; n < 70; ++n) {
+        std::vector<float> x = random.row(n);
+        const std::vector<float> a = random.row(n, 0.0f, 1.0f), b = random.row(n, 0.0f, 1.0f);
+        for (float& v : x)
+            if (random.below(9) == 0) v = random.below(2) == 0 ? quiet_nan : infinity;
+        std::vector<float> each(n);
+        kernels::multiply_add<Arch>(0.3f, a.data(), x.data(), each.data(), n);
+        kernels::multiply_add<Arch>(0.7f, b.data(), each.data(), each.data(), n);
+        for (const float threshold : {-infinity, -2.0f, 0.5f, 0.9f, infinity}) {
+            std::vector<std::uint32_t> places(n), expected;
+            for (std::size_t i = 0; i < n; ++i)
+                if (!(each[i] < threshold)) expected.push_back(static_cast<std::uint32_t>(i));
+            std::vector<float> upper(n + 1, -7.0f);
+            places.resize(kernels::sums_not_less_than<Arch>(x.data(), 0.3f, a.data(), 0.7f, b.data(), n, threshold,
+                                                            upper.data(), places.data()));
+            REQUIRE(places == expected);
+            for (const std::uint32_t i : places) REQUIRE(bits(upper[i]) == bits(each[i]));
+            REQUIRE(upper[n] == -7.0f);
         }
     }
 }

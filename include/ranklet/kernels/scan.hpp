@@ -206,6 +206,11 @@ inline void scan_rows(const typename Row::Element* rows, std::size_t count, std:
     }
 }
 
+/// Asks for a row that will be read soon.
+inline void prefetch_row(const float* row, std::size_t n) noexcept {
+    for (std::size_t i = 0; i < n; i += lane_count) __builtin_prefetch(row + i);
+}
+
 /// Writes the positions of the elements of x that are not less than `threshold` (NaN is not) and returns how many.
 template <class Arch>
 inline std::size_t not_less_than(const float* x, std::size_t n, float threshold, std::uint32_t* positions) noexcept {
@@ -223,6 +228,32 @@ inline std::size_t not_less_than(const float* x, std::size_t n, float threshold,
     }
     for (; i < n; ++i)
         if (!(x[i] < threshold)) positions[found++] = static_cast<std::uint32_t>(i);
+    return found;
+}
+
+/// The same for upper[i] = x[i] + a_factor * a[i] + b_factor * b[i] (each product and sum rounded once), which is
+/// written where it counts: at every position that is returned, and at some beside.
+template <class Arch>
+inline std::size_t sums_not_less_than(const float* x, float a_factor, const float* a, float b_factor, const float* b,
+                                      std::size_t n, float threshold, float* upper, std::uint32_t* positions) noexcept {
+    std::size_t found = 0;
+    const F32<Arch> of_a(a_factor), of_b(b_factor), limit(threshold);
+    for_each_lane_block(
+        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
+            const auto lanes = Lanes<Arch>::map(
+                load_block<Arch>(x + i, count, 0.0f), load_block<Arch>(a + i, count, 0.0f),
+                load_block<Arch>(b + i, count, 0.0f), [&](const auto& score, const auto& first, const auto& second) {
+                    return fma<Arch>(of_b, second, fma<Arch>(of_a, first, score));
+                });
+            bool all_less = true;
+            unroll<Lanes<Arch>::count>([&](auto v) __attribute__((always_inline)) {
+                all_less = all_less && xsimd::all(lanes.v[v] < limit);
+            });
+            if (all_less) return;
+            store_block<Arch>(lanes, upper + i, count);
+            for (std::size_t j = i; j < i + count; ++j)
+                if (!(upper[j] < threshold)) positions[found++] = static_cast<std::uint32_t>(j);
+        });
     return found;
 }
 

@@ -106,11 +106,13 @@ inline void scan_panel(const float* rows, std::size_t stride, const float* panel
     store_turned<Arch, Rows>(open[levels], users, out, out_stride);
 }
 
-// The same with 8-bit rows, whose sums are integers: no order matters.
+// The same with 8-bit rows, whose sums are integers: no order matters. (Inlined, g++ 12 reads the rows' places from
+// memory at each step.)
 template <class Arch, std::size_t Rows>
-inline void scan_panel_i8(const RowsI8& rows, std::size_t stride, const typename DotI8<Arch>::Input* panel_users,
-                          const float* user_scale, const char* ahead, std::size_t users, float* out,
-                          std::size_t out_stride) noexcept {
+[[gnu::noinline]] inline void scan_panel_i8(const RowsI8& rows, std::size_t stride,
+                                            const typename DotI8<Arch>::Input* panel_users, const float* user_scale,
+                                            const char* ahead, std::size_t users, float* out,
+                                            std::size_t out_stride) noexcept {
     using Dot = DotI8<Arch>;
     using Sum = typename Dot::Sum;
     constexpr std::size_t width = GemmTile<Arch>::width, panel = GemmTile<Arch>::panel, count = 2 * Rows;

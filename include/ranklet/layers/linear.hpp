@@ -190,8 +190,8 @@ private:
     }
     void run(MatrixView<const T> x, MatrixView<T> y, const kernels::Epilogue<T>& epilogue, Scratch& scratch,
              std::size_t threads) const noexcept {
-        // Few rows wait for the weights.
-        const std::size_t work = (x.rows + 4) * in() * out();
+        // Few rows wait for the weights. Small numbers are multiplied faster, and read faster.
+        const std::size_t work = (x.rows + 4) * in() * out() / (is_i8() ? 4 : rounds_inputs() ? 2 : 1);
         const std::size_t parts = std::clamp<std::size_t>(work / work_a_thread, 1, threads);
         const auto split = [&](const auto& part) {
             parallel_for(parts, parts, [&](std::size_t p, std::size_t) {
@@ -224,7 +224,7 @@ private:
         split([&](std::size_t first, std::size_t last) { run_float(x, y, epilogue, first, last); });
     }
 
-    static constexpr std::size_t work_a_thread = 250'000;  // multiplications that are worth waking a thread for
+    static constexpr std::size_t work_a_thread = 400'000;  // multiplications in f32 that are worth waking a thread for
 
     Extent<In> in_;
     Extent<Out> out_;

@@ -59,7 +59,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t products_a_thread = 25'000;  // that are worth waking a thread for
+    static constexpr std::size_t products_a_thread = 60'000;  // that are worth waking a thread for
 
     [[nodiscard]] std::size_t head_scratch_size(std::size_t longest) const noexcept {
         return kernels::Ops<T>::attention_scratch_size(longest, dim() / heads_);

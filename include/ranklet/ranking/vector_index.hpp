@@ -347,10 +347,10 @@ private:
             }
             const auto& query = workspace.bounds[first + q];
             auto& candidates = thread.candidates[first + q];
-            kernels::multiply_add<Arch>(query.of_norm, norm_.data() + row, score, upper, count);
-            kernels::multiply_add<Arch>(query.of_error, error_.data() + row, upper, upper, count);
             const auto enough = [&] { return below(best.threshold() - query.least); };
-            const std::size_t found = kernels::not_less_than<Arch>(upper, count, enough(), places.data());
+            const std::size_t found =
+                kernels::sums_not_less_than<Arch>(score, query.of_norm, norm_.data() + row, query.of_error,
+                                                  error_.data() + row, count, enough(), upper, places.data());
             for (const std::uint32_t i : std::span(places).first(found)) {
                 const auto index = static_cast<std::uint32_t>(row) + i;
                 candidates.push_back({index, upper[i]});
@@ -368,14 +368,20 @@ private:
             for (const Hit& hit : workspace.threads[t].best[q].hits()) best.push(hit);
         const float threshold = below(best.threshold() - workspace.bounds[q].least);
         best.clear();
-        for (std::size_t t = 0; t < threads; ++t)
-            for (const auto& candidate : workspace.threads[t].candidates[q]) {
+        for (std::size_t t = 0; t < threads; ++t) {
+            const auto& candidates = workspace.threads[t].candidates[q];
+            constexpr std::size_t ahead = 4;  // rows lie anywhere in memory
+            for (std::size_t c = 0; c < candidates.size(); ++c) {
+                if (c + ahead < candidates.size() && candidates[c + ahead].upper >= threshold)
+                    kernels::prefetch_row(vectors_.row(candidates[c + ahead].index).data(), dim());
+                const auto& candidate = candidates[c];
                 if (candidate.upper < threshold) continue;
                 float score = kernels::dot<Arch>(vectors_.row(candidate.index).data(),
                                                  workspace.queries.data() + q * dim(), dim());
                 if (!bias_.empty()) score += bias_[candidate.index];
                 best.push({candidate.index, score});
             }
+        }
     }
 
     MatrixView<const float> vectors_;  // the caller's; without data when the copies below serve alone
