@@ -256,11 +256,11 @@ inline constexpr std::size_t cache_line = 64;
 /// Steps [first, last) of k; a block after the first is added to what C holds.
 struct GemmBlock {
     std::size_t first, last;
-    const char* ahead = nullptr;  ///< what a tile with Ahead asks for, a cache line a step, while it works on others
+    const char* ahead = nullptr;  ///< what a tile asks for, Ahead cache lines a step, while it works on others
 };
 
 // Rows x Panels register tile. Panels > 1 only for few rows: enough independent sums to hide the latency of each.
-template <class Mac, std::size_t Rows, std::size_t Panels, bool Ahead>
+template <class Mac, std::size_t Rows, std::size_t Panels, std::size_t Ahead>
 inline void gemm_tile(const GemmOperands<Mac>& g, GemmBlock block, std::size_t row, std::size_t column,
                       std::size_t columns) noexcept {
     using Sum = typename Mac::Sum;
@@ -276,10 +276,8 @@ inline void gemm_tile(const GemmOperands<Mac>& g, GemmBlock block, std::size_t r
                                __attribute__((always_inline)) { sum[i] = Mac::start(start, (i % vectors) * width); });
     const char* ahead = block.ahead;
     for (std::size_t i = block.first; i < block.last; ++i) {
-        if constexpr (Ahead) {
-            __builtin_prefetch(ahead);
-            ahead += cache_line;
-        }
+        unroll<Ahead>([&](auto line) __attribute__((always_inline)) { __builtin_prefetch(ahead + line * cache_line); });
+        ahead += Ahead * cache_line;
         decltype(Mac::weights(packed)) w[vectors];
         unroll<vectors>([&](auto v) __attribute__((always_inline)) {
             w[v] = Mac::weights(packed + (v / 2) * panel_size + (i * panel + (v % 2) * width) * Mac::step);
@@ -319,7 +317,7 @@ inline void gemm_tile(const GemmOperands<Mac>& g, GemmBlock block, std::size_t r
         }
 }
 
-template <class Mac, std::size_t Rows, std::size_t Panels, bool Ahead = false, class Epilogue>
+template <class Mac, std::size_t Rows, std::size_t Panels, std::size_t Ahead = 0, class Epilogue>
 RANKLET_INLINE void gemm_strip(const GemmOperands<Mac>& g, GemmBlock block, std::size_t row, std::size_t column,
                                const Epilogue& epilogue) noexcept {
     const std::size_t columns = std::min(Panels * Mac::Tile::panel, g.n - column);
@@ -357,21 +355,35 @@ struct RowTiles {
         if (tall > 8 && tiles > 0 && (last - first) % tall % 4 >= 2) --tiles;
         tall_end = first + tiles * tall;
     }
-    /// One panel's block. The first tiles ask for `lines` cache lines a step from block.ahead on.
+    /// One panel's block. The first tiles ask for `lines` cache lines a step from block.ahead on: one each, but two
+    /// where one tile alone is tall enough to ask.
     template <class Epilogue>
     RANKLET_INLINE void run(const GemmOperands<Mac>& g, GemmBlock block, std::size_t column, std::size_t lines,
                             const Epilogue& epilogue) const noexcept {
         std::size_t row = first;
+        const std::size_t askers = (tall_end - first) / tall + (tall > 8 ? (last - tall_end) / 8 : 0);
         const auto asked = [&] {
             block.ahead += cache_line * (block.last - block.first);
             --lines;
         };
+        if (lines == 2 && askers == 1) {
+            if constexpr (tall > 8)
+                if (tall_end == first) {
+                    gemm_strip<Mac, 8, 1, 2>(g, block, row, column, epilogue);
+                    row += 8;
+                }
+            if (row < tall_end) {
+                gemm_strip<Mac, tall, 1, 2>(g, block, row, column, epilogue);
+                row += tall;
+            }
+            lines = 0;
+        }
         for (; row < tall_end && lines > 0; row += tall, asked())
-            gemm_strip<Mac, tall, 1, true>(g, block, row, column, epilogue);
+            gemm_strip<Mac, tall, 1, 1>(g, block, row, column, epilogue);
         for (; row < tall_end; row += tall) gemm_strip<Mac, tall, 1>(g, block, row, column, epilogue);
         if constexpr (tall > 8) {
             for (; row + 8 <= last && lines > 0; row += 8, asked())
-                gemm_strip<Mac, 8, 1, true>(g, block, row, column, epilogue);
+                gemm_strip<Mac, 8, 1, 1>(g, block, row, column, epilogue);
             for (; row + 8 <= last; row += 8) gemm_strip<Mac, 8, 1>(g, block, row, column, epilogue);
         }
         for (; row + 4 <= last; row += 4) gemm_strip<Mac, 4, 1>(g, block, row, column, epilogue);
