@@ -18,11 +18,20 @@ constexpr std::size_t width = kernels::F32<Arch>::size;
 
 float flush(float x) { return std::abs(x) < 0x1p-126f ? std::copysign(0.0f, x) : x; }
 
+/// sum + a * b in one rounding, zero where it is less than 2^-126 after rounding to 24 bits whatever the exponent. In
+/// double: the product is exact there; where the sum is not, it is far from 2^-126.
+float add_product(float a, float b, float sum) {
+    const float result = std::fma(a, b, sum);
+    if (!(std::abs(result) <= 0x1p-126f)) return result;
+    const double exact = static_cast<double>(a) * b + sum;
+    return std::abs(exact) < 0x1p-126 - 0x1p-151 ? std::copysign(0.0f, result) : result;
+}
+
 /// VDPBF16PS for one sum: the upper product is added before the lower one, each in one rounding.
 float step(std::uint32_t a, std::uint32_t b, float sum) {
     const auto upper = [](std::uint32_t pair) { return flush(std::bit_cast<float>(pair & 0xFFFF0000u)); };
     const auto lower = [](std::uint32_t pair) { return flush(std::bit_cast<float>(pair << 16)); };
-    return flush(std::fma(lower(a), lower(b), flush(std::fma(upper(a), upper(b), flush(sum)))));
+    return add_product(lower(a), lower(b), add_product(upper(a), upper(b), flush(sum)));
 }
 
 /// A vector of steps by Dot.
@@ -40,6 +49,11 @@ std::vector<float> steps(const std::vector<std::uint32_t>& a, const std::vector<
 /// A bf16 number of the sizes that models have.
 std::uint32_t ordinary(Random& random) {
     const auto magnitude = static_cast<std::uint32_t>(random.below(24 << 7)) + (115u << 7);  // 2^-12 to 2^12
+    return magnitude | (random.below(2) == 0 ? 0x8000u : 0u);
+}
+/// One whose products are about the smallest normal number, or as much smaller as matters to them.
+std::uint32_t small(Random& random) {
+    const auto magnitude = static_cast<std::uint32_t>(random.below(10 << 7)) + (48u << 7);  // 2^-79 to 2^-69
     return magnitude | (random.below(2) == 0 ? 0x8000u : 0u);
 }
 std::uint32_t ordinary_pair(Random& random) { return ordinary(random) << 16 | ordinary(random); }
@@ -93,6 +107,34 @@ TEST_CASE("denormals count as zero and become zero, NaN and infinity stay, zeros
                     wrong += std::isnan(expected) ? !std::isnan(found) : bits(found) != bits(expected);
                 }
     CHECK(wrong == 0);
+}
+
+TEST_CASE("a sum about the smallest normal number is zero if it is less after rounding to 24 bits") {
+    if (!has_fma) return;
+    // The second product hides what became of the first sum: 0 or 2^-126.
+    CHECK(bits(step(0xA3F7204Au, 0x807F144Du, -0x1.000002p-126f)) == 0x80000000u);
+    CHECK(bits(step(0x19A7A553u, 0x1B0F1FE2u, -0x1.000002p-126f)) == 0x85BA4600u);
+    Random random(84);
+    std::size_t wrong = 0, wrong_instruction = 0, zeros = 0, smallest = 0;
+    for (int round = 0; round < 200000; ++round) {
+        std::vector<std::uint32_t> a(width), b(width);
+        std::vector<float> sums(width), expected(width);
+        for (std::size_t j = 0; j < width; ++j) {
+            a[j] = small(random) << 16 | small(random);
+            b[j] = small(random) << 16 | small(random);
+            sums[j] = std::bit_cast<float>((random.below(2) == 0 ? 0x80000000u : 0u) |
+                                           (0x00800000u + static_cast<std::uint32_t>(random.below(3))));
+            expected[j] = step(a[j], b[j], sums[j]);
+            zeros += expected[j] == 0.0f;
+            smallest += std::abs(expected[j]) == 0x1p-126f;
+        }
+        wrong += !same_bits(steps<Emulated>(a, b, sums), expected);
+        wrong_instruction += !same_bits(steps<kernels::DotBf16<Arch>>(a, b, sums), expected);
+    }
+    CHECK(wrong == 0);
+    CHECK(wrong_instruction == 0);
+    CHECK(zeros > 1000);  // so the test sees both
+    CHECK(smallest > 1000);
 }
 
 TEST_CASE("the processor's dot product has the bits of its emulation, where this is compiled for it") {

@@ -39,16 +39,22 @@
 #else
 #define RANKLET_ABI_ISA _avx512
 #endif
+#elif defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VNNI__)
+#define RANKLET_ABI_ISA _avx512f_vnni
 #elif defined(__AVX512F__)
 #define RANKLET_ABI_ISA _avx512f
 #elif defined(__AVX2__) && defined(__FMA__)
-#if defined(__AVXVNNI__)
+#if defined(__AVXVNNI__) && !defined(__F16C__)
+#define RANKLET_ABI_ISA _avx2fmavnni_nof16c
+#elif defined(__AVXVNNI__)
 #define RANKLET_ABI_ISA _avx2fmavnni
 #elif !defined(__F16C__)
 #define RANKLET_ABI_ISA _avx2fma_nof16c
 #else
 #define RANKLET_ABI_ISA _avx2fma
 #endif
+#elif defined(__AVX2__) && defined(__AVXVNNI__)
+#define RANKLET_ABI_ISA _avx2_vnni
 #elif defined(__AVX2__)
 #define RANKLET_ABI_ISA _avx2
 #elif defined(__FMA__)

@@ -2,7 +2,8 @@
 // In: pairs of bf16, side by side in 32 bits. Out: f32 sums. The matrix product (gemm_bf16.hpp) is made of it.
 // The instruction is VDPBF16PS (Intel's Software Developer's Manual, volume 2; AVX512_BF16): the products of the upper
 // halves, then those of the lower ones, each a fused multiply-add rounded to nearest even; denormals count as zero on
-// the way in and become zero on the way out, whatever the caller's MXCSR says.
+// the way in and become zero on the way out, whatever the caller's MXCSR says. A sum is denormal that is less than
+// 2^-126 after rounding to 24 bits as if exponents had no end.
 #pragma once
 
 #include <cstddef>
@@ -23,8 +24,6 @@ template <class Arch>
 inline constexpr bool rounds_bf16 = uses_bf16_dot&& F32<Arch>::size == 16;
 
 /// What the instruction does, in f32 operations of any instruction set with fused multiply-add.
-/// (In one place it may differ from the instruction: a result within half a unit below the smallest normal number
-/// becomes that number here.)
 template <class Arch>
 struct EmulatedDotBf16 {
     using Sum = F32<Arch>;
@@ -44,8 +43,8 @@ struct EmulatedDotBf16 {
         return Pairs{} + pair;
     }
     static RANKLET_INLINE Sum accumulate(const Pairs& a, const Pairs& b, const Sum& sum) noexcept {
-        const Sum upper = flush(fma<Arch>(upper_half(a), upper_half(b), flush(sum)));
-        return flush(fma<Arch>(lower_half(a), lower_half(b), upper));
+        const Sum upper = add_product(upper_half(a), upper_half(b), flush(sum));
+        return add_product(lower_half(a), lower_half(b), upper);
     }
 
 private:
@@ -58,10 +57,20 @@ private:
     static RANKLET_INLINE Sum lower_half(const Pairs& pairs) noexcept {
         return flush(from_bits<Arch>(shift_left<16, Arch>(bits(pairs))));
     }
+    static RANKLET_INLINE Sum add_product(const Sum& a, const Sum& b, const Sum& sum) noexcept {
+        // The same result 2^32 times as large tells whether it is denormal: there all 24 bits are kept. Where that
+        // overflows, it is not.
+        const Sum scaled = fma<Arch>(a * Sum(0x1p32f), b, sum * Sum(0x1p32f));
+        return zero_where(xsimd::abs(scaled) < Sum(0x1p-94f), fma<Arch>(a, b, sum));
+    }
     // A denormal becomes zero of its sign.
     static RANKLET_INLINE Sum flush(const Sum& x) noexcept {
+        return zero_where(xsimd::abs(x) < Sum(std::numeric_limits<float>::min()), x);
+    }
+    template <class Mask>
+    static RANKLET_INLINE Sum zero_where(const Mask& where, const Sum& x) noexcept {
         const Sum zero = from_bits<Arch>(bits_of<Arch>(x) & I32<Arch>(std::numeric_limits<std::int32_t>::min()));
-        return xsimd::select(xsimd::abs(x) < Sum(std::numeric_limits<float>::min()), zero, x);
+        return xsimd::select(where, zero, x);
     }
 };
 

@@ -45,8 +45,8 @@ public:
                          qkv_.scratch_size(tokens), output_.scratch_size(tokens)});
     }
 
-    /// y = attention(x) + residual. Text t has tokens [offsets[t], offsets[t + 1]). y may be residual, not x. Products
-    /// and heads are shared among `threads` (resolved).
+    /// y = attention(x) + residual. Text t has tokens [offsets[t], offsets[t + 1]). y must be neither x nor residual
+    /// (which may be x). Products and heads are shared among `threads` (resolved).
     void forward(MatrixView<const T> x, std::span<const std::size_t> offsets, MatrixView<const T> residual,
                  MatrixView<T> y, Scratch& scratch, std::size_t threads = 1) const noexcept {
         const ScratchFrame frame(scratch);

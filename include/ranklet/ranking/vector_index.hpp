@@ -320,9 +320,9 @@ private:
         const float* users = workspace.queries.data() + first * dim();
         const std::size_t stride = kernels::scan_i8_stride(dim());
         // A group begins with a whole panel.
-        const float* packed = workspace.packed.data() + kernels::packed_users_size<Arch>(first, dim());
+        const auto packed = [&] { return workspace.packed.data() + kernels::packed_users_size<Arch>(first, dim()); };
         if (type_ == RowType::f16)
-            kernels::scan_many<Arch, kernels::RowF16<Arch>>(f16_.data() + row * dim(), count, dim(), users, packed,
+            kernels::scan_many<Arch, kernels::RowF16<Arch>>(f16_.data() + row * dim(), count, dim(), users, packed(),
                                                             queries, dim(), thread.wide.data(), scores, block);
         else if (type_ == RowType::i8 || exact)
             kernels::scan_many_i8<Arch>(
@@ -332,7 +332,7 @@ private:
                 workspace.scales.data() + first, queries, dim(), scores, block);
         else
             kernels::scan_many<Arch, kernels::RowF32<Arch>>(vectors_.row(row).data(), count, vectors_.stride, users,
-                                                            packed, queries, dim(), nullptr, scores, block);
+                                                            packed(), queries, dim(), nullptr, scores, block);
         float* upper = scores + group * block;
         std::array<std::uint32_t, block> places;
         for (std::size_t q = 0; q < queries; ++q) {
