@@ -198,7 +198,7 @@ TEST_CASE("bad input to an index is an error that names the place") {
 
 TEST_CASE("a search allocates nothing once its workspace has seen the like") {
     Random random(53);
-    const Case c{3000, 32, 8, random.row(3000 * 32), random.row(8 * 32), {}};
+    const Case c{3000, 32, 70, random.row(3000 * 32), random.row(70 * 32), {}};  // three groups of queries
     for (const RowType type : {RowType::f32, RowType::f16, RowType::i8, RowType::i8_exact}) {
         const auto index = VectorIndex::create(c.row_view(), type).value();
         VectorIndex::Workspace workspace;
