@@ -1,10 +1,12 @@
 // Time and rate of each kernel alone, on one thread, with operands that stay in the cache as they do in a model.
-// "% of limit" is the rate against what limits.hpp measures in the same run: multiply-adds, int8 dot products, reads.
-// Sizes are those of MiniLM-L6 (384 wide, 12 heads, 1536 inside) and BERT-base (768, 12, 3072).
+// "% of limit" is the rate against what limits.hpp measures in the same run: multiply-adds, bf16 and int8 dot products,
+// reads. Of element-wise kernels, FLOP/s counts what the formulas in kernels/ do with an element, a fused multiply-add
+// as two. Sizes are those of MiniLM-L6 (384 wide, 12 heads, 1536 inside) and BERT-base (768, 12, 3072).
 #include <benchmark/benchmark.h>
 
 #include <Eigen/Core>
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <random>
@@ -27,6 +29,7 @@
 #include "ranklet/kernels/scan_i8.hpp"
 #include "ranklet/kernels/scan_many.hpp"
 #include "ranklet/kernels/softmax.hpp"
+#include "ranklet/ranking/vector_index.hpp"
 
 namespace {
 
@@ -49,11 +52,29 @@ void rate(benchmark::State& state, const char* name, double per_iteration) {
     state.counters[name] = benchmark::Counter(per_iteration, benchmark::Counter::kIsIterationInvariantRate);
 }
 
-/// The same as a percentage of a limit, where there is one.
-void share(benchmark::State& state, double per_iteration, double limit) {
-    if (limit > 0.0)
-        state.counters["% of limit"] =
-            benchmark::Counter(100.0 * per_iteration / limit, benchmark::Counter::kIsIterationInvariantRate);
+/// Repeats `work` as often as the benchmark wants; returns the seconds that it took once.
+template <class Work>
+double repeat(benchmark::State& state, const Work& work) {
+    const auto start = std::chrono::steady_clock::now();
+    for (auto _ : state) {
+        work();
+        benchmark::ClobberMemory();
+    }
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    return elapsed.count() / static_cast<double>(std::max<benchmark::IterationCount>(state.iterations(), 1));
+}
+
+/// What was done a second as a percentage of a limit, where there is one.
+void share(benchmark::State& state, double a_second, double limit) {
+    if (limit > 0.0) state.counters["% of limit"] = 100.0 * a_second / limit;
+}
+
+/// Of a kernel that does `operations` with each of n elements.
+void element_wise(benchmark::State& state, std::size_t n, double operations, double seconds) {
+    const double work = operations * static_cast<double>(n);
+    rate(state, "elements/s", static_cast<double>(n));
+    rate(state, "FLOP/s", work);
+    share(state, work / seconds, ranklet_bench::f32_limit());
 }
 
 /// C[m, n] = A[m, k] * W[n, k]^T.
@@ -62,14 +83,13 @@ void gemm_f32(benchmark::State& state) {
     const Buffer a = random_buffer(m * k), w = random_buffer(n * k);
     Buffer packed = random_buffer(kernels::packed_size<Arch>(n, k)), c = random_buffer(m * n);
     kernels::pack_rows<Arch>(w.data(), n, k, k, packed.data());
-    for (auto _ : state) {
+    const double seconds = repeat(state, [&] {
         kernels::gemm_f32<Arch>(m, n, k, a.data(), k, packed.data(), c.data(), n, kernels::StoreOnly{});
         benchmark::DoNotOptimize(c.data());
-        benchmark::ClobberMemory();
-    }
+    });
     const double work = 2.0 * static_cast<double>(m * n * k);
     rate(state, "FLOP/s", work);
-    share(state, work, ranklet_bench::f32_limit());
+    share(state, work / seconds, ranklet_bench::f32_limit());
 }
 
 /// The same by Eigen, which this kernel was chosen over.
@@ -81,14 +101,13 @@ void gemm_eigen(benchmark::State& state) {
     const Map x(a.data(), at(m), at(k)), weights(w.data(), at(n), at(k));
     Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor> c(at(m), at(n));
     Eigen::setNbThreads(1);
-    for (auto _ : state) {
+    const double seconds = repeat(state, [&] {
         c.noalias() = x * weights.transpose();
         benchmark::DoNotOptimize(c.data());
-        benchmark::ClobberMemory();
-    }
+    });
     const double work = 2.0 * static_cast<double>(m * n * k);
     rate(state, "FLOP/s", work);
-    share(state, work, ranklet_bench::f32_limit());
+    share(state, work / seconds, ranklet_bench::f32_limit());
 }
 
 /// The same with bf16 weights: as dot products where models run so, A rounded beforehand; widened otherwise.
@@ -102,17 +121,16 @@ void gemm_bf16(benchmark::State& state) {
     kernels::pack_rows_bf16<Arch>(w.data(), n, k, packed.data());
     std::vector<std::uint16_t> rounded(m * k);
     kernels::round_to_bf16<Arch>(a.data(), m * k, rounded.data());
-    for (auto _ : state) {
+    const double seconds = repeat(state, [&] {
         if constexpr (kernels::rounds_bf16<Arch>)
             kernels::gemm_bf16_dot<Arch>(m, n, k, rounded.data(), k, packed.data(), c.data(), n, kernels::StoreOnly{});
         else
             kernels::gemm_bf16<Arch>(m, n, k, a.data(), k, packed.data(), c.data(), n, kernels::StoreOnly{});
         benchmark::DoNotOptimize(c.data());
-        benchmark::ClobberMemory();
-    }
+    });
     const double work = 2.0 * static_cast<double>(m * n * k);
     rate(state, "FLOP/s", work);
-    share(state, work, kernels::rounds_bf16<Arch> ? ranklet_bench::bf16_limit() : ranklet_bench::f32_limit());
+    share(state, work / seconds, kernels::rounds_bf16<Arch> ? ranklet_bench::bf16_limit() : ranklet_bench::f32_limit());
 }
 
 /// The same in 8 bits, activations quantised beforehand.
@@ -129,15 +147,14 @@ void gemm_i8(benchmark::State& state) {
     auto packed = ranklet::AlignedBuffer<std::int8_t>::zeroed(kernels::i8_packed_size<Arch>(n, k)).value();
     auto start = ranklet::AlignedBuffer<std::int32_t>::zeroed(kernels::padded_columns<Arch>(n)).value();
     kernels::pack_rows_i8<Arch>(w.data(), n, k, packed.data(), start.data());
-    for (auto _ : state) {
+    const double seconds = repeat(state, [&] {
         kernels::gemm_i8<Arch>(m, n, k, quantized.data(), packed.data(), start.data(), c.data(), n,
                                kernels::StoreOnly{});
         benchmark::DoNotOptimize(c.data());
-        benchmark::ClobberMemory();
-    }
+    });
     const double work = 2.0 * static_cast<double>(m * n * k);
     rate(state, "OP/s", work);
-    share(state, work, ranklet_bench::i8_limit());
+    share(state, work / seconds, ranklet_bench::i8_limit());
 }
 
 void shapes(benchmark::internal::Benchmark* benchmark) {
@@ -159,14 +176,13 @@ void attention_head(benchmark::State& state) {
     Buffer out = random_buffer(length * d);
     ranklet::Scratch scratch;
     scratch.reserve(kernels::attention_scratch_size<Arch>(length, d)).value();
-    for (auto _ : state) {
+    const double seconds = repeat(state, [&] {
         kernels::attention_head<Arch>(length, d, q.data(), k.data(), v.data(), d, out.data(), d, scratch);
         benchmark::DoNotOptimize(out.data());
-        benchmark::ClobberMemory();
-    }
+    });
     const double work = 4.0 * static_cast<double>(length * length * d);
     rate(state, "FLOP/s", work);
-    share(state, work, ranklet_bench::f32_limit());
+    share(state, work / seconds, ranklet_bench::f32_limit());
 }
 BENCHMARK(attention_head)->ArgNames({"length", "d"})->Args({8, 32})->Args({32, 32})->Args({128, 32})->Args({512, 64});
 
@@ -174,12 +190,11 @@ void layer_norm(benchmark::State& state) {
     const std::size_t n = argument(state, 0);
     const Buffer x = random_buffer(n), weight = random_buffer(n), bias = random_buffer(n);
     Buffer y = random_buffer(n);
-    for (auto _ : state) {
+    const double seconds = repeat(state, [&] {
         kernels::layer_norm<Arch>(1, x.data(), n, weight.data(), bias.data(), 1e-12f, y.data(), n, n);
         benchmark::DoNotOptimize(y.data());
-        benchmark::ClobberMemory();
-    }
-    rate(state, "elements/s", static_cast<double>(n));
+    });
+    element_wise(state, n, 8.0, seconds);
 }
 BENCHMARK(layer_norm)->ArgName("n")->Arg(384)->Arg(768);
 
@@ -187,13 +202,12 @@ void gelu(benchmark::State& state) {
     const std::size_t n = argument(state, 0);
     const Buffer source = random_buffer(n);
     Buffer x = random_buffer(n);
-    for (auto _ : state) {
+    const double seconds = repeat(state, [&] {
         std::copy(source.begin(), source.end(), x.begin());  // in place: without it the values would fade to zero
         kernels::activate<Arch>(ranklet::Activation::gelu, x.data(), n);
         benchmark::DoNotOptimize(x.data());
-        benchmark::ClobberMemory();
-    }
-    rate(state, "elements/s", static_cast<double>(n));
+    });
+    element_wise(state, n, 39.0, seconds);
 }
 BENCHMARK(gelu)->ArgName("n")->Arg(1536)->Arg(3072);
 
@@ -201,13 +215,12 @@ void softmax(benchmark::State& state) {
     const std::size_t n = argument(state, 0);
     const Buffer source = random_buffer(n);
     Buffer x = random_buffer(n);
-    for (auto _ : state) {
+    const double seconds = repeat(state, [&] {
         std::copy(source.begin(), source.end(), x.begin());
         kernels::softmax<Arch>(x.data(), n, 0.125f);
         benchmark::DoNotOptimize(x.data());
-        benchmark::ClobberMemory();
-    }
-    rate(state, "elements/s", static_cast<double>(n));
+    });
+    element_wise(state, n, 25.0, seconds);
 }
 BENCHMARK(softmax)->ArgName("n")->Arg(32)->Arg(128)->Arg(512)->Arg(100000);
 
@@ -217,16 +230,16 @@ void gru_gates(benchmark::State& state) {
     const Buffer from_input = random_buffer(3 * hidden), from_state = random_buffer(3 * hidden);
     const Buffer h = random_buffer(hidden);
     Buffer next = random_buffer(hidden);
-    for (auto _ : state) {
+    const double seconds = repeat(state, [&] {
         kernels::gru_gates<Arch>(from_input.data(), from_state.data(), h.data(), next.data(), hidden);
         benchmark::DoNotOptimize(next.data());
-        benchmark::ClobberMemory();
-    }
-    rate(state, "elements/s", static_cast<double>(hidden));
+    });
+    element_wise(state, hidden, 100.0, seconds);
 }
 BENCHMARK(gru_gates)->ArgName("hidden")->Arg(64)->Arg(384);
 
-constexpr std::size_t scan_block = 336;  // rows scored at a time, as VectorIndex does
+constexpr std::size_t in_memory = 100'000;  // so many rows do not stay in a cache
+constexpr std::size_t scan_block = 336;     // rows scored at a time, as VectorIndex does
 
 /// Users' vectors against the vectors of a catalog: for one user a stream from memory, for many a product.
 template <class Row>
@@ -245,21 +258,20 @@ void scan_rows(benchmark::State& state) {
     Buffer packed = random_buffer(kernels::packed_users_size<Arch>(users, n));
     kernels::pack_users<Arch>(user.data(), users, n, packed.data());
     Buffer scores = random_buffer(users * scan_block), wide = random_buffer(kernels::scan_many_wide_size<Arch>(n));
-    for (auto _ : state) {
+    const double seconds = repeat(state, [&] {
         for (std::size_t r = 0; r < rows; r += scan_block)
             kernels::scan_many<Arch, Row>(catalog.data() + r * n, std::min(scan_block, rows - r), n, user.data(),
                                           packed.data(), users, n, wide.data(), scores.data(), scan_block);
         benchmark::DoNotOptimize(scores.data());
-        benchmark::ClobberMemory();
-    }
+    });
     const double bytes = static_cast<double>(rows * n * sizeof(Element));
     const double work = 2.0 * static_cast<double>(rows * n * users);
     rate(state, "bytes/s", bytes);
     rate(state, "FLOP/s", work);
-    if (users == 1)
-        share(state, bytes, ranklet_bench::read_limit());
-    else
-        share(state, work, ranklet_bench::f32_limit());
+    if (users > 1)
+        share(state, work / seconds, ranklet_bench::f32_limit());
+    else if (rows >= in_memory)
+        share(state, bytes / seconds, ranklet_bench::read_limit());
 }
 void scan_f32(benchmark::State& state) { scan_rows<kernels::RowF32<Arch>>(state); }
 void scan_f16(benchmark::State& state) { scan_rows<kernels::RowF16<Arch>>(state); }
@@ -282,21 +294,20 @@ void scan_i8(benchmark::State& state) {
         ranklet::AlignedBuffer<kernels::DotI8<Arch>::Input>::zeroed(kernels::packed_users_i8_size<Arch>(users, n))
             .value();
     kernels::pack_users_i8<Arch>(user.data(), users, n, packed.data());
-    for (auto _ : state) {
+    const double seconds = repeat(state, [&] {
         for (std::size_t r = 0; r < rows; r += scan_block)
             kernels::scan_many_i8<Arch>({catalog.data() + r * stride, scale.data() + r, sums.data() + r},
                                         std::min(scan_block, rows - r), user.data(), packed.data(), user_scale.data(),
                                         users, n, scores.data(), scan_block);
         benchmark::DoNotOptimize(scores.data());
-        benchmark::ClobberMemory();
-    }
+    });
     const double bytes = static_cast<double>(rows * stride), work = 2.0 * static_cast<double>(rows * n * users);
     rate(state, "bytes/s", bytes);
     rate(state, "OP/s", work);
-    if (users == 1)
-        share(state, bytes, ranklet_bench::read_limit());
-    else
-        share(state, work, ranklet_bench::i8_limit());
+    if (users > 1)
+        share(state, work / seconds, ranklet_bench::i8_limit());
+    else if (rows >= in_memory)
+        share(state, bytes / seconds, ranklet_bench::read_limit());
 }
 
 void catalogs(benchmark::internal::Benchmark* benchmark) {
@@ -309,5 +320,29 @@ void catalogs(benchmark::internal::Benchmark* benchmark) {
 BENCHMARK(scan_f32)->Apply(catalogs);
 BENCHMARK(scan_f16)->Apply(catalogs);
 BENCHMARK(scan_i8)->Apply(catalogs);
+
+/// VectorIndex: the 100 best of 200,000 x 384 for each user, all that a search does.
+void search(benchmark::State& state, ranklet::RowType type) {
+    constexpr std::size_t rows = 200'000, n = 384;
+    const std::size_t users = argument(state, 0);
+    const Buffer vectors = random_buffer(rows * n), queries = random_buffer(users * n);
+    const auto index = ranklet::VectorIndex::create({vectors.data(), rows, n}, type).value();
+    ranklet::VectorIndex::Workspace workspace;
+    const double seconds = repeat(state, [&] {
+        benchmark::DoNotOptimize(index.search({queries.data(), users, n}, {.k = 100}, workspace).value().data());
+    });
+    const bool i8 = type == ranklet::RowType::i8 || type == ranklet::RowType::i8_exact;
+    const std::size_t size = i8 ? 1 : type == ranklet::RowType::f16 ? 2 : 4;
+    const double bytes = static_cast<double>(rows * n * size), work = 2.0 * static_cast<double>(rows * n * users);
+    rate(state, "searches/s", static_cast<double>(users));
+    if (users == 1)
+        share(state, bytes / seconds, ranklet_bench::read_limit());
+    else
+        share(state, work / seconds, i8 ? ranklet_bench::i8_limit() : ranklet_bench::f32_limit());
+}
+BENCHMARK_CAPTURE(search, f32, ranklet::RowType::f32)->ArgName("users")->Arg(1)->Arg(32);
+BENCHMARK_CAPTURE(search, f16, ranklet::RowType::f16)->ArgName("users")->Arg(1)->Arg(32);
+BENCHMARK_CAPTURE(search, i8, ranklet::RowType::i8)->ArgName("users")->Arg(1)->Arg(32);
+BENCHMARK_CAPTURE(search, i8_exact, ranklet::RowType::i8_exact)->ArgName("users")->Arg(1)->Arg(32);
 
 }  // namespace

@@ -10,10 +10,7 @@
 #include "ranklet/core/buffer.hpp"
 #include "ranklet/kernels/arch.hpp"
 #include "ranklet/kernels/dot_bf16.hpp"
-
-#if defined(__AVX512VNNI__)
-#include <immintrin.h>
-#endif
+#include "ranklet/kernels/dot_i8.hpp"
 
 namespace ranklet_bench {
 
@@ -52,27 +49,25 @@ inline double fma_operations() {
     return 2.0 * static_cast<double>(limit_steps * chains * kernels::F32<Arch>::size);
 }
 
-/// Whether this build has an int8 dot product to measure.
-#if defined(__AVX512VNNI__)
-inline constexpr bool has_dot = true;
-#else
-inline constexpr bool has_dot = false;
-#endif
-
-/// Does four-fold int8 dot products in registers; returns how many operations. Precondition: has_dot.
+/// Does int8 dot products in registers, by what this build has for them; returns how many operations.
 inline double dot_operations() {
-#if defined(__AVX512VNNI__)
-    typedef std::int32_t Ints __attribute__((vector_size(64), may_alias));  // g++ 12 keeps arrays of __m512i in memory
-    Ints sums[chains];
-    for (std::size_t c = 0; c < chains; ++c) sums[c] = Ints{} + static_cast<std::int32_t>(c);
-    __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(-5);
-    use(a);
-    use(b);
-    run_chains(sums, [=](const Ints& sum) { return (Ints)_mm512_dpbusd_epi32((__m512i)sum, a, b); });
-    return 2.0 * static_cast<double>(limit_steps * chains * 64);
-#else
-    return 0.0;
-#endif
+    using Dot = kernels::DotI8<Arch>;
+    typename Dot::Sum sums[chains];
+    for (std::size_t c = 0; c < chains; ++c) sums[c] = typename Dot::Sum{} + static_cast<std::int32_t>(c);
+    alignas(64) typename Dot::Input inputs[Dot::values];
+    alignas(64) std::int8_t weights[Dot::values];
+    std::fill_n(inputs, Dot::values, typename Dot::Input{3});
+    std::fill_n(weights, Dot::values, std::int8_t{-5});
+    use(inputs);
+    use(weights);
+    const auto a = Dot::load(inputs);
+    if constexpr (Dot::step == 4) {
+        const auto b = Dot::load_weights(weights);
+        run_chains(sums, [=](const auto& sum) { return Dot::multiply_add(a, b, sum); });
+    } else {
+        run_chains(sums, [&](const auto& sum) { return Dot::accumulate(a, weights, sum); });
+    }
+    return 2.0 * static_cast<double>(limit_steps * chains * Dot::values);
 }
 
 /// Whether this build has a bf16 dot product to measure (its emulation is none).
@@ -127,9 +122,9 @@ inline double bf16_limit() {
     static const double limit = has_bf16_dot ? best_rate(bf16_operations) : 0.0;
     return limit;
 }
-/// int8 operations a second; 0 without a dot product.
+/// int8 operations a second.
 inline double i8_limit() {
-    static const double limit = has_dot ? best_rate(dot_operations) : 0.0;
+    static const double limit = best_rate(dot_operations);
     return limit;
 }
 /// Bytes a second read from memory, 512 MiB of them.

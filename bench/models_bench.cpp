@@ -106,6 +106,21 @@ void encode_titles(benchmark::State& state) {
 }
 BENCHMARK(encode_titles)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMillisecond);
 
+/// The tokenizer alone.
+void tokenize(benchmark::State& state) {
+    const auto encoder = load_encoder(state);
+    if (!encoder) return;
+    const std::vector<std::string_view> texts(titles().begin(), titles().end());
+    std::vector<ranklet::Encoding> encodings(texts.size());
+    for (auto _ : state)
+        encoder->tokenizer().encode_batch(texts, {}, encodings, static_cast<std::size_t>(state.range(0))).value();
+    std::size_t tokens = 0;
+    for (const auto& encoding : encodings) tokens += encoding.size();
+    state.counters["tokens/s"] =
+        benchmark::Counter(static_cast<double>(tokens), benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK(tokenize)->ArgName("threads")->Arg(1)->Arg(2)->UseRealTime()->Unit(benchmark::kMicrosecond);
+
 /// One title at a time.
 void encode_one(benchmark::State& state) {
     const auto encoder = load_encoder(state);

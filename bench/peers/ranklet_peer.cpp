@@ -338,8 +338,6 @@ std::string answer(const std::string& line) {
         return out.str();
     }
     if (name == "limit") {
-        if (o.text("kind") == "i8" && !ranklet_bench::has_dot)
-            throw std::runtime_error("no int8 dot product on this machine");
         if (o.text("kind") == "bf16" && !ranklet_bench::has_bf16_dot)
             throw std::runtime_error("no bf16 dot product on this machine");
         return limit(o);

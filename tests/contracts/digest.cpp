@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
@@ -55,20 +56,22 @@ bool failed(std::string_view what, const ranklet::Error& error) {
 }
 
 void hash_scan() {
-    constexpr std::size_t rows = 77, users = 9, n = 100;
+    constexpr std::size_t rows = 77, users = 49, n = 100;  // more users than fit a panel, and fewer than fill the next
     const auto catalog = row(rows * n), queries = row(users * n);
     for (const auto& [name, type] :
          {std::pair{"scan_f32", ranklet::RowType::f32}, std::pair{"scan_f16", ranklet::RowType::f16},
           std::pair{"scan_i8", ranklet::RowType::i8}, std::pair{"scan_i8_exact", ranklet::RowType::i8_exact}}) {
         const auto index = ranklet::VectorIndex::create({catalog.data(), rows, n}, type);
         ranklet::VectorIndex::Workspace workspace;
-        const auto found = index->search({queries.data(), users, n}, {.k = rows}, workspace);
         Hash hash;
-        for (const auto& hits : *found)
-            for (const ranklet::Hit& hit : hits) {
-                const std::array<float, 2> values{static_cast<float>(hit.index), hit.score};
-                hash.add(values);
-            }
+        for (const std::size_t together : {std::size_t{9}, users}) {
+            const auto found = index->search({queries.data(), together, n}, {.k = rows}, workspace);
+            for (const auto& hits : *found)
+                for (const ranklet::Hit& hit : hits) {
+                    const std::array<float, 2> values{static_cast<float>(hit.index), hit.score};
+                    hash.add(values);
+                }
+        }
         hash.print(name);
     }
 }
@@ -138,8 +141,49 @@ void hash_rows() {
     reset_before.print("gru_reset_update");
 }
 
+/// Products in 8 bits, with all that an epilogue does.
+void hash_i8_products() {
+    using Mac = kernels::MacI8<Arch>;
+    Hash quantized, gemm;
+    for (const std::size_t m : {1u, 2u, 13u, 31u})
+        for (const std::size_t n : {1u, 33u, 70u})
+            for (const std::size_t k : {1u, 17u, 384u}) {
+                const std::vector<float> a = row(m * k), w = row(n * k), bias = row(n), residual = row(m * n);
+                const std::size_t size = kernels::i8_row_size<Arch>(k);
+                std::vector<Mac::Input> inputs(m * size), input_of_w(size);
+                std::vector<std::int8_t> weights(n * k), packed(kernels::i8_packed_size<Arch>(n, k));
+                std::vector<float> input_scale(m), weight_scale(n), c(m * n);
+                std::vector<std::int32_t> start(kernels::padded_columns<Arch>(n));
+                for (std::size_t r = 0; r < m; ++r)
+                    input_scale[r] = kernels::quantize_row<Arch>(a.data() + r * k, k, inputs.data() + r * size);
+                for (std::size_t r = 0; r < n; ++r) {
+                    weight_scale[r] = kernels::quantize_row<Arch>(w.data() + r * k, k, input_of_w.data());
+                    for (std::size_t i = 0; i < k; ++i)
+                        weights[r * k + i] = static_cast<std::int8_t>(input_of_w[i] - Mac::offset);
+                }
+                kernels::pack_rows_i8<Arch>(weights.data(), n, k, packed.data(), start.data());
+                kernels::gemm_i8<Arch>(
+                    m, n, k, inputs.data(), packed.data(), start.data(), c.data(), n,
+                    kernels::DequantizeBiasActivation<Arch>{
+                        weight_scale.data(), input_scale.data(), {bias.data(), Activation::gelu, residual.data(), n}});
+                quantized.add(input_scale);
+                gemm.add(c);
+            }
+    quantized.print("quantize_row");
+    gemm.print("gemm_i8");
+}
+
 bool hash_products() {
-    Hash gemm, attention;
+    Hash gemm, long_sums, attention;
+    for (const auto& [m, n, k] :
+         std::initializer_list<std::array<std::size_t, 3>>{{14, 70, 384}, {31, 33, 1536}, {1, 33, 1000}}) {
+        const std::vector<float> a = row(m * k), w = row(n * k), bias = row(n);
+        std::vector<float> packed(kernels::packed_size<Arch>(n, k)), c(m * n);
+        kernels::pack_rows<Arch>(w.data(), n, k, k, packed.data());
+        kernels::gemm_f32<Arch>(m, n, k, a.data(), k, packed.data(), c.data(), n,
+                                kernels::BiasActivation<Arch>{bias.data(), Activation::gelu});
+        long_sums.add(c);
+    }
     for (const std::size_t m : {1u, 5u, 6u, 13u, 14u, 31u, 300u})
         for (const std::size_t n : {1u, 16u, 33u, 70u})
             for (const std::size_t k : {1u, 17u, 64u}) {
@@ -151,7 +195,7 @@ bool hash_products() {
                     kernels::BiasActivation<Arch>{bias.data(), Activation::gelu, residual.data(), n});
                 gemm.add(c);
             }
-    for (const std::size_t length : {1u, 7u, 23u, 25u, 56u, 100u}) {
+    for (const std::size_t length : {1u, 7u, 23u, 25u, 56u, 100u, 600u}) {
         const std::size_t d = 32;
         const std::vector<float> q = row(length * d), k = row(length * d), v = row(length * d);
         std::vector<float> out(length * d);
@@ -162,6 +206,7 @@ bool hash_products() {
         attention.add(out);
     }
     gemm.print("gemm_f32");
+    long_sums.print("gemm_f32_long");
     attention.print("attention_head");
     return true;
 }
@@ -262,6 +307,7 @@ int main(int argc, char** argv) {
     hash_math();
     hash_scan();
     hash_rows();
+    hash_i8_products();
     bool fine = hash_products();
     for (const char* name : {"tiny-minilm", "tiny-dense", "tiny-distilbert", "tiny-minilm-i8"})
         fine = hash_encoder(folder, name) && fine;

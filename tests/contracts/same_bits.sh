@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Kernels and whole models give the same bits on every instruction set with fused multiply-add and with every compiler:
-# AVX2 (x86-64-v3), AVX-512 (this processor's own), and AArch64, under an emulator where need be. bf16 models do so with
+# AVX2 (x86-64-v3, also with AVX-VNNI), AVX-512 (this processor's own, and without VNNI), and AArch64 (also with its dot
+# product), under an emulator where need be. bf16 models do so with
 # RANKLET_BF16_DOT=0; with the dot product they alone have other bits, those of its emulation.
 # In: $CXX, $RANKLET_FLAGS (the include path); started at the project's root. What cannot run here is skipped, saying so.
 set -euo pipefail
@@ -64,6 +65,16 @@ done
 if [ "$machine" = x86_64 ] && has avx2 fma bmi2; then
     # shellcheck disable=SC2086
     start unoptimised-x86-64-v3 "" "$CXX" -march=x86-64-v3 -O0 $RANKLET_FLAGS
+    if has avx_vnni; then
+        # shellcheck disable=SC2086
+        start x86-64-v3-avxvnni "" "$CXX" -march=x86-64-v3 -mavxvnni $RANKLET_FLAGS
+    else
+        echo "skipping AVX-VNNI: this processor has none"
+    fi
+    if has avx512f avx512bw avx512cd avx512dq avx512vl; then
+        # shellcheck disable=SC2086
+        start x86-64-v4 "" "$CXX" -march=x86-64-v4 $RANKLET_FLAGS
+    fi
 fi
 
 if [ "$machine" != aarch64 ]; then
@@ -78,6 +89,8 @@ if [ "$machine" != aarch64 ]; then
             ln -s "$(dirname "$path")" "$work/include/$(dirname "$header")"
         done
         start aarch64 "$emulator" aarch64-linux-gnu-g++ -static -I include -isystem "$work/include"
+        start aarch64-dotprod "$emulator" aarch64-linux-gnu-g++ -static -march=armv8.2-a+dotprod -I include \
+            -isystem "$work/include"
     else
         echo "skipping AArch64: it takes aarch64-linux-gnu-g++ and qemu-aarch64"
     fi

@@ -63,6 +63,58 @@ TEST_CASE("a linear map of a bf16 file keeps bf16 and has the bits of its f32 tw
     }
 }
 
+TEST_CASE("linear maps of F16 and Q8_0 files have the bits of f32 twins, together in one product too") {
+    Random random(72);
+    constexpr std::size_t in = 96, out = 37;
+    constexpr auto f16 = static_cast<std::uint32_t>(TensorType::f16),
+                   q8_0 = static_cast<std::uint32_t>(TensorType::q8_0);
+    Bytes half, blocks;
+    std::vector<float> half_values, block_values;
+    for (std::size_t i = 0; i < out * in; ++i) {
+        const std::uint16_t bits = ranklet::f32_to_f16(random.between(-1.0f, 1.0f));
+        const Bytes bytes = bytes_of(std::vector{bits});
+        half.insert(half.end(), bytes.begin(), bytes.end());
+        half_values.push_back(ranklet::f16_to_f32(bits));
+    }
+    for (std::size_t block = 0; block < out * in / 32; ++block) {
+        const std::uint16_t scale = ranklet::f32_to_f16(random.between(0.001f, 0.01f));
+        const Bytes bytes = bytes_of(std::vector{scale});
+        blocks.insert(blocks.end(), bytes.begin(), bytes.end());
+        for (std::size_t i = 0; i < 32; ++i) {
+            const auto value = static_cast<std::int8_t>(static_cast<int>(random.below(256)) - 128);
+            blocks.push_back(static_cast<std::byte>(value));
+            block_values.push_back(ranklet::f16_to_f32(scale) * static_cast<float>(value));
+        }
+    }
+    const std::vector<float> bias = random.row(out);
+    const Bytes small_bytes = GgufBuilder()
+                                  .tensor("a.weight", f16, {out, in}, half)
+                                  .tensor("a.bias", {out}, bias)
+                                  .tensor("b.weight", q8_0, {out, in}, blocks)
+                                  .tensor("b.bias", {out}, bias)
+                                  .build();
+    const Bytes wide_bytes = GgufBuilder()
+                                 .tensor("a.weight", {out, in}, half_values)
+                                 .tensor("a.bias", {out}, bias)
+                                 .tensor("b.weight", {out, in}, block_values)
+                                 .tensor("b.bias", {out}, bias)
+                                 .build();
+    const GgufFile small = GgufFile::from_memory(small_bytes, "small").value();
+    const GgufFile wide = GgufFile::from_memory(wide_bytes, "wide").value();
+    const std::vector<float> x = random.row(5 * in);
+    const auto run = [&](const ranklet::Linear<>& linear) {
+        std::vector<float> y(5 * linear.out());
+        linear.forward({x.data(), 5, in}, {y.data(), 5, linear.out()});
+        return y;
+    };
+    for (const char* name : {"a", "b"})
+        CHECK(same_bits(run(ranklet::load_linear(small, name, in, out).value()),
+                        run(ranklet::load_linear(wide, name, in, out).value())));
+    const std::vector<ranklet::LinearNames> both{{"a.weight", "a.bias"}, {"b.weight", "b.bias"}};
+    CHECK(same_bits(run(ranklet::load_linear(small, both, in, out, false).value()),
+                    run(ranklet::load_linear(wide, both, in, out, false).value())));
+}
+
 TEST_CASE(
     "with a Scratch, a bf16 map's rows are its f32 twin's, of inputs in bf16 where it rounds them, alone as in a "
     "batch") {

@@ -376,6 +376,37 @@ TEST_CASE("the same Encoding serves any texts, and many threads share a tokenize
     CHECK(wrong == std::vector<int>(4, 0));
 }
 
+TEST_CASE(
+    "a batch of texts gets what each gets alone, with any number of threads; its error names the first bad text") {
+    const WordPiece tokenizer = make();
+    const std::vector<std::string_view> kinds = {"hello 手机", "unaffable", "", "Kantō [MASK]", "world! hello"};
+    for (const std::size_t count : {0u, 1u, 63u, 64u, 65u, 300u}) {
+        std::vector<std::string_view> texts;
+        for (std::size_t i = 0; i < count; ++i) texts.push_back(kinds[i % kinds.size()]);
+        for (const std::size_t threads : {0u, 1u, 3u}) {
+            std::vector<Encoding> out(count);
+            REQUIRE(tokenizer.encode_batch(texts, {.max_length = 5}, out, threads).ok());
+            for (std::size_t i = 0; i < count; ++i) {
+                const Encoding alone = tokenizer.encode(texts[i], {.max_length = 5}).value();
+                REQUIRE(out[i].ids == alone.ids);
+                REQUIRE(out[i].offsets == alone.offsets);
+            }
+        }
+        std::vector<Encoding> other(count + 1);
+        const auto refused = tokenizer.encode_batch(texts, {}, other);
+        REQUIRE(!refused.ok());
+        CHECK(refused.error().code == ErrorCode::invalid_argument);
+        if (count < 64) continue;
+        texts[63] = "a\xFF";
+        texts[count - 1] = "\xFF";
+        std::vector<Encoding> out(count);
+        const auto status = tokenizer.encode_batch(texts, {}, out, 3);
+        REQUIRE(!status.ok());
+        CHECK(status.error().code == ErrorCode::invalid_text);
+        CHECK(status.error().message.rfind("text 63: ", 0) == 0);
+    }
+}
+
 TEST_CASE("tokens and ids translate both ways") {
     const WordPiece tokenizer = make();
     CHECK(tokenizer.vocabulary_size() == vocabulary.size());

@@ -72,7 +72,7 @@ RANKLET_INLINE V exp2_below(const V& x) noexcept {
     return select(x < V(-126.0f), V(0.0f), p * scale_of(shifted));
 }
 
-/// e^x: at most 1.1 ulp over the range where the result is normal; 0 below -87.3, infinity above 88.7.
+/// e^x: at most 1.1 ulp from -87.3 on; 0 below, infinity above 88.7.
 template <class V>
 RANKLET_INLINE V exp(const V& x) noexcept {
     const V bounded = at_most(at_least(x, -87.3f), 88.8f);

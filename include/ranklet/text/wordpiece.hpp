@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/parallel.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/text/added_tokens.hpp"
 #include "ranklet/text/bert_normalizer.hpp"
@@ -83,6 +84,31 @@ public:
         Encoding encoding;
         RANKLET_TRY(encode(text, options, encoding));
         return encoding;
+    }
+
+    /// The same for many texts, out[i] of texts[i], shared among `threads` (0: all the machine has). No influence on
+    /// the result. Error: that of the first text that has one, which it names as "text N"; `invalid_argument` when
+    /// `out` is not as long as `texts`. With an Error some texts may not have been read.
+    [[nodiscard]] Result<void> encode_batch(std::span<const std::string_view> texts, const EncodeOptions& options,
+                                            std::span<Encoding> out, std::size_t threads = 1) const {
+        if (out.size() != texts.size())
+            return make_error(ErrorCode::invalid_argument,
+                              {texts.size(), " texts are to be encoded into ", out.size(), " encodings"});
+        constexpr std::size_t group = 64;
+        std::vector<Result<void>> results((texts.size() + group - 1) / group);
+        parallel_for(results.size(), resolve_threads(threads), [&](std::size_t g, std::size_t) {
+            results[g] = catch_out_of_memory([&]() -> Result<void> {
+                for (std::size_t i = g * group; i < std::min(texts.size(), (g + 1) * group); ++i) {
+                    const auto status = encode(texts[i], options, out[i]);
+                    if (!status.ok())
+                        return make_error(status.error().code, {"text ", i, ": ", status.error().message});
+                }
+                return {};
+            });
+        });
+        for (const auto& result : results)
+            if (!result.ok()) return result;
+        return {};
     }
 
     /// [CLS] a [SEP] b [SEP] into `out`; type ids are 1 from b on. Offsets and word indices are each text's own.
