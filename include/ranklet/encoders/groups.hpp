@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
-#include <vector>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/groups.hpp"
 #include "ranklet/core/parallel.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/encoders/options.hpp"
@@ -26,16 +26,14 @@ RANKLET_NAMESPACE_BEGIN
 template <class Run>
 [[nodiscard]] Result<void> for_each_group(std::size_t inputs, std::size_t group, const BatchOptions& options,
                                           const Run& run) {
-    std::vector<Result<void>> results((inputs + group - 1) / group);
     std::atomic<std::size_t> done{0};
-    parallel_for(results.size(), group_threads(inputs, group, options), [&](std::size_t g, std::size_t thread) {
-        const std::size_t first = g * group, last = std::min(inputs, first + group);
-        results[g] = catch_out_of_memory([&]() -> Result<void> { return run(first, last, thread); });
+    const auto with_progress = [&](std::size_t first, std::size_t last, std::size_t thread) {
+        const Result<void> result = run(first, last, thread);
         const std::size_t finished = done += last - first;
         if (thread == 0 && options.progress && finished < inputs) options.progress(finished, inputs);
-    });
-    for (const auto& result : results)
-        if (!result.ok()) return result;
+        return result;
+    };
+    RANKLET_TRY(parallel_groups(inputs, group, group_threads(inputs, group, options), with_progress));
     if (options.progress) options.progress(inputs, inputs);
     return {};
 }

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "ranklet/core/config.hpp"
-#include "ranklet/core/parallel.hpp"
+#include "ranklet/core/groups.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/text/added_tokens.hpp"
 #include "ranklet/text/bert_normalizer.hpp"
@@ -95,20 +95,16 @@ public:
             return make_error(ErrorCode::invalid_argument,
                               {texts.size(), " texts are to be encoded into ", out.size(), " encodings"});
         constexpr std::size_t group = 64;
-        std::vector<Result<void>> results((texts.size() + group - 1) / group);
-        parallel_for(results.size(), resolve_threads(threads), [&](std::size_t g, std::size_t) {
-            results[g] = catch_out_of_memory([&]() -> Result<void> {
-                for (std::size_t i = g * group; i < std::min(texts.size(), (g + 1) * group); ++i) {
+        return parallel_groups(
+            texts.size(), group, resolve_threads(threads),
+            [&](std::size_t first, std::size_t last, std::size_t) -> Result<void> {
+                for (std::size_t i = first; i < last; ++i) {
                     const auto status = encode(texts[i], options, out[i]);
                     if (!status.ok())
                         return make_error(status.error().code, {"text ", i, ": ", status.error().message});
                 }
                 return {};
             });
-        });
-        for (const auto& result : results)
-            if (!result.ok()) return result;
-        return {};
     }
 
     /// [CLS] a [SEP] b [SEP] into `out`; type ids are 1 from b on. Offsets and word indices are each text's own.
