@@ -355,37 +355,28 @@ struct RowTiles {
         if (tall > 8 && tiles > 0 && (last - first) % tall % 4 >= 2) --tiles;
         tall_end = first + tiles * tall;
     }
-    /// One panel's block. The first tiles ask for `lines` cache lines a step from block.ahead on: one each, but two
-    /// where one tile alone is tall enough to ask.
+    /// One panel's block. The first tall tiles and eights ask for `lines` (at most 2) cache lines a step from
+    /// block.ahead on: a single one for all of them, several for one each.
     template <class Epilogue>
     RANKLET_INLINE void run(const GemmOperands<Mac>& g, GemmBlock block, std::size_t column, std::size_t lines,
                             const Epilogue& epilogue) const noexcept {
         std::size_t row = first;
-        const std::size_t askers = (tall_end - first) / tall + (tall > 8 ? (last - tall_end) / 8 : 0);
-        const auto asked = [&] {
-            block.ahead += cache_line * (block.last - block.first);
-            --lines;
-        };
-        if (lines == 2 && askers == 1) {
-            if constexpr (tall > 8)
-                if (tall_end == first) {
-                    gemm_strip<Mac, 8, 1, 2>(g, block, row, column, epilogue);
-                    row += 8;
-                }
-            if (row < tall_end) {
-                gemm_strip<Mac, tall, 1, 2>(g, block, row, column, epilogue);
-                row += tall;
+        const std::size_t asking = (tall_end - first) / tall + (tall > 8 ? (last - tall_end) / 8 : 0);
+        const bool one_asks = lines == 2 && asking == 1;
+        const auto tiles = [&](auto rows, std::size_t end) __attribute__((always_inline)) {
+            constexpr std::size_t height = decltype(rows)::value;
+            for (; row + height <= end && lines > 0; row += height) {
+                if (one_asks)
+                    gemm_strip<Mac, height, 1, 2>(g, block, row, column, epilogue);
+                else
+                    gemm_strip<Mac, height, 1, 1>(g, block, row, column, epilogue);
+                block.ahead += cache_line * (block.last - block.first);
+                lines = one_asks ? 0 : lines - 1;
             }
-            lines = 0;
-        }
-        for (; row < tall_end && lines > 0; row += tall, asked())
-            gemm_strip<Mac, tall, 1, 1>(g, block, row, column, epilogue);
-        for (; row < tall_end; row += tall) gemm_strip<Mac, tall, 1>(g, block, row, column, epilogue);
-        if constexpr (tall > 8) {
-            for (; row + 8 <= last && lines > 0; row += 8, asked())
-                gemm_strip<Mac, 8, 1, 1>(g, block, row, column, epilogue);
-            for (; row + 8 <= last; row += 8) gemm_strip<Mac, 8, 1>(g, block, row, column, epilogue);
-        }
+            for (; row + height <= end; row += height) gemm_strip<Mac, height, 1>(g, block, row, column, epilogue);
+        };
+        tiles(std::integral_constant<std::size_t, tall>{}, tall_end);
+        if constexpr (tall > 8) tiles(std::integral_constant<std::size_t, 8>{}, last);
         for (; row + 4 <= last; row += 4) gemm_strip<Mac, 4, 1>(g, block, row, column, epilogue);
         if (row + 2 <= last) {
             gemm_strip<Mac, 2, 1>(g, block, row, column, epilogue);
