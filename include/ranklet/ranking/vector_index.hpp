@@ -128,6 +128,8 @@ public:
                                                                        Workspace& workspace) const {
         const std::size_t m = queries.rows, k = std::min(options.k, size());
         RANKLET_TRY(take_queries(queries, workspace));
+        const bool exact = type_ == RowType::i8_exact && bounds_hold(workspace);
+        RANKLET_TRY(pack_queries(m, exact || type_ == RowType::i8, workspace));
         const std::size_t blocks = (size() + block - 1) / block;
         const std::size_t threads = std::clamp<std::size_t>(blocks, 1, resolve_threads(options.threads));
         if (workspace.threads.size() < threads) workspace.threads.resize(threads);
@@ -146,7 +148,6 @@ public:
                 thread.candidates[q].clear();
             }
         }
-        const bool exact = type_ == RowType::i8_exact && bounds_hold(workspace);
         parallel_for(threads, threads, [&](std::size_t t, std::size_t) {
             workspace.threads[t].status = catch_out_of_memory([&]() -> Result<void> {
                 const IndexRange rows = partition(size(), threads, t, block);
@@ -254,10 +255,6 @@ private:
                     return make_error(ErrorCode::invalid_argument, {"query ", q, " has an element that is not finite"});
             std::copy(query.begin(), query.end(), workspace.queries.data() + q * dim());
         }
-        if (many(m) && type_ != RowType::i8) {
-            RANKLET_TRY(reserve(workspace.packed, kernels::packed_users_size<Arch>(m, dim())));
-            kernels::pack_users<Arch>(workspace.queries.data(), m, dim(), workspace.packed.data());
-        }
         if (type_ != RowType::i8 && type_ != RowType::i8_exact) return {};
         RANKLET_TRY(reserve(workspace.quantized, m * stride));
         workspace.scales.assign(kernels::padded_columns<Arch>(m), 0.0f);
@@ -267,9 +264,17 @@ private:
                                                                workspace.quantized.data() + q * stride);
             workspace.bounds[q] = bound(q, workspace);
         }
-        if (many(m)) {
+        return {};
+    }
+    // Many queries as scan_many reads them, of the kind that `score_block` will multiply.
+    Result<void> pack_queries(std::size_t m, bool quantized, Workspace& workspace) const {
+        if (!many(m)) return {};
+        if (quantized) {
             RANKLET_TRY(reserve(workspace.packed_quantized, kernels::packed_users_i8_size<Arch>(m, dim())));
             kernels::pack_users_i8<Arch>(workspace.quantized.data(), m, dim(), workspace.packed_quantized.data());
+        } else {
+            RANKLET_TRY(reserve(workspace.packed, kernels::packed_users_size<Arch>(m, dim())));
+            kernels::pack_users<Arch>(workspace.queries.data(), m, dim(), workspace.packed.data());
         }
         return {};
     }
