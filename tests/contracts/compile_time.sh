@@ -3,8 +3,9 @@
 # The goal is not met from nothing: 21 s with g++ 12 on one core of a cloud machine, since Recommender compiles every kind of
 # encoder and decoder. The test keeps it from growing. It is met where the recommender is compiled once
 # for a program (RANKLET_EXTERN_RECOMMENDER): 5 s.
-# The time that counts is the compiler's own CPU time; it is printed. Where it is too long, the compiler is measured too, by
-# a program of Eigen and <regex> that took it 11.5 s on the machine of those 21 s: a slow or busy machine may take longer.
+# The time that counts is the compiler's own CPU time; it is printed. A slow or busy machine may take longer, in proportion to
+# a program of Eigen and <regex>, which is compiled where the time is too long: with g++ 12 the example takes 1.8 to 2.1 times
+# as long as that, 0.6 times with the recommender compiled once.
 # In: $CXX, $RANKLET_FLAGS (the include path); started at the project's root.
 set -euo pipefail
 
@@ -31,17 +32,17 @@ int main(int argc, char** argv) {
 }
 CPP
 
-# compile LIMIT FLAG...: fails where it takes longer than LIMIT seconds, or than as much more as the reference takes.
+# compile LIMIT RATIO FLAG...: fails where it takes both more than LIMIT seconds and more than RATIO times the reference.
 compile() {
-    local limit=$1 seconds reference
-    shift
+    local limit=$1 ratio=$2 seconds reference
+    shift 2
     seconds=$(seconds_of "$source" "$@")
     echo "$source at -O2 with $CXX $*: $seconds s of CPU time (goal: 10)"
     awk -v seconds="$seconds" -v limit="$limit" 'BEGIN { exit !(seconds < limit) }' && return
     reference=$(seconds_of "$work/reference.cpp")
-    echo "the reference takes $reference s (11.5 where the limit of $limit s was set)"
-    awk -v seconds="$seconds" -v limit="$limit" -v slower="$reference" \
-        'BEGIN { exit !(seconds < limit * slower / 11.5) }'
+    echo "the reference takes $reference s: a limit of $ratio times that"
+    awk -v seconds="$seconds" -v limit="$ratio" -v reference="$reference" \
+        'BEGIN { exit !(seconds < limit * reference) }'
 }
-compile 30
-compile 10 -DRANKLET_EXTERN_RECOMMENDER
+compile 30 2.6
+compile 10 0.9 -DRANKLET_EXTERN_RECOMMENDER
