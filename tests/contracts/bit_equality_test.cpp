@@ -100,6 +100,22 @@ TEST_CASE("token states have the same bits alone and among other texts") {
     }
 }
 
+TEST_CASE(
+    "texts that go through a model together, large enough to share, have the same bits with any number of threads") {
+    const Bert bert = take(Bert::load("examples/models/demo-shop.gguf"));  // the tiny models' products are not shared
+    const LargeBatch large(bert);
+    std::vector<float> expected;
+    for (const std::size_t threads : thread_counts) {
+        CAPTURE(threads);
+        ranklet::Scratch scratch;
+        succeed(scratch.reserve(bert.model().scratch_size(large.batch.tokens(), large.batch.longest(), threads)));
+        Matrix states = take(Matrix::zeroed(large.batch.tokens(), bert.hidden()));
+        bert.model().forward(large.batch, states.view(), scratch, threads);
+        if (threads == 1) expected.assign(flat(states).begin(), flat(states).end());
+        CHECK(same_bits(flat(states), expected));
+    }
+}
+
 TEST_CASE("a catalog has the same bits with any number of threads, and an item's in any catalog") {
     for (const std::string name : any_model_names) {
         CAPTURE(name);

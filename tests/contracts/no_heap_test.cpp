@@ -176,21 +176,28 @@ TEST_CASE("forward passes of BertModel, GruStack and a text's head touch no heap
     const ranklet::PackedBatch batch{ids, {}, offsets};
     for (const std::string name : {"tiny-minilm", "tiny-minilm-i8", "tiny-distilbert"}) {  // f32, 8 bits, bf16
         const auto bert = take(ranklet::Bert::load(model_path(name)));
-        for (const std::size_t threads : {1u, 2u, 5u}) {
-            CAPTURE(threads);
-            ranklet::Scratch scratch;
-            succeed(scratch.reserve(std::max(bert.model().scratch_size(8, 5, threads), bert.head().scratch_size())));
-            auto states = take(ranklet::Matrix::zeroed(8, bert.hidden()));
-            std::vector<float> vector(bert.dim());
-            const auto run = [&] {
-                bert.model().forward(batch, states.view(), scratch, threads);
-                bert.head().forward(states.view().middle_rows(0, 5), vector.data(), scratch);
-            };
-            if (threads > 1) run();  // the threads themselves start once in a program
-            CHECK(requests_of(run) == 0);
-            CHECK(states.row(0)[0] != 0.0f);
-            CHECK(vector[0] != 0.0f);
-        }
+        ranklet::Scratch scratch;
+        succeed(scratch.reserve(std::max(bert.model().scratch_size(8, 5), bert.head().scratch_size())));
+        auto states = take(ranklet::Matrix::zeroed(8, bert.hidden()));
+        std::vector<float> vector(bert.dim());
+        CHECK(requests_of([&] {
+                  bert.model().forward(batch, states.view(), scratch);
+                  bert.head().forward(states.view().middle_rows(0, 5), vector.data(), scratch);
+              }) == 0);
+        CHECK(states.row(0)[0] != 0.0f);
+        CHECK(vector[0] != 0.0f);
+    }
+    const auto shared = take(ranklet::Bert::load("examples/models/demo-shop.gguf"));
+    const LargeBatch large(shared);
+    for (const std::size_t threads : {1u, 2u, 5u}) {
+        CAPTURE(threads);
+        ranklet::Scratch scratch;
+        succeed(scratch.reserve(shared.model().scratch_size(large.batch.tokens(), large.batch.longest(), threads)));
+        auto states = take(ranklet::Matrix::zeroed(large.batch.tokens(), shared.hidden()));
+        const auto run = [&] { shared.model().forward(large.batch, states.view(), scratch, threads); };
+        if (threads > 1) run();  // the threads themselves start once in a program
+        CHECK(requests_of(run) == 0);
+        CHECK(states.row(0)[0] != 0.0f);
     }
     ranklet::Scratch scratch;
 

@@ -4,8 +4,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <span>
 #include <string>
@@ -53,6 +55,26 @@ inline std::string model_path(const std::string& name) { return "tests/parity/go
 inline ranklet::Recommender load_model(const std::string& name) {
     return take(ranklet::Recommender::load(model_path(name)));
 }
+
+/// Some 300 tokens in a few texts: with the demo's model enough for products that threads share, as the tiny models'
+/// are not.
+struct LargeBatch {
+    std::vector<std::int32_t> ids;
+    std::vector<std::size_t> offsets{0};
+    ranklet::PackedBatch batch;
+
+    explicit LargeBatch(const ranklet::Bert& bert) {
+        const std::size_t length = std::min<std::size_t>(bert.model().max_tokens(), 60);
+        while (ids.size() < 300) {
+            for (std::size_t i = 0; i < length; ++i)
+                ids.push_back(static_cast<std::int32_t>((ids.size() * 37 + 11) % bert.model().vocabulary_size()));
+            offsets.push_back(ids.size());
+        }
+        batch = {ids, {}, offsets};
+    }
+    LargeBatch(const LargeBatch&) = delete;
+    LargeBatch& operator=(const LargeBatch&) = delete;
+};
 
 inline std::vector<std::byte> read_bytes(const std::string& path) {
     std::vector<std::byte> bytes;
