@@ -311,11 +311,9 @@ void scan_i8(benchmark::State& state) {
 }
 
 void catalogs(benchmark::internal::Benchmark* benchmark) {
-    benchmark->ArgNames({"rows", "n", "users"})
-        ->Args({1000, 384, 1})
-        ->Args({200000, 384, 1})
-        ->Args({200000, 384, 8})
-        ->Args({200000, 384, 32});
+    benchmark->ArgNames({"rows", "n", "users"});
+    for (const std::int64_t users : {1, 32}) benchmark->Args({1000, 384, users});
+    for (const std::int64_t users : {1, 8, 16, 24, 32}) benchmark->Args({200000, 384, users});
 }
 BENCHMARK(scan_f32)->Apply(catalogs);
 BENCHMARK(scan_f16)->Apply(catalogs);
