@@ -3,7 +3,7 @@
 // that kind will do:  07_tag_text [ENTITIES.gguf [PARTS_OF_SPEECH.gguf [TEXT ...]]]
 #include <iomanip>
 #include <iostream>
-#include <ranklet/encoders/token_classifier.hpp>
+#include <ranklet/tasks/token_classifier.hpp>
 #include <string_view>
 #include <vector>
 

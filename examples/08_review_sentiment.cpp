@@ -2,9 +2,9 @@
 // becomes the event's rating, and the recommender goes on from there.
 #include <iomanip>
 #include <iostream>
-#include <ranklet/encoders/label_rating.hpp>
-#include <ranklet/encoders/sequence_classifier.hpp>
 #include <ranklet/ranklet.hpp>
+#include <ranklet/tasks/label_rating.hpp>
+#include <ranklet/tasks/sequence_classifier.hpp>
 #include <string>
 #include <string_view>
 #include <vector>

@@ -3,7 +3,7 @@
 #include <iomanip>
 #include <iostream>
 #include <ranklet/encoders/bert.hpp>
-#include <ranklet/encoders/keywords.hpp>
+#include <ranklet/tasks/keywords.hpp>
 #include <string_view>
 
 int main(int argc, char** argv) {

@@ -3,8 +3,8 @@
 // properties.
 #include <iomanip>
 #include <iostream>
-#include <ranklet/encoders/rerank.hpp>
 #include <ranklet/ranklet.hpp>
+#include <ranklet/tasks/rerank.hpp>
 #include <set>
 #include <string>
 #include <string_view>

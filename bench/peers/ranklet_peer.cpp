@@ -235,9 +235,7 @@ Work search(const Options& o) {
     s->queries = floats_of(o.text("queries"));
     if (s->queries.size() < users * dim) throw std::runtime_error(o.text("queries") + " is too short");
     const ranklet::SearchOptions options{.k = o.number("k"), .threads = o.number("threads")};
-    return {[=] {
-                s->found = s->index->search({s->queries.data(), users, dim}, options, s->workspace).value();
-            },
+    return {[=] { s->found = s->index->search({s->queries.data(), users, dim}, options, s->workspace).value(); },
             [=](std::ostream& out) {
                 for (const auto& hits : s->found)
                     for (const ranklet::Hit& hit : hits) write_bytes(out, &hit.index, sizeof hit.index);

@@ -14,6 +14,8 @@
 #include <variant>
 #include <vector>
 
+#include "ranklet/catalog/catalog.hpp"
+#include "ranklet/catalog/gather.hpp"
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/parallel.hpp"
@@ -30,8 +32,6 @@
 #include "ranklet/encoders/text_encoder.hpp"
 #include "ranklet/encoders/word_vectors.hpp"
 #include "ranklet/io/gguf.hpp"
-#include "ranklet/ranking/catalog.hpp"
-#include "ranklet/ranking/gather.hpp"
 #include "ranklet/ranking/recommendation.hpp"
 #include "ranklet/text/utf8.hpp"
 
@@ -90,82 +90,77 @@ public:
 
     /// Maps the file and builds the model. Error when it is not a recommender of this kind, is damaged, or its
     /// self-test gives other numbers than the file states.
-    [[nodiscard]] RANKLET_COLD static Result<BasicRecommender> load(const std::string& path,
-                                                                    const LoadOptions& options = {});
-    [[nodiscard]] RANKLET_COLD static Result<BasicRecommender> from_file(const GgufFile& file,
-                                                                         const LoadOptions& options = {});
+    RANKLET_COLD static Result<BasicRecommender> load(const std::string& path, const LoadOptions& options = {});
+    RANKLET_COLD static Result<BasicRecommender> from_file(const GgufFile& file, const LoadOptions& options = {});
 
-    [[nodiscard]] const Encoder& encoder() const noexcept { return model_->encoder; }
-    [[nodiscard]] const Decoder& decoder() const noexcept { return model_->decoder; }
+    const Encoder& encoder() const noexcept { return model_->encoder; }
+    const Decoder& decoder() const noexcept { return model_->decoder; }
     /// Identifies the model file; catalogs and user states carry it.
-    [[nodiscard]] std::uint64_t fingerprint() const noexcept { return model_->fingerprint; }
+    std::uint64_t fingerprint() const noexcept { return model_->fingerprint; }
     /// Whether items are texts (of any encoder); otherwise they are the model's own.
-    [[nodiscard]] bool encodes_text() const noexcept {
+    bool encodes_text() const noexcept {
         return with_text_encoder(model_->encoder, [](const auto&) {});
     }
     /// The text encoder when it is a Bert (whoever needs token states); null when it is another or there is none.
-    [[nodiscard]] const Bert* bert() const noexcept { return as<Bert>(model_->encoder); }
+    const Bert* bert() const noexcept { return as<Bert>(model_->encoder); }
     /// The text encoder when it is WordVectors; null otherwise.
-    [[nodiscard]] const WordVectors* word_vectors() const noexcept { return as<WordVectors>(model_->encoder); }
+    const WordVectors* word_vectors() const noexcept { return as<WordVectors>(model_->encoder); }
     /// The model's own items; null when it encodes text.
-    [[nodiscard]] const ItemTable* item_table() const noexcept { return as<ItemTable>(model_->encoder); }
+    const ItemTable* item_table() const noexcept { return as<ItemTable>(model_->encoder); }
     /// The news encoder; null when the encoder is another.
-    [[nodiscard]] const NewsEncoder* news_encoder() const noexcept { return as<NewsEncoder>(model_->encoder); }
+    const NewsEncoder* news_encoder() const noexcept { return as<NewsEncoder>(model_->encoder); }
     /// The user tower; null in the scorings of a GRU alone.
-    [[nodiscard]] const UserTower* user_tower() const noexcept { return as<UserTower>(model_->decoder); }
+    const UserTower* user_tower() const noexcept { return as<UserTower>(model_->decoder); }
     /// The text_gru decoder; null in the other scorings.
-    [[nodiscard]] const TextGru* text_gru() const noexcept { return as<TextGru>(model_->decoder); }
+    const TextGru* text_gru() const noexcept { return as<TextGru>(model_->decoder); }
 
     /// The vector [dim] of a text. Error unsupported when the model has no text encoder.
-    [[nodiscard]] Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const;
+    Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const;
 
     /// Items to a catalog: their texts through the encoder and all of the decoder that depends on the item alone.
     /// Error when an id is empty or stands twice, a text is not UTF-8, or an attribute is not as AttributeBuilder wants
     /// it (naming the item).
-    [[nodiscard]] Result<Catalog> encode_catalog(std::span<const Item> items, const BatchOptions& options = {}) const;
+    Result<Catalog> encode_catalog(std::span<const Item> items, const BatchOptions& options = {}) const;
     /// A catalog of vectors that were made before, by this model's encoder: `ids` and `vectors` (text_gru: `projected`
     /// with `token_offsets`), and whatever else there is; the decoder's own parts are computed here.
     /// Error invalid_argument when the vectors are not of the model's size, not one an item, or not finite.
-    [[nodiscard]] Result<Catalog> make_catalog(CatalogData data, std::size_t threads = 1) const;
+    Result<Catalog> make_catalog(CatalogData data, std::size_t threads = 1) const;
     /// The model's own items. Error unsupported when it encodes text instead.
-    [[nodiscard]] Result<Catalog> items() const;
+    Result<Catalog> items() const;
 
     /// A user without events. `id`: the user's own in a model file that knows users (LSTUR); one that it does not know
     /// starts from the zero vector, as everybody does in other models.
-    [[nodiscard]] User new_user(std::string_view id = {}) const;
+    User new_user(std::string_view id = {}) const;
     /// A user from a saved state. Error format when the bytes are damaged, mismatch when another model made them.
-    [[nodiscard]] Result<User> load_user(std::span<const std::byte> bytes) const;
-    [[nodiscard]] Result<User> load_user(UserState state) const;
+    Result<User> load_user(std::span<const std::byte> bytes) const;
+    Result<User> load_user(UserState state) const;
 
     /// The k best items for a user. Error mismatch when the catalog or the user belongs to another model.
-    [[nodiscard]] Result<Ranking> recommend(const User& user, const Catalog& catalog,
-                                            const RecommendOptions& options = {}) const;
+    Result<Ranking> recommend(const User& user, const Catalog& catalog, const RecommendOptions& options = {}) const;
     /// The same in memory that the caller keeps: the first call sizes it, later ones with the same kind of options
     /// allocate nothing. The result lives in `workspace` until its next use.
-    [[nodiscard]] Result<std::span<const Recommendation>> recommend(const User& user, const Catalog& catalog,
-                                                                    const RecommendOptions& options,
-                                                                    Workspace& workspace) const;
+    Result<std::span<const Recommendation>> recommend(const User& user, const Catalog& catalog,
+                                                      const RecommendOptions& options, Workspace& workspace) const;
 
     /// The logits of all items of a catalog, in its order.
-    [[nodiscard]] Result<std::vector<float>> scores(const User& user, const Catalog& catalog,
-                                                    const RecommendOptions& options = {}) const;
+    Result<std::vector<float>> scores(const User& user, const Catalog& catalog,
+                                      const RecommendOptions& options = {}) const;
     /// The logits of these items only, in the order given, the same bits as in scores(); an index may stand twice.
     /// Costs what these candidates cost, whatever the catalog's size. Filters and k have no meaning here. Error
     /// invalid_argument for an index that the catalog lacks.
-    [[nodiscard]] Result<std::vector<float>> scores_of(const User& user, const Catalog& catalog,
-                                                       std::span<const std::size_t> indices,
-                                                       const RecommendOptions& options = {}) const;
+    Result<std::vector<float>> scores_of(const User& user, const Catalog& catalog, std::span<const std::size_t> indices,
+                                         const RecommendOptions& options = {}) const;
     /// The same by id. Error missing naming an id that the catalog lacks.
-    [[nodiscard]] Result<std::vector<float>> scores_of(const User& user, const Catalog& catalog,
-                                                       std::span<const std::string_view> ids,
-                                                       const RecommendOptions& options = {}) const;
+    Result<std::vector<float>> scores_of(const User& user, const Catalog& catalog,
+                                         std::span<const std::string_view> ids,
+                                         const RecommendOptions& options = {}) const;
     /// The user's vector [dim], whose dot product with a row of `catalog.output_vectors()`, plus the item's bias, is
     /// the item's score: what a VectorIndex over a large catalog is searched with. Error unsupported when the model's
     /// scoring is not a dot product (next_event, text_gru).
-    [[nodiscard]] Result<std::vector<float>> user_vector(const User& user) const;
+    Result<std::vector<float>> user_vector(const User& user) const;
     /// text_gru: the score after each token of a text [length], from the user's state.
-    [[nodiscard]] Result<std::vector<float>> position_scores(const User& user, std::string_view text,
-                                                             const BatchOptions& options = {}) const;
+    Result<std::vector<float>> position_scores(const User& user, std::string_view text,
+                                               const BatchOptions& options = {}) const;
 
 private:
     template <class D>
@@ -256,7 +251,7 @@ private:
                                        const BatchOptions& options);
 
     // The encoder counts texts; who gave items wants the id.
-    [[nodiscard]] RANKLET_COLD static Error name_item(std::span<const Item> items, const Error& error);
+    RANKLET_COLD static Error name_item(std::span<const Item> items, const Error& error);
 
     // text_gru keeps the GRU's input part of every token of every item.
     Result<void> encode_tokens(std::span<const std::string_view> texts, const BatchOptions& options,
@@ -292,9 +287,9 @@ public:
     User& operator=(User&&) noexcept = default;
     ~User() = default;
 
-    [[nodiscard]] const UserState& state() const noexcept { return state_; }
-    [[nodiscard]] std::span<const Event> events() const noexcept { return state_.events; }
-    [[nodiscard]] std::vector<std::byte> save() const { return state_.save(); }
+    const UserState& state() const noexcept { return state_; }
+    std::span<const Event> events() const noexcept { return state_.events; }
+    std::vector<std::byte> save() const { return state_.save(); }
 
     /// Forgets all events, not who the user is (new_user's id).
     void reset();
@@ -303,12 +298,11 @@ public:
     /// ratings remembers the rating and computes without it. Error mismatch when the item is of another model's
     /// catalog, invalid_argument when the rating is infinite (no_rating, the default, is fine) or so large that the
     /// state would not be finite. With an error the user stays as before.
-    [[nodiscard]] Result<void> observe(const ItemRef& item, float rating = no_rating);
+    Result<void> observe(const ItemRef& item, float rating = no_rating);
     /// Straight from `catalog.at(id)`: its error, if it is one, comes back.
-    [[nodiscard]] Result<void> observe(const Result<ItemRef>& item, float rating = no_rating);
+    Result<void> observe(const Result<ItemRef>& item, float rating = no_rating);
     /// The user met a text from outside any catalog: a query, say. Recorded as an event without an id.
-    [[nodiscard]] Result<void> observe_text(std::string_view text, float rating = no_rating,
-                                            const BatchOptions& options = {});
+    Result<void> observe_text(std::string_view text, float rating = no_rating, const BatchOptions& options = {});
 
 private:
     friend class BasicRecommender;

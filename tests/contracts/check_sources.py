@@ -17,10 +17,13 @@ FOLDERS = {
     "text": {"core"},
     "io": {"core"},
     "layers": {"core", "kernels", "io"},
-    "ranking": {"core", "kernels"},
+    "catalog": {"core", "kernels", "io", ""},
+    "ranking": {"core", "kernels", "catalog"},
     "encoders": {"core", "kernels", "layers", "text", "io"},
     "decoders": {"core", "kernels", "layers", "io"},
-    "": {"core", "kernels", "layers", "encoders", "decoders", "ranking", "text", "io"},
+    "explain": {"core", "kernels", "layers", "encoders", "decoders", "catalog", "ranking", "text", "io", ""},
+    "tasks": {"core", "kernels", "layers", "encoders", "catalog", "ranking", "text", "io", ""},
+    "": {"core", "kernels", "layers", "encoders", "decoders", "catalog", "ranking", "explain", "tasks", "text", "io"},
 }
 # recommender/ holds the definitions of recommender.hpp's members: both are the top.
 PART_OF_THE_TOP = "recommender"

@@ -47,7 +47,7 @@ struct Parts {
     bool normalize = false;
     const char* left_out = "";
 
-    [[nodiscard]] Bytes build() const {
+    Bytes build() const {
         GgufBuilder file;
         const auto keep = [&](const char* name) { return std::string(name) != left_out; };
         file.key("general.architecture", "ranklet");

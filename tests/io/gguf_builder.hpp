@@ -123,7 +123,7 @@ public:
     }
 
     /// Everything up to the tensor data, without padding.
-    [[nodiscard]] Bytes header() const {
+    Bytes header() const {
         Bytes bytes;
         for (const char c : magic) bytes.push_back(static_cast<std::byte>(c));
         append(bytes, version);
@@ -133,7 +133,7 @@ public:
         bytes.insert(bytes.end(), tensors_.begin(), tensors_.end());
         return bytes;
     }
-    [[nodiscard]] Bytes build() const {
+    Bytes build() const {
         Bytes bytes = header();
         pad(bytes, alignment);
         bytes.insert(bytes.end(), data_.begin(), data_.end());

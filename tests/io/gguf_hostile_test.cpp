@@ -47,16 +47,16 @@ public:
           size_(bytes.size()),
           file_((std::copy(bytes.begin(), bytes.end(), block_.get()),
                  GgufFile::from_memory({block_.get(), bytes.size()}, "m.gguf"))) {}
-    [[nodiscard]] bool ok() const { return file_.ok(); }
-    [[nodiscard]] std::string message() const { return file_.ok() ? "opened" : file_.error().message; }
-    [[nodiscard]] ErrorCode code() const { return file_.ok() ? ErrorCode::invalid_argument : file_.error().code; }
+    bool ok() const { return file_.ok(); }
+    std::string message() const { return file_.ok() ? "opened" : file_.error().message; }
+    ErrorCode code() const { return file_.ok() ? ErrorCode::invalid_argument : file_.error().code; }
     /// Empty, or what is wrong with an opened file or with an error.
-    [[nodiscard]] std::string complaint() const {
+    std::string complaint() const {
         if (file_.ok()) return ranklet_test::exercise({block_.get(), size_}, *file_);
         if (code() != ErrorCode::format && code() != ErrorCode::unsupported) return "an unexpected code: " + message();
         return message().rfind("m.gguf: ", 0) == 0 ? "" : "the file is not named: " + message();
     }
-    [[nodiscard]] const GgufFile& file() const { return *file_; }
+    const GgufFile& file() const { return *file_; }
 
 private:
     std::unique_ptr<std::byte[]> block_;

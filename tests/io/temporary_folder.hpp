@@ -24,10 +24,10 @@ public:
         if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
     }
 
-    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    const std::string& path() const noexcept { return path_; }
 
     /// Writes a file and returns its path, which is empty when that failed.
-    [[nodiscard]] std::string write(const std::string& name, std::string_view content) const {
+    std::string write(const std::string& name, std::string_view content) const {
         if (path_.empty()) return {};
         const std::string file_path = path_ + "/" + name;
         std::FILE* file = std::fopen(file_path.c_str(), "wb");

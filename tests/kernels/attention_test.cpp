@@ -25,7 +25,7 @@ struct Head {
           v(random.row(length * stride)) {}
 
     /// [length, d]; everything else of the output's rows must stay as it was.
-    [[nodiscard]] std::vector<float> run(std::size_t out_extra = 0) const {
+    std::vector<float> run(std::size_t out_extra = 0) const {
         ranklet::Scratch scratch;
         REQUIRE(scratch.reserve(kernels::attention_scratch_size<Arch>(length, d)).ok());
         const std::size_t out_stride = d + out_extra;

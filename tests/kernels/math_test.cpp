@@ -217,8 +217,7 @@ TEST_CASE(
             return x / (1.0 + std::exp(-2.0 * u));
         },
         2e-7, "gelu_tanh");
-    check(
-        activation_row<Activation::silu>, [](double x) { return x / (1.0 + std::exp(-x)); }, 2e-7, "silu");
+    check(activation_row<Activation::silu>, [](double x) { return x / (1.0 + std::exp(-x)); }, 2e-7, "silu");
 }
 
 TEST_CASE("relu and identity change nothing that is not negative") {

@@ -1,7 +1,7 @@
 // Classifiers of every form against PyTorch: goldens/NAME.gguf is the model, NAME.golden.gguf what PyTorch says.
 #include "parity/golden.hpp"
-#include "ranklet/encoders/sequence_classifier.hpp"
-#include "ranklet/encoders/token_classifier.hpp"
+#include "ranklet/tasks/sequence_classifier.hpp"
+#include "ranklet/tasks/token_classifier.hpp"
 
 namespace {
 

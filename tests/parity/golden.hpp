@@ -76,8 +76,8 @@ public:
         check_close(actual, expected, what, rounds_ ? 0.03 * largest : tolerance);
     }
     /// For numbers of magnitude 1.
-    [[nodiscard]] double tolerance_of_one() const { return rounds_ ? 0.03 : tolerance; }
-    [[nodiscard]] double least_cosine() const { return rounds_ ? 0.9999 : 0.99999; }
+    double tolerance_of_one() const { return rounds_ ? 0.03 : tolerance; }
+    double least_cosine() const { return rounds_ ? 0.9999 : 0.99999; }
 
 private:
     bool rounds_;
@@ -88,22 +88,22 @@ class Golden {
 public:
     explicit Golden(const std::string& name) : file_(take(ranklet::GgufFile::open("tests/parity/goldens/" + name))) {}
 
-    [[nodiscard]] const ranklet::GgufFile& file() const { return file_; }
-    [[nodiscard]] bool has(const std::string& tensor) const { return file_.has_tensor(tensor); }
+    const ranklet::GgufFile& file() const { return file_; }
+    bool has(const std::string& tensor) const { return file_.has_tensor(tensor); }
     /// A tensor [rows, cols]; a vector is one row.
-    [[nodiscard]] ranklet::Matrix matrix(const std::string& name) const {
+    ranklet::Matrix matrix(const std::string& name) const {
         const ranklet::TensorView tensor = take(file_.tensor(name));
         return take(ranklet::load_matrix(file_, name, tensor.rows, tensor.cols));
     }
-    [[nodiscard]] std::vector<float> vector(const std::string& name) const {
+    std::vector<float> vector(const std::string& name) const {
         const ranklet::Matrix values = matrix(name);
         return {flat(values).begin(), flat(values).end()};
     }
     /// A vector that may be absent: empty then.
-    [[nodiscard]] std::vector<float> optional_vector(const std::string& name) const {
+    std::vector<float> optional_vector(const std::string& name) const {
         return has(name) ? vector(name) : std::vector<float>();
     }
-    [[nodiscard]] std::size_t u32(const std::string& key) const { return take(file_.u32(key)); }
+    std::size_t u32(const std::string& key) const { return take(file_.u32(key)); }
 
 private:
     ranklet::GgufFile file_;

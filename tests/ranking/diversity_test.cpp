@@ -249,11 +249,8 @@ TEST_CASE("caps and diversity that do not fit the catalog are errors naming what
     for (const float lambda : {-0.1f, 1.1f, quiet_nan})
         refused([&](auto& o) { o.diversity.lambda = lambda; }, ErrorCode::invalid_argument, "lambda", catalog);
     const std::vector<float> few(19 * 2);
-    refused(
-        [&](auto& o) {
-            o.diversity = {0.5f, 10, ranklet::MatrixView<const float>(few.data(), 19, 2)};
-        },
-        ErrorCode::invalid_argument, "19 x 2 for 20 items", catalog);
+    refused([&](auto& o) { o.diversity = {0.5f, 10, ranklet::MatrixView<const float>(few.data(), 19, 2)}; },
+            ErrorCode::invalid_argument, "19 x 2 for 20 items", catalog);
     ranklet::CatalogData bare;
     bare.ids = {"a"};
     refused([&](auto& o) { o.diversity.lambda = 0.5f; }, ErrorCode::unsupported, "Diversity::vectors",

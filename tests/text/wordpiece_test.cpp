@@ -15,7 +15,7 @@ const std::vector<std::string_view> vocabulary = {
     "[PAD]", "[UNK]", "[CLS]",    "[SEP]", "[MASK]", "hello",    "world",    "kanto",  "un",      "##aff", "##able",
     "a",     "##a",   "b",        "##b",   "!",      ",",        "手",       "机",     "的",      "s",     "σ",
     "##σ",   "##ς",   "i",        "##i",   "\u1112", "##\u1161", "##\u11AB", "kant",   "Kant",    "é",     "##é",
-    "😀",     "cafe",  "##\u0307", "é́",     "x",      "##x",      "豈",       "\u302E", "##\u302E"};
+    "😀",    "cafe",  "##\u0307", "é́",     "x",      "##x",      "豈",       "\u302E", "##\u302E"};
 
 AddedToken special_token(std::int32_t id) { return {id, std::string(vocabulary[static_cast<std::size_t>(id)]), true}; }
 

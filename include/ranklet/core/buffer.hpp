@@ -41,19 +41,19 @@ public:
     ~AlignedBuffer() { release(); }
 
     /// `count` elements, all bits zero.
-    [[nodiscard]] static Result<AlignedBuffer> zeroed(std::size_t count) {
+    static Result<AlignedBuffer> zeroed(std::size_t count) {
         auto buffer = uninitialized(count);
         if (buffer.ok())
             for (T& element : *buffer) element = T{};
         return buffer;
     }
     /// `count` elements that the caller writes before it reads them.
-    [[nodiscard]] static Result<AlignedBuffer> uninitialized(std::size_t count) {
+    static Result<AlignedBuffer> uninitialized(std::size_t count) {
         AlignedBuffer buffer;
         if (count == 0) return buffer;
         if (count > static_cast<std::size_t>(-1) / 2 / sizeof(T))
             return make_error(ErrorCode::out_of_memory, {"a buffer of ", count, " elements is too large"});
-        void* memory = ::operator new (count * sizeof(T), std::align_val_t{alignment}, std::nothrow);
+        void* memory = ::operator new(count * sizeof(T), std::align_val_t{alignment}, std::nothrow);
         if (memory == nullptr)
             return make_error(ErrorCode::out_of_memory, {"could not allocate ", count * sizeof(T), " bytes"});
         buffer.data_ = static_cast<T*>(memory);
@@ -62,7 +62,7 @@ public:
     }
 
     /// `count` elements at `data`, uninitialised and nobody else's, inside `block`, which they keep alive.
-    [[nodiscard]] static AlignedBuffer part_of(std::shared_ptr<void> block, T* data, std::size_t count) noexcept {
+    static AlignedBuffer part_of(std::shared_ptr<void> block, T* data, std::size_t count) noexcept {
         AlignedBuffer buffer;
         buffer.data_ = data;
         buffer.size_ = count;
@@ -70,22 +70,22 @@ public:
         return buffer;
     }
 
-    [[nodiscard]] T* data() noexcept { return data_; }
-    [[nodiscard]] const T* data() const noexcept { return data_; }
-    [[nodiscard]] std::size_t size() const noexcept { return size_; }
-    [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
-    [[nodiscard]] T& operator[](std::size_t i) noexcept { return data_[i]; }
-    [[nodiscard]] const T& operator[](std::size_t i) const noexcept { return data_[i]; }
-    [[nodiscard]] T* begin() noexcept { return data_; }
-    [[nodiscard]] T* end() noexcept { return data_ + size_; }
-    [[nodiscard]] const T* begin() const noexcept { return data_; }
-    [[nodiscard]] const T* end() const noexcept { return data_ + size_; }
+    T* data() noexcept { return data_; }
+    const T* data() const noexcept { return data_; }
+    std::size_t size() const noexcept { return size_; }
+    bool empty() const noexcept { return size_ == 0; }
+    T& operator[](std::size_t i) noexcept { return data_[i]; }
+    const T& operator[](std::size_t i) const noexcept { return data_[i]; }
+    T* begin() noexcept { return data_; }
+    T* end() noexcept { return data_ + size_; }
+    const T* begin() const noexcept { return data_; }
+    const T* end() const noexcept { return data_ + size_; }
     operator std::span<T>() noexcept { return {data_, size_}; }
     operator std::span<const T>() const noexcept { return {data_, size_}; }
 
 private:
     void release() noexcept {
-        if (data_ != nullptr && block_ == nullptr) ::operator delete (data_, std::align_val_t{alignment});
+        if (data_ != nullptr && block_ == nullptr) ::operator delete(data_, std::align_val_t{alignment});
     }
     T* data_ = nullptr;
     std::size_t size_ = 0;

@@ -100,6 +100,8 @@
 #define RANKLET_CONCAT(a, b, c, d, e) RANKLET_CONCAT_IMPL(a, b, c, d, e)
 /// Code that runs at load or on errors: compiled for size, which is faster to compile too.
 #define RANKLET_COLD __attribute__((cold))
+/// Forced into its caller, functions (`inline RANKLET_INLINE void f()`) and lambdas (`[&](auto i) RANKLET_INLINE {}`) alike.
+#define RANKLET_INLINE __attribute__((always_inline))
 /// Code of the error path that many places call: never inlined into them.
 #define RANKLET_OUT_OF_LINE __attribute__((noinline, cold))
 

@@ -12,7 +12,7 @@
 RANKLET_NAMESPACE_BEGIN
 
 /// The value of binary16 bits. Uses no denormal f32, so a caller's flush-to-zero mode does not change it.
-[[nodiscard]] constexpr float f16_to_f32(std::uint16_t bits) noexcept {
+constexpr float f16_to_f32(std::uint16_t bits) noexcept {
     constexpr std::uint32_t one_exponent = 1u << 23;
     const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
     const std::uint32_t magnitude = static_cast<std::uint32_t>(bits & 0x7FFFu) << 13;
@@ -28,7 +28,7 @@ RANKLET_NAMESPACE_BEGIN
 }
 
 /// The nearest binary16, ties to even. 65520 and more become infinity, 2^-25 and less become zero of the same sign.
-[[nodiscard]] constexpr std::uint16_t f32_to_f16(float value) noexcept {
+constexpr std::uint16_t f32_to_f16(float value) noexcept {
     const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
     const std::uint32_t sign = bits >> 16 & 0x8000u;
     const std::uint32_t magnitude = bits & 0x7FFFFFFFu;
@@ -51,13 +51,13 @@ RANKLET_NAMESPACE_BEGIN
 }
 
 /// The value of bfloat16 bits.
-[[nodiscard]] constexpr float bf16_to_f32(std::uint16_t bits) noexcept {
+constexpr float bf16_to_f32(std::uint16_t bits) noexcept {
     const bool is_nan = (bits & 0x7FFFu) > 0x7F80u;
     return std::bit_cast<float>(static_cast<std::uint32_t>(is_nan ? bits | 0x0040u : bits) << 16);
 }
 
 /// The nearest bfloat16, ties to even; values that round past the largest finite number become infinity.
-[[nodiscard]] constexpr std::uint16_t f32_to_bf16(float value) noexcept {
+constexpr std::uint16_t f32_to_bf16(float value) noexcept {
     const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
     const bool is_nan = (bits & 0x7FFFFFFFu) > 0x7F800000u;
     const std::uint32_t rounded = is_nan ? bits >> 16 | 0x0040u : (bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16;

@@ -18,7 +18,7 @@ public:
     Matrix() = default;
 
     /// All zero. Error when the memory cannot be had.
-    [[nodiscard]] static Result<Matrix> zeroed(std::size_t rows, std::size_t cols) {
+    static Result<Matrix> zeroed(std::size_t rows, std::size_t cols) {
         if (cols != 0 && rows > static_cast<std::size_t>(-1) / cols)
             return make_error(ErrorCode::out_of_memory, {"a matrix of ", rows, " x ", cols, " is too large"});
         Matrix matrix;
@@ -31,8 +31,8 @@ public:
 
     /// Looks at `rows` x `cols` numbers in memory of `owner`, which lives as long as this matrix. They are read only:
     /// no number may be written through this matrix's mutable views. `data` is aligned to a float at least.
-    [[nodiscard]] static Matrix borrowed(const float* data, std::size_t rows, std::size_t cols,
-                                         std::shared_ptr<const void> owner) noexcept {
+    static Matrix borrowed(const float* data, std::size_t rows, std::size_t cols,
+                           std::shared_ptr<const void> owner) noexcept {
         Matrix matrix;
         matrix.owner_ = std::move(owner);
         matrix.data_ = const_cast<float*>(data);
@@ -51,15 +51,15 @@ public:
     Matrix& operator=(const Matrix&) = delete;
     ~Matrix() = default;
 
-    [[nodiscard]] std::size_t rows() const noexcept { return rows_; }
-    [[nodiscard]] std::size_t cols() const noexcept { return cols_; }
-    [[nodiscard]] bool empty() const noexcept { return data_ == nullptr; }
+    std::size_t rows() const noexcept { return rows_; }
+    std::size_t cols() const noexcept { return cols_; }
+    bool empty() const noexcept { return data_ == nullptr; }
     /// Whether the numbers are another's (see borrowed()).
-    [[nodiscard]] bool is_borrowed() const noexcept { return owner_ != nullptr; }
-    [[nodiscard]] std::span<float> row(std::size_t r) noexcept { return {data_ + r * cols_, cols_}; }
-    [[nodiscard]] std::span<const float> row(std::size_t r) const noexcept { return {data_ + r * cols_, cols_}; }
-    [[nodiscard]] MatrixView<float> view() noexcept { return {data_, rows_, cols_}; }
-    [[nodiscard]] MatrixView<const float> view() const noexcept { return {data_, rows_, cols_}; }
+    bool is_borrowed() const noexcept { return owner_ != nullptr; }
+    std::span<float> row(std::size_t r) noexcept { return {data_ + r * cols_, cols_}; }
+    std::span<const float> row(std::size_t r) const noexcept { return {data_ + r * cols_, cols_}; }
+    MatrixView<float> view() noexcept { return {data_, rows_, cols_}; }
+    MatrixView<const float> view() const noexcept { return {data_, rows_, cols_}; }
 
 private:
     void swap(Matrix& other) noexcept {

@@ -15,7 +15,7 @@
 RANKLET_NAMESPACE_BEGIN
 
 /// Threads that a request for `threads` gets: 0 means as many as the machine offers; 1 without OpenMP.
-[[nodiscard]] inline std::size_t resolve_threads(std::size_t threads) noexcept {
+inline std::size_t resolve_threads(std::size_t threads) noexcept {
 #if RANKLET_HAS_OPENMP
     if (threads == 0) return static_cast<std::size_t>(std::max(1, omp_get_max_threads()));
     return std::min<std::size_t>(threads, 1024);
@@ -34,7 +34,7 @@ void parallel_for(std::size_t pieces, std::size_t threads, const Function& funct
     const std::size_t team = std::min(threads, pieces);
     if (team > 1) {
         const auto count = static_cast<std::ptrdiff_t>(pieces);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(static_cast <int>(team))
+#pragma omp parallel for schedule(dynamic, 1) num_threads(static_cast<int>(team))
         for (std::ptrdiff_t piece = 0; piece < count; ++piece)
             function(static_cast<std::size_t>(piece), static_cast<std::size_t>(omp_get_thread_num()));
         return;
@@ -50,8 +50,7 @@ struct IndexRange {
     std::size_t first = 0;
     std::size_t last = 0;
 };
-[[nodiscard]] constexpr IndexRange partition(std::size_t count, std::size_t parts, std::size_t part,
-                                             std::size_t grain = 1) noexcept {
+constexpr IndexRange partition(std::size_t count, std::size_t parts, std::size_t part, std::size_t grain = 1) noexcept {
     const std::size_t blocks = (count + grain - 1) / grain;
     const std::size_t first = blocks * part / parts * grain;
     const std::size_t last = blocks * (part + 1) / parts * grain;

@@ -35,7 +35,7 @@ enum class ErrorCode {
 };
 
 /// The code's name, as in the enumeration.
-[[nodiscard]] constexpr const char* to_string(ErrorCode code) noexcept {
+constexpr const char* to_string(ErrorCode code) noexcept {
     switch (code) {
         case ErrorCode::invalid_argument:
             return "invalid_argument";
@@ -72,8 +72,8 @@ public:
     ErrorPart(std::string_view text) noexcept : text_(text) {}
     ErrorPart(const std::string& text) noexcept : text_(text) {}
     template <class Number>
-    requires(std::is_arithmetic_v<Number>) ErrorPart(Number number)
-    noexcept {
+    requires(std::is_arithmetic_v<Number>)
+    ErrorPart(Number number) noexcept {
         if constexpr (std::is_floating_point_v<Number>) {
             kind_ = Kind::real;
             real_ = static_cast<double>(number);
@@ -118,7 +118,7 @@ RANKLET_OUT_OF_LINE inline void ErrorPart::append_to(std::string& message) const
 
 /// An Error whose message is the parts joined. Out of line on purpose: errors are rare, and spelling messages out with
 /// operator+ at every check costs compile time and code size.
-[[nodiscard]] RANKLET_OUT_OF_LINE inline Error make_error(ErrorCode code, std::initializer_list<ErrorPart> parts) {
+RANKLET_OUT_OF_LINE inline Error make_error(ErrorCode code, std::initializer_list<ErrorPart> parts) {
     Error error{code, {}};
     for (const ErrorPart& part : parts) part.append_to(error.message);
     return error;
@@ -129,8 +129,8 @@ RANKLET_OUT_OF_LINE inline void ErrorPart::append_to(std::string& message) const
 class Exception : public std::exception {
 public:
     explicit Exception(Error error) : error_(std::move(error)) {}
-    [[nodiscard]] const char* what() const noexcept override { return error_.message.c_str(); }
-    [[nodiscard]] const Error& error() const noexcept { return error_; }
+    const char* what() const noexcept override { return error_.message.c_str(); }
+    const Error& error() const noexcept { return error_; }
 
 private:
     Error error_;
@@ -214,28 +214,28 @@ public:
         if (ok()) value_.~T();
     }
 
-    [[nodiscard]] bool ok() const noexcept { return !error_; }
+    bool ok() const noexcept { return !error_; }
     explicit operator bool() const noexcept { return ok(); }
 
     /// The error. Precondition: !ok().
-    [[nodiscard]] const Error& error() const noexcept { return *error_; }
+    const Error& error() const noexcept { return *error_; }
 
     /// The value, or throws Exception (traps where there are no exceptions).
-    [[nodiscard]] T& value() & { return check(), value_; }
-    [[nodiscard]] const T& value() const& { return check(), value_; }
+    T& value() & { return check(), value_; }
+    const T& value() const& { return check(), value_; }
     /// By value, so that `for (auto& x : f().value())` keeps what it iterates over alive.
-    [[nodiscard]] T value() && { return check(), std::move(value_); }
+    T value() && { return check(), std::move(value_); }
 
     /// Precondition: ok().
-    [[nodiscard]] T& operator*() & noexcept { return value_; }
-    [[nodiscard]] const T& operator*() const& noexcept { return value_; }
+    T& operator*() & noexcept { return value_; }
+    const T& operator*() const& noexcept { return value_; }
     /// By value, as value() is.
-    [[nodiscard]] T operator*() && { return std::move(value_); }
-    [[nodiscard]] T* operator->() noexcept { return &value_; }
-    [[nodiscard]] const T* operator->() const noexcept { return &value_; }
+    T operator*() && { return std::move(value_); }
+    T* operator->() noexcept { return &value_; }
+    const T* operator->() const noexcept { return &value_; }
 
     /// For the macros below: the error, to be handed on.
-    [[nodiscard]] const detail::SharedError& shared_error() const noexcept { return error_; }
+    const detail::SharedError& shared_error() const noexcept { return error_; }
 
 private:
     void check() const {
@@ -258,14 +258,14 @@ public:
     Result(Error error) : error_(std::move(error)) {}
     Result(detail::SharedError error) noexcept : error_(std::move(error)) {}
 
-    [[nodiscard]] bool ok() const noexcept { return !error_; }
+    bool ok() const noexcept { return !error_; }
     explicit operator bool() const noexcept { return ok(); }
-    [[nodiscard]] const Error& error() const noexcept { return *error_; }
+    const Error& error() const noexcept { return *error_; }
     void value() const {
         if (!ok()) detail::raise(error());
     }
 
-    [[nodiscard]] const detail::SharedError& shared_error() const noexcept { return error_; }
+    const detail::SharedError& shared_error() const noexcept { return error_; }
 
 private:
     detail::SharedError error_;
@@ -274,7 +274,7 @@ private:
 /// function(), or Error out_of_memory where it throws std::bad_alloc: for work on other threads, which no exception may
 /// leave. Where there are no exceptions, a failing allocation ends the program in any case.
 template <class Function>
-[[nodiscard]] auto catch_out_of_memory(const Function& function) -> decltype(function()) {
+auto catch_out_of_memory(const Function& function) -> decltype(function()) {
 #if RANKLET_HAS_EXCEPTIONS
     try {
         return function();

@@ -17,7 +17,7 @@ RANKLET_NAMESPACE_BEGIN
 
 /// Bytes that `count` elements of T take in a Scratch: rounded up to whole cache lines.
 template <class T>
-[[nodiscard]] constexpr std::size_t scratch_bytes(std::size_t count) noexcept {
+constexpr std::size_t scratch_bytes(std::size_t count) noexcept {
     return (count * sizeof(T) + alignment - 1) / alignment * alignment;
 }
 
@@ -38,7 +38,7 @@ public:
     }
 
     /// Makes at least `bytes` available. Keeps what it has when that suffices; must not be called inside a frame.
-    [[nodiscard]] Result<void> reserve(std::size_t bytes) {
+    Result<void> reserve(std::size_t bytes) {
         assert(used_ == 0);
         if (bytes <= size_) return {};
         size_ = 0;
@@ -51,7 +51,7 @@ public:
 
     /// `count` uninitialised elements. Precondition: reserve() covered them (see each forward pass's scratch_size).
     template <class T>
-    [[nodiscard]] T* take(std::size_t count) noexcept {
+    T* take(std::size_t count) noexcept {
         static_assert(std::is_trivially_copyable_v<T>);
         std::byte* block = data_ + used_;
         used_ += scratch_bytes<T>(count);
@@ -60,7 +60,7 @@ public:
     }
 
     /// A Scratch in foreign memory, aligned as a block is (part of another Scratch's, for another thread).
-    [[nodiscard]] static Scratch over(std::byte* memory, std::size_t bytes) noexcept {
+    static Scratch over(std::byte* memory, std::size_t bytes) noexcept {
         Scratch result;
         result.data_ = memory;
         result.size_ = bytes;
@@ -68,7 +68,7 @@ public:
     }
 
     /// Bytes reserved so far.
-    [[nodiscard]] std::size_t capacity() const noexcept { return size_; }
+    std::size_t capacity() const noexcept { return size_; }
 
 private:
     friend class ScratchFrame;
@@ -93,18 +93,18 @@ private:
 /// Elements from one row to the next of a temporary matrix: an odd number of cache lines where rows are long. (With
 /// even ones, as of 3072 floats, the same places of many rows compete for the same few lines of the first-level cache.)
 template <class T>
-[[nodiscard]] constexpr std::size_t scratch_stride(std::size_t cols) noexcept {
+constexpr std::size_t scratch_stride(std::size_t cols) noexcept {
     const std::size_t lines = scratch_bytes<T>(cols) / alignment;
     return lines < 16 ? cols : (lines | 1) * (alignment / sizeof(T));
 }
 /// Bytes that scratch_matrix() takes.
 template <class T>
-[[nodiscard]] constexpr std::size_t scratch_matrix_bytes(std::size_t rows, std::size_t cols) noexcept {
+constexpr std::size_t scratch_matrix_bytes(std::size_t rows, std::size_t cols) noexcept {
     return scratch_bytes<T>(rows * scratch_stride<T>(cols));
 }
 /// An uninitialised temporary matrix.
 template <class T>
-[[nodiscard]] MatrixView<T> scratch_matrix(Scratch& scratch, std::size_t rows, std::size_t cols) noexcept {
+MatrixView<T> scratch_matrix(Scratch& scratch, std::size_t rows, std::size_t cols) noexcept {
     const std::size_t stride = scratch_stride<T>(cols);
     return {scratch.take<T>(rows * stride), rows, cols, stride};
 }

@@ -28,7 +28,7 @@ inline constexpr std::size_t q8_0_columns = 32;
 inline constexpr std::size_t q8_0_bytes = 2 + q8_0_columns;
 
 /// GGML's name of a type, for example "Q4_K"; "type 77" for a number without one.
-[[nodiscard]] inline std::string to_string(TensorType type) {
+inline std::string to_string(TensorType type) {
     constexpr std::array<std::string_view, 31> names{
         "F32",   "F16",    "Q4_0", "Q4_1", "",     "",        "Q5_0",   "Q5_1",    "Q8_0",  "Q8_1",   "Q2_K",
         "Q3_K",  "Q4_K",   "Q5_K", "Q6_K", "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S",
@@ -51,9 +51,9 @@ struct TensorView {
     const std::byte* scales = nullptr;  ///< i8: one f32 a row, a tensor of their own in the file
 
     /// Bytes from one row to the next.
-    [[nodiscard]] std::size_t row_bytes() const noexcept { return rows == 0 ? 0 : bytes / rows; }
+    std::size_t row_bytes() const noexcept { return rows == 0 ? 0 : bytes / rows; }
     /// i8: the scale of a row.
-    [[nodiscard]] float scale(std::size_t row) const noexcept {
+    float scale(std::size_t row) const noexcept {
         float value;
         std::memcpy(&value, scales + row * sizeof value, sizeof value);
         return value;

@@ -21,14 +21,14 @@ struct MatrixView {
         : data(data_), rows(rows_), cols(cols_), stride(stride_) {}
     /// A view of mutable numbers converts to a view of constant ones.
     template <class U>
-    requires(std::is_same_v<T, const U>) MatrixView(const MatrixView<U>& other)
-    noexcept : MatrixView(other.data, other.rows, other.cols, other.stride) {}
+    requires(std::is_same_v<T, const U>)
+    MatrixView(const MatrixView<U>& other) noexcept : MatrixView(other.data, other.rows, other.cols, other.stride) {}
 
-    [[nodiscard]] std::span<T> row(std::size_t r) const noexcept { return {data + r * stride, cols}; }
-    [[nodiscard]] MatrixView middle_rows(std::size_t first, std::size_t count) const noexcept {
+    std::span<T> row(std::size_t r) const noexcept { return {data + r * stride, cols}; }
+    MatrixView middle_rows(std::size_t first, std::size_t count) const noexcept {
         return {data + first * stride, count, cols, stride};
     }
-    [[nodiscard]] T& operator()(std::size_t r, std::size_t c) const noexcept { return data[r * stride + c]; }
+    T& operator()(std::size_t r, std::size_t c) const noexcept { return data[r * stride + c]; }
 };
 
 RANKLET_NAMESPACE_END

@@ -26,14 +26,14 @@ public:
     /// memory cannot be had.
     explicit WeightBlock(std::size_t bytes) {
         if (bytes < 2 * page || bytes > static_cast<std::size_t>(-1) / 2) return;
-        void* memory = ::operator new (bytes, std::align_val_t{page}, std::nothrow);
+        void* memory = ::operator new(bytes, std::align_val_t{page}, std::nothrow);
         if (memory == nullptr) return;
 #if defined(__linux__)
         // Whole pages only, so that no memory is taken beyond the end. A wish: where it is not granted, nothing
         // changes.
         (void)::madvise(memory, bytes / page * page, MADV_HUGEPAGE);
 #endif
-        block_ = std::shared_ptr<void>(memory, [](void* p) { ::operator delete (p, std::align_val_t{page}); });
+        block_ = std::shared_ptr<void>(memory, [](void* p) { ::operator delete(p, std::align_val_t{page}); });
         free_ = static_cast<char*>(memory);
         rest_ = bytes;
     }
@@ -41,7 +41,7 @@ public:
     /// `count` elements, uninitialised, that keep the block alive; with memory of their own when the block has too
     /// little left. Error as AlignedBuffer's.
     template <class T>
-    [[nodiscard]] Result<AlignedBuffer<T>> take(std::size_t count) {
+    Result<AlignedBuffer<T>> take(std::size_t count) {
         if (count == 0 || count > rest_ / sizeof(T)) return AlignedBuffer<T>::uninitialized(count);
         auto buffer = AlignedBuffer<T>::part_of(block_, reinterpret_cast<T*>(free_), count);
         const std::size_t bytes = (count * sizeof(T) + alignment - 1) / alignment * alignment;
@@ -51,7 +51,7 @@ public:
     }
 
     /// Bytes that are left.
-    [[nodiscard]] std::size_t rest() const noexcept { return rest_; }
+    std::size_t rest() const noexcept { return rest_; }
 
 private:
     static constexpr std::size_t page = std::size_t{2} << 20;

@@ -45,7 +45,7 @@ inline void score_dot_products(const float* user, const CandidateView& candidate
 /// What all three share: the GRU and the way ratings enter it.
 class GruDecoder {
 public:
-    [[nodiscard]] RANKLET_COLD static Result<GruDecoder> load(const GgufFile& file) {
+    RANKLET_COLD static Result<GruDecoder> load(const GgufFile& file) {
         GruDecoder decoder;
         if (file.has("ranklet.gru.reset")) {
             RANKLET_ASSIGN(const auto reset, file.string("ranklet.gru.reset"));
@@ -57,10 +57,10 @@ public:
         RANKLET_ASSIGN(decoder.rating_, RatingInput::load(file, decoder.gru_.in()));
         return decoder;
     }
-    [[nodiscard]] const GruStack<>& gru() const noexcept { return gru_; }
-    [[nodiscard]] const RatingInput& rating() const noexcept { return rating_; }
+    const GruStack<>& gru() const noexcept { return gru_; }
+    const RatingInput& rating() const noexcept { return rating_; }
 
-    [[nodiscard]] std::size_t advance_scratch_size() const noexcept {
+    std::size_t advance_scratch_size() const noexcept {
         return scratch_bytes<float>(gru_.in()) + scratch_bytes<float>(3 * gru_.hidden()) + gru_.step_scratch_size(1);
     }
     /// One event: `state` [layers * hidden] goes one step on with `vector` [in] and its rating.
@@ -81,7 +81,7 @@ private:
 class DotProduct {
 public:
     /// `dim`: elements of an item's output vector.
-    [[nodiscard]] RANKLET_COLD static Result<DotProduct> load(const GgufFile& file, std::size_t dim) {
+    RANKLET_COLD static Result<DotProduct> load(const GgufFile& file, std::size_t dim) {
         DotProduct scorer;
         RANKLET_ASSIGN(scorer.decoder_, GruDecoder::load(file));
         const std::size_t hidden = scorer.decoder_.gru().hidden();
@@ -95,14 +95,14 @@ public:
         scorer.dim_ = dim;
         return scorer;
     }
-    [[nodiscard]] const GruDecoder& decoder() const noexcept { return decoder_; }
+    const GruDecoder& decoder() const noexcept { return decoder_; }
 
     /// Candidates to score in one call of score().
     static constexpr std::size_t piece = 4096;
     /// Floats that begin() writes.
-    [[nodiscard]] std::size_t shared_size() const noexcept { return dim_; }
-    [[nodiscard]] std::size_t begin_scratch_size() const noexcept { return 0; }
-    [[nodiscard]] std::size_t score_scratch_size() const noexcept { return 0; }
+    std::size_t shared_size() const noexcept { return dim_; }
+    std::size_t begin_scratch_size() const noexcept { return 0; }
+    std::size_t score_scratch_size() const noexcept { return 0; }
 
     /// The user's vector [dim] from the state.
     void begin(std::span<const float> state, float* shared, Scratch&) const noexcept {
@@ -126,20 +126,18 @@ private:
 
 class NextEvent {
 public:
-    [[nodiscard]] RANKLET_COLD static Result<NextEvent> load(const GgufFile& file) {
+    RANKLET_COLD static Result<NextEvent> load(const GgufFile& file) {
         NextEvent scorer;
         RANKLET_ASSIGN(scorer.decoder_, GruDecoder::load(file));
         RANKLET_ASSIGN(scorer.out_, load_linear(file, "ranklet.out", scorer.decoder_.gru().hidden(), 1));
         return scorer;
     }
-    [[nodiscard]] const GruDecoder& decoder() const noexcept { return decoder_; }
+    const GruDecoder& decoder() const noexcept { return decoder_; }
 
     static constexpr std::size_t piece = 64;
-    [[nodiscard]] std::size_t shared_size() const noexcept {
-        return decoder_.gru().layer_count() * 3 * decoder_.gru().hidden();
-    }
-    [[nodiscard]] std::size_t begin_scratch_size() const noexcept { return decoder_.gru().project_scratch_size(1); }
-    [[nodiscard]] std::size_t score_scratch_size() const noexcept {
+    std::size_t shared_size() const noexcept { return decoder_.gru().layer_count() * 3 * decoder_.gru().hidden(); }
+    std::size_t begin_scratch_size() const noexcept { return decoder_.gru().project_scratch_size(1); }
+    std::size_t score_scratch_size() const noexcept {
         return scratch_bytes<float>(piece * decoder_.gru().hidden()) +
                scratch_bytes<float>(piece * 3 * decoder_.gru().hidden()) + decoder_.gru().project_scratch_size(piece);
     }
@@ -180,7 +178,7 @@ private:
 
 class TextGru {
 public:
-    [[nodiscard]] RANKLET_COLD static Result<TextGru> load(const GgufFile& file) {
+    RANKLET_COLD static Result<TextGru> load(const GgufFile& file) {
         TextGru scorer;
         RANKLET_ASSIGN(scorer.decoder_, GruDecoder::load(file));
         if (scorer.decoder_.rating().used())
@@ -189,12 +187,12 @@ public:
         RANKLET_ASSIGN(scorer.out_, load_linear(file, "ranklet.out", scorer.decoder_.gru().hidden(), 1));
         return scorer;
     }
-    [[nodiscard]] const GruDecoder& decoder() const noexcept { return decoder_; }
+    const GruDecoder& decoder() const noexcept { return decoder_; }
 
     static constexpr std::size_t piece = 16;
-    [[nodiscard]] std::size_t shared_size() const noexcept { return 0; }
-    [[nodiscard]] std::size_t begin_scratch_size() const noexcept { return 0; }
-    [[nodiscard]] std::size_t score_scratch_size() const noexcept {
+    std::size_t shared_size() const noexcept { return 0; }
+    std::size_t begin_scratch_size() const noexcept { return 0; }
+    std::size_t score_scratch_size() const noexcept {
         return scratch_bytes<float>(piece * decoder_.gru().state_size()) + scratch_bytes<float>(piece) +
                decoder_.gru().step_scratch_size(piece);
     }
@@ -234,7 +232,7 @@ public:
     }
 
     /// Scratch bytes of run().
-    [[nodiscard]] std::size_t run_scratch_size() const noexcept { return decoder_.gru().step_scratch_size(1); }
+    std::size_t run_scratch_size() const noexcept { return decoder_.gru().step_scratch_size(1); }
     /// `state` goes on over one text's tokens, projected [length, 3 * hidden]; scores [length], if wanted, become `out`
     /// at each position.
     void run(std::span<float> state, MatrixView<const float> projected, float* scores,

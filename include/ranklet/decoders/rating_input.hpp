@@ -16,7 +16,7 @@ RANKLET_NAMESPACE_BEGIN
 
 class RatingInput {
 public:
-    [[nodiscard]] RANKLET_COLD static Result<RatingInput> load(const GgufFile& file, std::size_t dim) {
+    RANKLET_COLD static Result<RatingInput> load(const GgufFile& file, std::size_t dim) {
         RatingInput input;
         if (!file.has("ranklet.rating.mode")) return input;
         RANKLET_ASSIGN(const auto mode, file.string("ranklet.rating.mode"));
@@ -39,7 +39,7 @@ public:
         return input;
     }
 
-    [[nodiscard]] bool used() const noexcept { return mode_ != Mode::none; }
+    bool used() const noexcept { return mode_ != Mode::none; }
 
     /// out = vector, changed by the rating (no_rating: unchanged); `out` may be `vector`.
     void apply(const float* vector, float rating, float* out, std::size_t dim) const noexcept {
@@ -52,7 +52,7 @@ public:
 private:
     enum class Mode { none, embedding, weight };
 
-    [[nodiscard]] std::size_t nearest(float rating) const noexcept {
+    std::size_t nearest(float rating) const noexcept {
         std::size_t i = 0;
         while (i + 1 < values_.size() && rating - values_[i] > values_[i + 1] - rating) ++i;
         return i;

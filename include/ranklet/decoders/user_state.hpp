@@ -35,14 +35,12 @@ struct UserState {
     std::size_t memory_width = 0;
     std::string user;  ///< the user's own id in the model file, where the model knows users; empty: nobody it knows
 
-    [[nodiscard]] std::size_t memory_rows() const noexcept {
-        return memory_width == 0 ? 0 : memory.size() / memory_width;
-    }
+    std::size_t memory_rows() const noexcept { return memory_width == 0 ? 0 : memory.size() / memory_width; }
 
     /// Little-endian bytes: "RKUS", version u32, model u64, hidden count u32, event count u32, the hidden f32s, each
     /// event (id length u32, id, rating f32), [version 2: memory width u32, memory rows u32, their f32s, length of the
     /// user's id u32, the id,] FNV-1a 64 of all that. Version 1 where there is neither memory nor a user's id.
-    [[nodiscard]] std::vector<std::byte> save() const {
+    std::vector<std::byte> save() const {
         const bool extended = memory_width != 0 || !user.empty();
         std::size_t size = sizeof magic + 3 * sizeof(std::uint32_t) + 2 * sizeof(std::uint64_t);
         size += hidden.size() * sizeof(float);
@@ -82,7 +80,7 @@ struct UserState {
     }
 
     /// Error format when the bytes are not what save() made: truncated, changed, or something else.
-    [[nodiscard]] RANKLET_COLD static Result<UserState> load(std::span<const std::byte> bytes) {
+    RANKLET_COLD static Result<UserState> load(std::span<const std::byte> bytes) {
         std::size_t position = 0;
         const auto get = [&](void* data, std::size_t size) {
             if (bytes.size() - position < size) return false;

@@ -36,7 +36,7 @@ RANKLET_NAMESPACE_BEGIN
 class UserTower {
 public:
     /// `in`: elements of an event's vector; `dim`: of what the user's vector meets (for texts both are the item's).
-    [[nodiscard]] RANKLET_COLD static Result<UserTower> load(const GgufFile& file, std::size_t in, std::size_t dim) {
+    RANKLET_COLD static Result<UserTower> load(const GgufFile& file, std::size_t in, std::size_t dim) {
         UserTower tower;
         tower.file_ = file;
         tower.in_ = in;
@@ -49,17 +49,17 @@ public:
     }
 
     /// Elements of an event's vector.
-    [[nodiscard]] std::size_t in() const noexcept { return in_; }
+    std::size_t in() const noexcept { return in_; }
     /// Elements of UserState::hidden: the GRU's state, then the user's embedding where it is part of the vector.
-    [[nodiscard]] std::size_t state_size() const noexcept { return gru_size() + (keeps_user_ ? users_.dim() : 0); }
+    std::size_t state_size() const noexcept { return gru_size() + (keeps_user_ ? users_.dim() : 0); }
     /// Elements of a row of UserState::memory; 0: the decoder keeps none.
-    [[nodiscard]] std::size_t memory_width() const noexcept {
+    std::size_t memory_width() const noexcept {
         return memory_ == Memory::none ? 0 : memory_ == Memory::events ? in_ : hidden();
     }
     /// Rows that it keeps at most.
-    [[nodiscard]] std::size_t max_events() const noexcept { return max_events_; }
+    std::size_t max_events() const noexcept { return max_events_; }
     /// Whether the model file has an embedding for this user.
-    [[nodiscard]] bool knows_user(std::string_view id) const noexcept { return rows_.find(id) != rows_.end(); }
+    bool knows_user(std::string_view id) const noexcept { return rows_.find(id) != rows_.end(); }
 
     /// `state` as before any event: zero, or from the user's embedding. A user whom the file does not know (state.user
     /// empty or unknown) has the zero vector, as users whose embedding was masked in LSTUR's training.
@@ -79,7 +79,7 @@ public:
         if (rows < max_events_ && state.memory.capacity() < (rows + 1) * width)
             state.memory.reserve(std::min(max_events_, std::max<std::size_t>(8, 2 * rows)) * width);
     }
-    [[nodiscard]] std::size_t advance_scratch_size() const noexcept {
+    std::size_t advance_scratch_size() const noexcept {
         return scratch_bytes<float>(in_) + scratch_bytes<float>(gru_size()) + scratch_bytes<float>(3 * hidden()) +
                (stack_    ? stack_->step_scratch_size(1)
                 : before_ ? before_->step_scratch_size()
@@ -87,7 +87,7 @@ public:
     }
     /// One event: its vector [in] and rating. False, with `state` as it was, when a number of the new state would not
     /// be finite. Precondition: make_room().
-    [[nodiscard]] bool advance(UserState& state, const float* vector, float rating, Scratch& scratch) const noexcept {
+    bool advance(UserState& state, const float* vector, float rating, Scratch& scratch) const noexcept {
         const ScratchFrame frame(scratch);
         const auto finite = [](const float* x, std::size_t n) {
             return std::all_of(x, x + n, [](float v) { return std::isfinite(v); });
@@ -120,7 +120,7 @@ public:
     }
 
     /// Whether advance() passes over this event, which then leaves no trace.
-    [[nodiscard]] bool skips(const float* vector, float rating, Scratch& scratch) const noexcept {
+    bool skips(const float* vector, float rating, Scratch& scratch) const noexcept {
         const ScratchFrame frame(scratch);
         float* input = scratch.take<float>(in_);
         rating_.apply(vector, rating, input, in_);
@@ -129,15 +129,15 @@ public:
 
     // As the GRU decoders: what depends on the user alone is computed once.
     static constexpr std::size_t piece = 4096;
-    [[nodiscard]] std::size_t shared_size() const noexcept { return dim_; }
-    [[nodiscard]] std::size_t begin_scratch_size() const noexcept {
+    std::size_t shared_size() const noexcept { return dim_; }
+    std::size_t begin_scratch_size() const noexcept {
         return scratch_bytes<float>(joined_) +
                (attention_ ? scratch_bytes<float>(max_events_ * attention_->out()) +
                                  attention_->scratch_size(max_events_, max_events_)
                            : 0) +
                (memory_ == Memory::none ? 0 : pool_.scratch_size(max_events_));
     }
-    [[nodiscard]] std::size_t score_scratch_size() const noexcept { return 0; }
+    std::size_t score_scratch_size() const noexcept { return 0; }
 
     /// The user's vector [dim]. `weights` [memory_rows()], if wanted: the attention on each remembered event.
     void user_vector(const UserState& state, float* out, float* weights, Scratch& scratch) const noexcept {
@@ -168,17 +168,15 @@ public:
 
 private:
     // Keras's Masking: a step whose input is all zero is none.
-    [[nodiscard]] bool is_masked(const float* input) const noexcept {
+    bool is_masked(const float* input) const noexcept {
         return skip_zero_ && std::all_of(input, input + in_, [](float x) { return x == 0.0f; });
     }
     enum class Memory { none, events, states };
     enum class Part { state, pooled, user };
 
-    [[nodiscard]] std::size_t hidden() const noexcept {
-        return stack_ ? stack_->hidden() : before_ ? before_->hidden() : 0;
-    }
-    [[nodiscard]] std::size_t gru_size() const noexcept { return stack_ ? stack_->state_size() : hidden(); }
-    [[nodiscard]] std::span<const float> top(const std::vector<float>& state) const noexcept {
+    std::size_t hidden() const noexcept { return stack_ ? stack_->hidden() : before_ ? before_->hidden() : 0; }
+    std::size_t gru_size() const noexcept { return stack_ ? stack_->state_size() : hidden(); }
+    std::span<const float> top(const std::vector<float>& state) const noexcept {
         return {state.data() + gru_size() - hidden(), hidden()};
     }
 

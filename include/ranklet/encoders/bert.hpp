@@ -19,11 +19,11 @@
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/encoders/bert_model.hpp"
-#include "ranklet/encoders/groups.hpp"
 #include "ranklet/encoders/load_wordpiece.hpp"
 #include "ranklet/encoders/options.hpp"
 #include "ranklet/encoders/self_test.hpp"
 #include "ranklet/encoders/sentence_head.hpp"
+#include "ranklet/encoders/text_groups.hpp"
 #include "ranklet/io/gguf.hpp"
 #include "ranklet/text/wordpiece.hpp"
 
@@ -38,7 +38,7 @@ class Bert {
 public:
     /// Maps the file and builds the encoder. Error when it is not of the BERT family, is damaged, or its self-test (a
     /// file of another engine has none) gives other numbers than the file states.
-    [[nodiscard]] RANKLET_COLD static Result<Bert> load(const std::string& path, const LoadOptions& options = {}) {
+    RANKLET_COLD static Result<Bert> load(const std::string& path, const LoadOptions& options = {}) {
         RANKLET_ASSIGN(const GgufFile file, GgufFile::open(path));
         if (options.verify_checksum) RANKLET_TRY(file.verify_checksum());
         RANKLET_ASSIGN(Bert bert, from_file(file, options.bert));
@@ -46,7 +46,7 @@ public:
         return bert;
     }
     /// Builds the encoder from an open file, without the self-test.
-    [[nodiscard]] RANKLET_COLD static Result<Bert> from_file(const GgufFile& file, const BertDefaults& defaults = {}) {
+    RANKLET_COLD static Result<Bert> from_file(const GgufFile& file, const BertDefaults& defaults = {}) {
         RANKLET_TRY(check_version(file));
         RANKLET_TRY(check_kind(file));
         Bert bert;
@@ -77,28 +77,25 @@ public:
     }
 
     /// Elements of a text's vector.
-    [[nodiscard]] std::size_t dim() const noexcept { return head_.dim(); }
+    std::size_t dim() const noexcept { return head_.dim(); }
     /// Elements of a token's state.
-    [[nodiscard]] std::size_t hidden() const noexcept { return model_.hidden(); }
+    std::size_t hidden() const noexcept { return model_.hidden(); }
     /// Tokens of a text beyond which it is truncated, special ones included.
-    [[nodiscard]] std::size_t max_length() const noexcept { return max_length_; }
-    [[nodiscard]] const WordPiece& tokenizer() const noexcept { return *tokenizer_; }
-    [[nodiscard]] const BertModel& model() const noexcept { return model_; }
-    [[nodiscard]] const SentenceHead& head() const noexcept { return head_; }
+    std::size_t max_length() const noexcept { return max_length_; }
+    const WordPiece& tokenizer() const noexcept { return *tokenizer_; }
+    const BertModel& model() const noexcept { return model_; }
+    const SentenceHead& head() const noexcept { return head_; }
     /// What BatchOptions::prompt puts before a text: the named prompt, or the default one. Error missing naming it.
-    [[nodiscard]] Result<std::string_view> prompt_text(std::optional<std::string_view> name = {}) const {
-        return find_prompt(name);
-    }
+    Result<std::string_view> prompt_text(std::optional<std::string_view> name = {}) const { return find_prompt(name); }
 
     /// The vector [dim] of one text. Error invalid_text when it is not UTF-8.
-    [[nodiscard]] Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const {
+    Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const {
         RANKLET_ASSIGN(const Matrix vectors, encode(std::span<const std::string_view>(&text, 1), options));
         const auto row = vectors.row(0);
         return std::vector<float>(row.begin(), row.end());
     }
     /// The vectors [texts, dim]. Error invalid_text naming the first text that is not UTF-8.
-    [[nodiscard]] Result<Matrix> encode(std::span<const std::string_view> texts,
-                                        const BatchOptions& options = {}) const {
+    Result<Matrix> encode(std::span<const std::string_view> texts, const BatchOptions& options = {}) const {
         RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(texts.size(), dim()));
         RANKLET_TRY(for_each_text(
             texts, options,
@@ -109,7 +106,7 @@ public:
         return vectors;
     }
     /// One text's token states [length, hidden], special tokens included.
-    [[nodiscard]] Result<Matrix> encode_tokens(std::string_view text, const BatchOptions& options = {}) const {
+    Result<Matrix> encode_tokens(std::string_view text, const BatchOptions& options = {}) const {
         Matrix result;
         std::optional<Error> failure;
         RANKLET_TRY(for_each_text(std::span<const std::string_view>(&text, 1), options,
@@ -127,7 +124,7 @@ public:
     }
 
     /// The file's texts against its token ids and vectors. Error self_test saying what differs.
-    [[nodiscard]] RANKLET_COLD Result<void> self_test(const GgufFile& file) const {
+    RANKLET_COLD Result<void> self_test(const GgufFile& file) const {
         RANKLET_ASSIGN(const auto texts, file.strings("ranklet.selftest.texts"));
         RANKLET_ASSIGN(const auto expected, file.floats("ranklet.selftest.vectors"));
         EncodeOptions options;
@@ -149,8 +146,8 @@ public:
     /// any of the threads, in any order; `states` is valid during the call, `scratch` has `sink_scratch` bytes.
     /// With an Error (of the first text that has one) some texts may not have been seen.
     template <class Sink>
-    [[nodiscard]] Result<void> for_each_text(std::span<const std::string_view> texts, const BatchOptions& options,
-                                             const Sink& sink, std::size_t sink_scratch = 0) const {
+    Result<void> for_each_text(std::span<const std::string_view> texts, const BatchOptions& options, const Sink& sink,
+                               std::size_t sink_scratch = 0) const {
         RANKLET_ASSIGN(const std::string_view prompt, find_prompt(options.prompt));
         return for_each_input(texts, prompt, options, sink, sink_scratch);
     }
@@ -158,8 +155,8 @@ public:
     /// Error unsupported when the model has one token type: the two texts would be one. (A model without token types,
     /// as DistilBERT, tells them apart by the [SEP] between them.)
     template <class Sink>
-    [[nodiscard]] Result<void> for_each_pair(std::span<const TextPair> pairs, const BatchOptions& options,
-                                             const Sink& sink, std::size_t sink_scratch = 0) const {
+    Result<void> for_each_pair(std::span<const TextPair> pairs, const BatchOptions& options, const Sink& sink,
+                               std::size_t sink_scratch = 0) const {
         if (model_.type_count() == 1)
             return Error{ErrorCode::unsupported, "the model has one token type, pairs of texts need two"};
         return for_each_input(pairs, {}, options, sink, sink_scratch);

@@ -26,8 +26,8 @@ struct PackedBatch {
     std::span<const std::int32_t> type_ids;  ///< as many, or empty: all 0
     std::span<const std::size_t> offsets;    ///< texts + 1
 
-    [[nodiscard]] std::size_t tokens() const noexcept { return ids.size(); }
-    [[nodiscard]] std::size_t longest() const noexcept {
+    std::size_t tokens() const noexcept { return ids.size(); }
+    std::size_t longest() const noexcept {
         std::size_t length = 0;
         for (std::size_t t = 0; t + 1 < offsets.size(); ++t) length = std::max(length, offsets[t + 1] - offsets[t]);
         return length;
@@ -37,8 +37,8 @@ struct PackedBatch {
 class BertModel {
 public:
     /// From a file's `bert.*` keys and tensors. The embedding tables are used in place: the file is kept open.
-    [[nodiscard]] RANKLET_COLD static Result<BertModel> load(const GgufFile& file, Activation activation,
-                                                             std::size_t position_offset) {
+    RANKLET_COLD static Result<BertModel> load(const GgufFile& file, Activation activation,
+                                               std::size_t position_offset) {
         BertModel model;
         model.file_ = file;
         RANKLET_ASSIGN(const std::size_t dim, file.u32("bert.embedding_length"));
@@ -80,16 +80,16 @@ public:
         return model;
     }
 
-    [[nodiscard]] std::size_t hidden() const noexcept { return words_.dim(); }
-    [[nodiscard]] std::size_t vocabulary_size() const noexcept { return words_.count(); }
-    [[nodiscard]] std::size_t layer_count() const noexcept { return layers_.size(); }
+    std::size_t hidden() const noexcept { return words_.dim(); }
+    std::size_t vocabulary_size() const noexcept { return words_.count(); }
+    std::size_t layer_count() const noexcept { return layers_.size(); }
     /// The most tokens a text may have.
-    [[nodiscard]] std::size_t max_tokens() const noexcept { return positions_.count() - position_offset_; }
+    std::size_t max_tokens() const noexcept { return positions_.count() - position_offset_; }
     /// Kinds of token types; 0 when the model has none.
-    [[nodiscard]] std::size_t type_count() const noexcept { return types_.count(); }
+    std::size_t type_count() const noexcept { return types_.count(); }
 
     /// Error when an id, a type or a length is out of the model's range, or the offsets do not cover the ids.
-    [[nodiscard]] Result<void> check(const PackedBatch& batch) const {
+    Result<void> check(const PackedBatch& batch) const {
         if (batch.offsets.empty() || batch.offsets.front() != 0 || batch.offsets.back() != batch.ids.size())
             return Error{ErrorCode::invalid_argument, "a packed batch's offsets must run from 0 to its token count"};
         for (std::size_t t = 0; t + 1 < batch.offsets.size(); ++t)
@@ -110,8 +110,7 @@ public:
     }
 
     /// Scratch bytes of forward().
-    [[nodiscard]] std::size_t scratch_size(std::size_t tokens, std::size_t longest,
-                                           std::size_t threads = 1) const noexcept {
+    std::size_t scratch_size(std::size_t tokens, std::size_t longest, std::size_t threads = 1) const noexcept {
         std::size_t largest = scratch_bytes<float>(hidden());  // the embedding's
         for (const auto& layer : layers_) largest = std::max(largest, layer.scratch_size(tokens, longest, threads));
         return largest;  // a file's layers may have weights of different kinds
@@ -127,11 +126,10 @@ public:
     }
 
 private:
-    [[nodiscard]] RANKLET_COLD static Result<TransformerLayer<>> load_layer(const GgufFile& file,
-                                                                            const std::string& prefix, std::size_t dim,
-                                                                            std::size_t inner, std::size_t heads,
-                                                                            float epsilon, Activation activation,
-                                                                            WeightBlock& weights) {
+    RANKLET_COLD static Result<TransformerLayer<>> load_layer(const GgufFile& file, const std::string& prefix,
+                                                              std::size_t dim, std::size_t inner, std::size_t heads,
+                                                              float epsilon, Activation activation,
+                                                              WeightBlock& weights) {
         const auto load = [&](std::initializer_list<const char*> names, std::size_t from, std::size_t to) {
             std::vector<LinearNames> tensors;
             for (const std::string name : names)

@@ -7,8 +7,8 @@
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
-#include "ranklet/layers/load.hpp"
 #include "ranklet/io/gguf.hpp"
+#include "ranklet/layers/load.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -19,7 +19,7 @@ struct ItemTable {
     Matrix outputs;                  ///< [n, out_dim], or empty: `vectors`
     std::vector<float> bias;         ///< [n], or empty
 
-    [[nodiscard]] RANKLET_COLD static Result<ItemTable> load(const GgufFile& file) {
+    RANKLET_COLD static Result<ItemTable> load(const GgufFile& file) {
         ItemTable table;
         RANKLET_ASSIGN(const TensorView embedding, file.tensor("ranklet.item_embd.weight"));
         const std::size_t n = embedding.rows;
@@ -38,8 +38,8 @@ struct ItemTable {
         return table;
     }
 
-    [[nodiscard]] std::size_t size() const noexcept { return vectors.rows(); }
-    [[nodiscard]] std::size_t dim() const noexcept { return vectors.cols(); }
+    std::size_t size() const noexcept { return vectors.rows(); }
+    std::size_t dim() const noexcept { return vectors.cols(); }
 
 private:
     RANKLET_COLD static Result<void> load_strings(const GgufFile& file, const char* key, std::size_t n,

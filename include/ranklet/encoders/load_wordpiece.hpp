@@ -19,13 +19,13 @@
 RANKLET_NAMESPACE_BEGIN
 
 /// A key that is not in the file and has no default either.
-[[nodiscard]] RANKLET_COLD inline Error missing_default(const GgufFile& file, const char* key, const char* option) {
+RANKLET_COLD inline Error missing_default(const GgufFile& file, const char* key, const char* option) {
     return make_error(ErrorCode::missing,
                       {file.name(), ": no key ", key, "; a file of another engine needs BertDefaults::", option});
 }
 
-[[nodiscard]] RANKLET_COLD inline Result<bool> load_flag(const GgufFile& file, const char* key,
-                                                         std::optional<bool> fallback, const char* option) {
+RANKLET_COLD inline Result<bool> load_flag(const GgufFile& file, const char* key, std::optional<bool> fallback,
+                                           const char* option) {
     if (file.has(key)) return file.boolean(key);
     if (fallback) return *fallback;
     return missing_default(file, key, option);
@@ -33,9 +33,9 @@ RANKLET_NAMESPACE_BEGIN
 
 /// Turns the vocabulary as GGUF's bert files write it back to WordPiece's own form. `special_tokens`: whether the
 /// encoder puts [CLS] and [SEP] around a text; otherwise the file may lack them.
-[[nodiscard]] RANKLET_COLD inline Result<std::shared_ptr<const WordPiece>> load_wordpiece(const GgufFile& file,
-                                                                                          const BertDefaults& defaults,
-                                                                                          bool special_tokens = true) {
+RANKLET_COLD inline Result<std::shared_ptr<const WordPiece>> load_wordpiece(const GgufFile& file,
+                                                                            const BertDefaults& defaults,
+                                                                            bool special_tokens = true) {
     RANKLET_ASSIGN(const auto model, file.string("tokenizer.ggml.model"));
     if (model != "bert")
         return make_error(ErrorCode::unsupported,

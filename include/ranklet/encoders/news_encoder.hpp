@@ -27,9 +27,9 @@
 #include "ranklet/core/parallel.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
-#include "ranklet/encoders/groups.hpp"
 #include "ranklet/encoders/options.hpp"
 #include "ranklet/encoders/self_test.hpp"
+#include "ranklet/encoders/text_groups.hpp"
 #include "ranklet/encoders/text_view.hpp"
 #include "ranklet/io/gguf.hpp"
 #include "ranklet/layers/load_attention.hpp"
@@ -59,7 +59,7 @@ class NewsEncoder {
 public:
     enum class ViewKind { text, category, vector };
 
-    [[nodiscard]] RANKLET_COLD static Result<NewsEncoder> from_file(const GgufFile& file) {
+    RANKLET_COLD static Result<NewsEncoder> from_file(const GgufFile& file) {
         RANKLET_TRY(check_version(file));
         NewsEncoder encoder;
         encoder.file_ = file;
@@ -78,26 +78,25 @@ public:
     }
 
     /// Elements of an item's vector.
-    [[nodiscard]] std::size_t dim() const noexcept { return projection_ ? projection_->out() : joined_; }
-    [[nodiscard]] std::size_t view_count() const noexcept { return views_.size(); }
+    std::size_t dim() const noexcept { return projection_ ? projection_->out() : joined_; }
+    std::size_t view_count() const noexcept { return views_.size(); }
     /// Precondition: view < view_count().
-    [[nodiscard]] std::string_view view_name(std::size_t view) const noexcept { return views_[view].name; }
-    [[nodiscard]] ViewKind view_kind(std::size_t view) const noexcept { return views_[view].kind; }
+    std::string_view view_name(std::size_t view) const noexcept { return views_[view].name; }
+    ViewKind view_kind(std::size_t view) const noexcept { return views_[view].kind; }
     /// Elements of what a vector view is given; 0 for other kinds.
-    [[nodiscard]] std::size_t view_size(std::size_t view) const noexcept { return views_[view].size; }
+    std::size_t view_size(std::size_t view) const noexcept { return views_[view].size; }
     /// The view of this name, view_count() when there is none.
-    [[nodiscard]] std::size_t find_view(std::string_view name) const noexcept {
+    std::size_t find_view(std::string_view name) const noexcept {
         std::size_t v = 0;
         while (v < views_.size() && views_[v].name != name) ++v;
         return v;
     }
-    [[nodiscard]] const WordTokenizer& tokenizer() const noexcept { return *tokenizer_; }
+    const WordTokenizer& tokenizer() const noexcept { return *tokenizer_; }
 
     /// Vectors of texts that are the view "title" and nothing else (every other view is missing). Error invalid_text
     /// naming the first that is not UTF-8, missing for a prompt, which news models do not have, unsupported when no
     /// view is "title".
-    [[nodiscard]] Result<Matrix> encode(std::span<const std::string_view> texts,
-                                        const BatchOptions& options = {}) const {
+    Result<Matrix> encode(std::span<const std::string_view> texts, const BatchOptions& options = {}) const {
         const std::size_t title = find_view("title");
         if (title == views_.size() || views_[title].kind != ViewKind::text)
             return Error{ErrorCode::unsupported, "the model reads no title: a text alone is no item to it"};
@@ -108,8 +107,8 @@ public:
     /// Vectors of items: `inputs` [items * view_count()], each item's views in the model's order. Errors: invalid_text
     /// for a text that is not UTF-8, invalid_argument for a vector of another size or that is not finite; they name the
     /// view and the item: as `item "ID"` by `ids` [items], as `text N` without.
-    [[nodiscard]] Result<Matrix> encode_inputs(std::span<const ViewInput> inputs, const BatchOptions& options = {},
-                                               std::span<const std::string> ids = {}) const {
+    Result<Matrix> encode_inputs(std::span<const ViewInput> inputs, const BatchOptions& options = {},
+                                 std::span<const std::string> ids = {}) const {
         if (options.prompt && !options.prompt->empty())
             return make_error(ErrorCode::missing, {"the model has no prompt \"", *options.prompt, "\""});
         if (inputs.size() % views_.size() != 0)
@@ -135,7 +134,7 @@ public:
     }
 
     /// Where attention lies in one item's vector, view by view. `inputs` [view_count()]. Errors as encode_inputs has.
-    [[nodiscard]] RANKLET_COLD Result<std::vector<ViewAttention>> attention(std::span<const ViewInput> inputs) const {
+    RANKLET_COLD Result<std::vector<ViewAttention>> attention(std::span<const ViewInput> inputs) const {
         if (inputs.size() != views_.size())
             return make_error(ErrorCode::invalid_argument,
                               {inputs.size(), " inputs are not those of an item with ", views_.size(), " views"});
@@ -146,7 +145,7 @@ public:
         return result;
     }
     /// The words of a text as the view reads them. Precondition: view < view_count(), and it is a text.
-    [[nodiscard]] Result<void> tokenize(std::size_t view, std::string_view text, Encoding& out) const {
+    Result<void> tokenize(std::size_t view, std::string_view text, Encoding& out) const {
         EncodeOptions options;
         options.max_length = views_[view].text.max_length();
         const auto status = tokenizer_->encode(text, options, out);
@@ -155,7 +154,7 @@ public:
     }
 
     /// The file's inputs against its token ids and vectors. Error self_test saying what differs.
-    [[nodiscard]] RANKLET_COLD Result<void> self_test(const GgufFile& file) const {
+    RANKLET_COLD Result<void> self_test(const GgufFile& file) const {
         RANKLET_ASSIGN(const auto inputs, self_test_inputs(file));
         RANKLET_ASSIGN(const auto expected, file.floats("ranklet.selftest.vectors"));
         RANKLET_ASSIGN(const Matrix vectors, encode_inputs(inputs));
@@ -164,7 +163,7 @@ public:
     }
     /// The inputs of the file's self-test: `ranklet.selftest.view.NAME` strings, or floats [items * size] where NaN
     /// stands for missing. They look into the file and into this encoder.
-    [[nodiscard]] RANKLET_COLD Result<std::vector<ViewInput>> self_test_inputs(const GgufFile& file) const {
+    RANKLET_COLD Result<std::vector<ViewInput>> self_test_inputs(const GgufFile& file) const {
         // All are counted before there is memory for them: a file that says "many" must hold many.
         std::vector<std::vector<std::string_view>> texts(views_.size());
         std::size_t n = 0;
@@ -215,7 +214,7 @@ private:
         std::size_t raw = 0;  // elements before the dense layer
         Linear<> value, gate;
 
-        [[nodiscard]] std::size_t dim() const noexcept { return dense ? dense->out() : raw; }
+        std::size_t dim() const noexcept { return dense ? dense->out() : raw; }
     };
     enum class Join { concatenate, attention, gated };
     struct Worker {
@@ -387,7 +386,7 @@ private:
         for (std::size_t v = 0; v < weights.size(); ++v) attention[v].weight = weights[v];
         return {};
     }
-    [[nodiscard]] Result<void> check_ids(const View& view, std::span<const std::int32_t> ids) const {
+    Result<void> check_ids(const View& view, std::span<const std::int32_t> ids) const {
         if (ids.size() > view.text.max_length())
             return make_error(ErrorCode::invalid_argument,
                               {view.name, ": ", ids.size(), " words, it reads ", view.text.max_length()});

@@ -16,7 +16,7 @@
 RANKLET_NAMESPACE_BEGIN
 
 /// Error unsupported when a file with keys of ours is of a version that this program does not know.
-[[nodiscard]] RANKLET_COLD inline Result<void> check_version(const GgufFile& file) {
+RANKLET_COLD inline Result<void> check_version(const GgufFile& file) {
     if (!file.has("ranklet.version")) return {};
     RANKLET_ASSIGN(const std::uint32_t version, file.u32("ranklet.version"));
     if (version == 1) return {};
@@ -26,7 +26,7 @@ RANKLET_NAMESPACE_BEGIN
 
 /// Whether the file has matrices whose products round their inputs to bf16 here, which its expected outputs know
 /// nothing of.
-[[nodiscard]] RANKLET_COLD inline bool rounds_bf16_inputs(const GgufFile& file) {
+RANKLET_COLD inline bool rounds_bf16_inputs(const GgufFile& file) {
     return uses_bf16_dot && std::any_of(file.tensors().begin(), file.tensors().end(), [](const TensorView& tensor) {
                return tensor.type == TensorType::bf16 &&
                       (tensor.name.starts_with("blk.") || tensor.name.starts_with("ranklet.gru."));
@@ -38,9 +38,8 @@ inline constexpr float bf16_self_test_tolerance = 2e-2f;
 
 /// Error self_test when an element differs by more than tolerance * max(1, largest |expected|), or is NaN. The
 /// tolerance is the file's; at least bf16_self_test_tolerance where the products round their inputs to bf16.
-[[nodiscard]] RANKLET_COLD inline Result<void> compare_self_test(const GgufFile& file, const std::string& what,
-                                                                 std::span<const float> expected,
-                                                                 std::span<const float> found) {
+RANKLET_COLD inline Result<void> compare_self_test(const GgufFile& file, const std::string& what,
+                                                   std::span<const float> expected, std::span<const float> found) {
     RANKLET_ASSIGN(float tolerance, file.f32("ranklet.selftest.tolerance"));
     if (!(tolerance >= 0.0f && tolerance < 1.0f))  // a test that nothing fails is none
         return make_error(ErrorCode::format,
@@ -61,8 +60,8 @@ inline constexpr float bf16_self_test_tolerance = 2e-2f;
 /// The file's texts (at least one) against its token ids: `tokenize(text)` gives a Result whose value has the ids.
 /// Error self_test naming the first text whose ids differ.
 template <class Tokenize>
-[[nodiscard]] RANKLET_COLD Result<void> compare_token_ids(const GgufFile& file, std::span<const std::string_view> texts,
-                                                          const Tokenize& tokenize) {
+RANKLET_COLD Result<void> compare_token_ids(const GgufFile& file, std::span<const std::string_view> texts,
+                                            const Tokenize& tokenize) {
     RANKLET_ASSIGN(const auto ids, file.i32s("ranklet.selftest.token_ids"));
     RANKLET_ASSIGN(const auto offsets, file.i32s("ranklet.selftest.token_offsets"));
     if (texts.empty()) return make_error(ErrorCode::format, {file.name(), ": ranklet.selftest.texts is empty"});

@@ -12,9 +12,9 @@
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/core/view.hpp"
-#include "ranklet/layers/load.hpp"
 #include "ranklet/io/gguf.hpp"
 #include "ranklet/layers/linear.hpp"
+#include "ranklet/layers/load.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -28,7 +28,7 @@ enum class Pooling {
     last,           ///< the last token's state
 };
 
-[[nodiscard]] RANKLET_COLD inline Result<Pooling> parse_pooling(std::string_view name) {
+RANKLET_COLD inline Result<Pooling> parse_pooling(std::string_view name) {
     constexpr std::array<std::pair<std::string_view, Pooling>, 6> known{{{"cls", Pooling::cls},
                                                                          {"mean", Pooling::mean},
                                                                          {"max", Pooling::max},
@@ -71,7 +71,7 @@ inline void pool(Pooling pooling, MatrixView<const float> states, float* out) no
 class SentenceHead {
 public:
     /// From `ranklet.encoder.pooling`, `.modules` and `.dense.*`.
-    [[nodiscard]] RANKLET_COLD static Result<SentenceHead> load(const GgufFile& file, std::size_t hidden) {
+    RANKLET_COLD static Result<SentenceHead> load(const GgufFile& file, std::size_t hidden) {
         RANKLET_ASSIGN(const auto poolings, file.strings("ranklet.encoder.pooling"));
         RANKLET_ASSIGN(const auto modules, file.strings("ranklet.encoder.modules"));
         if (poolings.empty() || modules.empty() || modules.front() != "pooling")
@@ -105,7 +105,7 @@ public:
         return head;
     }
     /// Pooling and, if wanted, normalisation alone.
-    [[nodiscard]] static SentenceHead simple(std::size_t hidden, Pooling pooling, bool normalize) {
+    static SentenceHead simple(std::size_t hidden, Pooling pooling, bool normalize) {
         SentenceHead head;
         head.hidden_ = head.dim_ = head.widest_ = hidden;
         head.poolings_ = {pooling};
@@ -113,8 +113,8 @@ public:
         return head;
     }
 
-    [[nodiscard]] std::size_t dim() const noexcept { return dim_; }
-    [[nodiscard]] std::size_t scratch_size() const noexcept { return 2 * scratch_bytes<float>(widest_); }
+    std::size_t dim() const noexcept { return dim_; }
+    std::size_t scratch_size() const noexcept { return 2 * scratch_bytes<float>(widest_); }
 
     /// vector [dim] from states [length, hidden], length >= 1.
     void forward(MatrixView<const float> states, float* vector, Scratch& scratch) const noexcept {

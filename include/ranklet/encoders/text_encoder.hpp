@@ -19,11 +19,11 @@ RANKLET_NAMESPACE_BEGIN
 /// `dim()` and `encode(texts, options)`. Errors: invalid_text naming the first text that is not UTF-8 as "text N: ...",
 /// missing for a prompt that the model does not have.
 template <class Encoder>
-concept TextEncoder = requires(const Encoder& encoder, std::span<const std::string_view> texts,
-                               const BatchOptions& options) {
-    { encoder.dim() } -> std::convertible_to<std::size_t>;
-    { encoder.encode(texts, options) } -> std::same_as<Result<Matrix>>;
-};
+concept TextEncoder =
+    requires(const Encoder& encoder, std::span<const std::string_view> texts, const BatchOptions& options) {
+        { encoder.dim() } -> std::convertible_to<std::size_t>;
+        { encoder.encode(texts, options) } -> std::same_as<Result<Matrix>>;
+    };
 
 /// Calls f with the text encoder that `encoder` is, or, of a variant, holds. False when it encodes no text.
 template <class Encoder, class Function>

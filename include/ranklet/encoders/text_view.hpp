@@ -1,8 +1,7 @@
 // TextView: a text's word vectors to one vector, in the forms of news and sentence encoders:
-//   cnn_max         convolutions of several widths, ReLU, the maximum over time, side by side        Kim 2014
-//   cnn_attention   one convolution, ReLU, additive attention                     NAML (Wu et al. 2019), LSTUR (An et
-//   al. 2019) self_attention  multi-head self-attention, additive attention                                    NRMS (Wu
-//   et al. 2019)
+//   cnn_max         convolutions of several widths, ReLU, the maximum over time, side by side   Kim 2014
+//   cnn_attention   one convolution, ReLU, additive attention     NAML (Wu et al. 2019), LSTUR (An et al. 2019)
+//   self_attention  multi-head self-attention, additive attention                    NRMS (Wu et al. 2019)
 // In: word ids and their table. Out: [dim]. A text without words (and without pad_to) is the zero vector.
 // A model trained on texts padded to a fixed length without a mask says so (pad_to): its padding words are then part of
 // every text. Under a maximum only as many are computed as differ.
@@ -27,8 +26,7 @@ RANKLET_NAMESPACE_BEGIN
 class TextView {
 public:
     /// Keys and tensors under `prefix`; `words`: elements of a word's vector.
-    [[nodiscard]] RANKLET_COLD static Result<TextView> load(const GgufFile& file, const std::string& prefix,
-                                                            std::size_t words) {
+    RANKLET_COLD static Result<TextView> load(const GgufFile& file, const std::string& prefix, std::size_t words) {
         TextView view;
         view.words_ = words;
         RANKLET_ASSIGN(const auto form, file.string(prefix + ".form"));
@@ -59,12 +57,12 @@ public:
         return view;
     }
 
-    [[nodiscard]] std::size_t dim() const noexcept { return dim_; }
+    std::size_t dim() const noexcept { return dim_; }
     /// Words of a text beyond which it is cut.
-    [[nodiscard]] std::size_t max_length() const noexcept { return max_length_; }
+    std::size_t max_length() const noexcept { return max_length_; }
 
     /// Scratch bytes for a text of `length` words.
-    [[nodiscard]] std::size_t scratch_size(std::size_t length) const noexcept {
+    std::size_t scratch_size(std::size_t length) const noexcept {
         const std::size_t rows = length + padding(length);
         std::size_t inner = 0, outputs = rows;
         for (const Conv1d<>& conv : convolutions_) {
@@ -78,7 +76,7 @@ public:
     }
 
     /// Whether the words are weighted by attention.
-    [[nodiscard]] bool has_attention() const noexcept { return form_ != Form::cnn_max; }
+    bool has_attention() const noexcept { return form_ != Form::cnn_max; }
 
     /// out [dim] of the text with these ids (at most max_length). `pad`: the padding word's id. `weights` [ids], if
     /// wanted and there is attention: that on each word (with convolutions: on the window around it); what is missing
@@ -127,7 +125,7 @@ private:
     enum class Form { cnn_max, cnn_attention, self_attention };
 
     /// Padding words that stand behind a text's own.
-    [[nodiscard]] std::size_t padding(std::size_t length) const noexcept {
+    std::size_t padding(std::size_t length) const noexcept {
         const std::size_t all = pad_to_ > length ? pad_to_ - length : 0;
         if (form_ == Form::self_attention) return mask_padding_ ? 0 : all;  // masked words are as if not there
         if (form_ == Form::cnn_attention && !mask_padding_) return all;

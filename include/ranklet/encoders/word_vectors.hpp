@@ -21,10 +21,10 @@
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/parallel.hpp"
 #include "ranklet/core/result.hpp"
-#include "ranklet/encoders/groups.hpp"
 #include "ranklet/encoders/load_wordpiece.hpp"
 #include "ranklet/encoders/options.hpp"
 #include "ranklet/encoders/self_test.hpp"
+#include "ranklet/encoders/text_groups.hpp"
 #include "ranklet/io/gguf.hpp"
 #include "ranklet/kernels/ops.hpp"
 #include "ranklet/layers/embedding.hpp"
@@ -45,8 +45,7 @@ class WordVectors {
 public:
     /// Maps the file; the table stays in it. Error when it holds no word vectors, is damaged, or its self-test gives
     /// other numbers than the file states.
-    [[nodiscard]] RANKLET_COLD static Result<WordVectors> load(const std::string& path,
-                                                               const LoadOptions& options = {}) {
+    RANKLET_COLD static Result<WordVectors> load(const std::string& path, const LoadOptions& options = {}) {
         RANKLET_ASSIGN(const GgufFile file, GgufFile::open(path));
         if (options.verify_checksum) RANKLET_TRY(file.verify_checksum());
         RANKLET_ASSIGN(WordVectors words, from_file(file));
@@ -54,7 +53,7 @@ public:
         return words;
     }
     /// Builds the encoder from an open file, without the self-test.
-    [[nodiscard]] RANKLET_COLD static Result<WordVectors> from_file(const GgufFile& file) {
+    RANKLET_COLD static Result<WordVectors> from_file(const GgufFile& file) {
         RANKLET_TRY(check_version(file));
         RANKLET_ASSIGN(const auto type, file.string("ranklet.encoder.type"));
         if (type != "word_vectors")
@@ -79,38 +78,38 @@ public:
     }
 
     /// Elements of a text's vector.
-    [[nodiscard]] std::size_t dim() const noexcept { return table_.dim(); }
+    std::size_t dim() const noexcept { return table_.dim(); }
     /// Tokens that the tokenizer knows.
-    [[nodiscard]] std::size_t vocabulary_size() const noexcept {
+    std::size_t vocabulary_size() const noexcept {
         return wordpiece_ ? wordpiece_->vocabulary_size() : words_->vocabulary_size();
     }
     /// Tokens of a text that count; what follows is not read.
-    [[nodiscard]] std::size_t max_length() const noexcept { return max_length_; }
-    [[nodiscard]] bool normalizes() const noexcept { return normalize_; }
-    [[nodiscard]] WordPooling pooling() const noexcept { return pooling_; }
+    std::size_t max_length() const noexcept { return max_length_; }
+    bool normalizes() const noexcept { return normalize_; }
+    WordPooling pooling() const noexcept { return pooling_; }
     /// The weight of each token [vocabulary_size()]; empty: all 1.
-    [[nodiscard]] std::span<const float> weights() const noexcept {
+    std::span<const float> weights() const noexcept {
         return weights_ ? std::span<const float>(*weights_) : std::span<const float>();
     }
     /// The word-level tokenizer; null when the tokens are WordPiece's.
-    [[nodiscard]] const WordTokenizer* word_tokenizer() const noexcept { return words_.get(); }
+    const WordTokenizer* word_tokenizer() const noexcept { return words_.get(); }
     /// The WordPiece tokenizer; null when the tokens are whole words.
-    [[nodiscard]] const WordPiece* wordpiece() const noexcept { return wordpiece_.get(); }
+    const WordPiece* wordpiece() const noexcept { return wordpiece_.get(); }
 
     /// The same with other weights, one a token, finite and not negative (none: all 1). See encoders/word_weights.hpp.
-    [[nodiscard]] RANKLET_COLD Result<WordVectors> with_weights(std::vector<float> weights) const {
+    RANKLET_COLD Result<WordVectors> with_weights(std::vector<float> weights) const {
         WordVectors result = *this;
         RANKLET_TRY(result.set_weights(std::move(weights)));
         return result;
     }
     /// The same with other components [count, dim] to remove from each vector, each of length 1 (none: nothing is).
-    [[nodiscard]] RANKLET_COLD Result<WordVectors> with_components(Matrix components) const {
+    RANKLET_COLD Result<WordVectors> with_components(Matrix components) const {
         WordVectors result = *this;
         RANKLET_TRY(result.set_components(std::move(components)));
         return result;
     }
     /// The same, its vectors normalised or not.
-    [[nodiscard]] WordVectors with_normalize(bool normalize) const {
+    WordVectors with_normalize(bool normalize) const {
         WordVectors result = *this;
         result.normalize_ = normalize;
         return result;
@@ -118,7 +117,7 @@ public:
 
     /// The tokens whose vectors make up the text's, with their offsets; `out` keeps its memory. Error invalid_text when
     /// the text is not UTF-8.
-    [[nodiscard]] Result<void> tokenize(std::string_view text, Encoding& out) const {
+    Result<void> tokenize(std::string_view text, Encoding& out) const {
         EncodeOptions options;
         options.add_special_tokens = false;
         if (!wordpiece_) {
@@ -167,15 +166,14 @@ public:
     }
 
     /// The vector [dim] of one text. Error invalid_text when it is not UTF-8.
-    [[nodiscard]] Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const {
+    Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const {
         RANKLET_ASSIGN(const Matrix vectors, encode(std::span<const std::string_view>(&text, 1), options));
         const auto row = vectors.row(0);
         return std::vector<float>(row.begin(), row.end());
     }
     /// The vectors [texts, dim]. Error invalid_text naming the first text that is not UTF-8; missing for a prompt: word
     /// vectors have none.
-    [[nodiscard]] Result<Matrix> encode(std::span<const std::string_view> texts,
-                                        const BatchOptions& options = {}) const {
+    Result<Matrix> encode(std::span<const std::string_view> texts, const BatchOptions& options = {}) const {
         RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(texts.size(), dim()));
         std::vector<AlignedBuffer<float>> rows(resolve_threads(options.threads));
         for (auto& row : rows) {
@@ -190,27 +188,27 @@ public:
     /// Calls `sink(text, tokens, thread)` once for each text, from any of the threads, in any order; `tokens` is an
     /// Encoding that is valid during the call. Errors as encode's; with one, some texts may not have been seen.
     template <class Sink>
-    [[nodiscard]] Result<void> for_each_text(std::span<const std::string_view> texts, const BatchOptions& options,
-                                             const Sink& sink) const {
+    Result<void> for_each_text(std::span<const std::string_view> texts, const BatchOptions& options,
+                               const Sink& sink) const {
         if (options.prompt && !options.prompt->empty())
             return make_error(ErrorCode::missing, {"the model has no prompt named \"", *options.prompt, "\""});
         constexpr std::size_t group_texts = 64;
         std::vector<Encoding> tokens(group_threads(texts.size(), group_texts, options));
-        return for_each_group(
-            texts.size(), group_texts, options,
-            [&](std::size_t first, std::size_t last, std::size_t thread) -> Result<void> {
-                for (std::size_t text = first; text < last; ++text) {
-                    const auto found = tokenize(texts[text], tokens[thread]);
-                    if (!found.ok())
-                        return make_error(found.error().code, {"text ", text, ": ", found.error().message});
-                    sink(text, tokens[thread], thread);
-                }
-                return {};
-            });
+        return for_each_group(texts.size(), group_texts, options,
+                              [&](std::size_t first, std::size_t last, std::size_t thread) -> Result<void> {
+                                  for (std::size_t text = first; text < last; ++text) {
+                                      const auto found = tokenize(texts[text], tokens[thread]);
+                                      if (!found.ok())
+                                          return make_error(found.error().code,
+                                                            {"text ", text, ": ", found.error().message});
+                                      sink(text, tokens[thread], thread);
+                                  }
+                                  return {};
+                              });
     }
 
     /// The file's texts against its token ids and vectors. Error self_test saying what differs.
-    [[nodiscard]] RANKLET_COLD Result<void> self_test(const GgufFile& file) const {
+    RANKLET_COLD Result<void> self_test(const GgufFile& file) const {
         RANKLET_ASSIGN(const auto texts, file.strings("ranklet.selftest.texts"));
         RANKLET_ASSIGN(const auto expected, file.floats("ranklet.selftest.vectors"));
         Encoding tokens;

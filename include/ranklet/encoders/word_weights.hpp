@@ -26,8 +26,7 @@ struct TokenCounts {
 };
 
 /// Error invalid_text naming the first text that is not UTF-8.
-[[nodiscard]] inline Result<TokenCounts> count_tokens(const WordVectors& words,
-                                                      std::span<const std::string_view> texts) {
+inline Result<TokenCounts> count_tokens(const WordVectors& words, std::span<const std::string_view> texts) {
     TokenCounts counts;
     counts.tokens.assign(words.vocabulary_size(), 0);
     counts.documents.assign(words.vocabulary_size(), 0);
@@ -47,7 +46,7 @@ struct TokenCounts {
 
 /// ln((1 + texts) / (1 + document frequency)) + 1, as scikit-learn's smoothed idf; the tf of tf-idf is the sum over a
 /// text's tokens. A token that no text has gets the largest weight.
-[[nodiscard]] inline std::vector<float> idf_weights(const TokenCounts& counts) {
+inline std::vector<float> idf_weights(const TokenCounts& counts) {
     std::vector<float> weights;
     for (const std::uint64_t df : counts.documents)
         weights.push_back(static_cast<float>(
@@ -56,7 +55,7 @@ struct TokenCounts {
 }
 
 /// a / (a + p), p the token's share of all occurrences. Error invalid_argument for an a that is not above 0.
-[[nodiscard]] inline Result<std::vector<float>> sif_weights(const TokenCounts& counts, float a = 1e-3f) {
+inline Result<std::vector<float>> sif_weights(const TokenCounts& counts, float a = 1e-3f) {
     if (!(a > 0.0f && std::isfinite(a)))
         return make_error(ErrorCode::invalid_argument, {"SIF's a is ", a, ", expected a number above 0"});
     const double total = static_cast<double>(std::max<std::uint64_t>(counts.total, 1));
@@ -70,7 +69,7 @@ struct TokenCounts {
 /// The first right singular vector [1, dim] of vectors [n, dim] (not centred), by power iteration: up to 300 passes
 /// over the vectors, few where they have a component in common; no rows when the vectors are all zero. Its sign is
 /// arbitrary, but the same on every machine. Error invalid_argument when a value is not finite.
-[[nodiscard]] inline Result<Matrix> common_component(MatrixView<const float> vectors) {
+inline Result<Matrix> common_component(MatrixView<const float> vectors) {
     const std::size_t n = vectors.cols;
     // A product of two floats is exact in double, so that fused and unfused sums have the same bits.
     std::vector<double> sum(n, 0.0);
@@ -133,8 +132,7 @@ struct TokenCounts {
 }
 
 /// `words` weighted by idf in these texts.
-[[nodiscard]] inline Result<WordVectors> with_tf_idf(const WordVectors& words,
-                                                     std::span<const std::string_view> texts) {
+inline Result<WordVectors> with_tf_idf(const WordVectors& words, std::span<const std::string_view> texts) {
     RANKLET_ASSIGN(const TokenCounts counts, count_tokens(words, texts));
     return words.with_weights(idf_weights(counts));
 }
@@ -146,8 +144,8 @@ struct SifOptions {
 };
 
 /// `words` with SIF weights of these texts. The component is that of their vectors before they are normalised.
-[[nodiscard]] inline Result<WordVectors> with_sif(const WordVectors& words, std::span<const std::string_view> texts,
-                                                  const SifOptions& options = {}) {
+inline Result<WordVectors> with_sif(const WordVectors& words, std::span<const std::string_view> texts,
+                                    const SifOptions& options = {}) {
     RANKLET_ASSIGN(const TokenCounts counts, count_tokens(words, texts));
     RANKLET_ASSIGN(std::vector<float> weights, sif_weights(counts, options.a));
     RANKLET_ASSIGN(const WordVectors weighted, words.with_weights(std::move(weights)));

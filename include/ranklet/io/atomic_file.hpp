@@ -43,7 +43,7 @@ public:
     ~AtomicFile() { discard(); }
 
     /// Error io when no file can be made beside `path`.
-    [[nodiscard]] RANKLET_COLD static Result<AtomicFile> create(const std::string& path) {
+    RANKLET_COLD static Result<AtomicFile> create(const std::string& path) {
         if (path.empty()) return Error{ErrorCode::io, "an empty path names no file"};
         if (path.find('\0') != std::string::npos)
             return Error{ErrorCode::io, std::string(path.c_str()) + ": the path contains a zero byte"};
@@ -63,7 +63,7 @@ public:
     }
 
     /// Error io when the disk is full, say.
-    [[nodiscard]] RANKLET_COLD Result<void> write(std::span<const std::byte> bytes) {
+    RANKLET_COLD Result<void> write(std::span<const std::byte> bytes) {
         while (!bytes.empty()) {
 #if RANKLET_HAS_POSIX_FILES
             const auto written = ::write(file_, bytes.data(), std::min<std::size_t>(bytes.size(), 1u << 30));
@@ -80,7 +80,7 @@ public:
     }
 
     /// Puts the file in its place. Error io; then nothing has changed there.
-    [[nodiscard]] RANKLET_COLD Result<void> commit() {
+    RANKLET_COLD Result<void> commit() {
 #if RANKLET_HAS_POSIX_FILES
         if (::fsync(file_) != 0) return failure(path_, "cannot be written", errno);
         if (::close(std::exchange(file_, none)) != 0) return failure(path_, "cannot be written", errno);
@@ -122,7 +122,7 @@ private:
         if (file_ != none) close();
         if (!temporary_.empty()) (void)std::remove(temporary_.c_str());
     }
-    [[nodiscard]] static Error failure(const std::string& path, const char* what, int number) {
+    static Error failure(const std::string& path, const char* what, int number) {
         return Error{ErrorCode::io, path + ": " + what + " (" + std::generic_category().message(number) + ")"};
     }
 

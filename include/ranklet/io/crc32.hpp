@@ -15,7 +15,7 @@ namespace detail {
 using Crc32Tables = std::array<std::array<std::uint32_t, 256>, 8>;
 
 /// tables[n][b]: the remainder of byte b followed by n zero bytes.
-[[nodiscard]] constexpr Crc32Tables make_crc32_tables() noexcept {
+constexpr Crc32Tables make_crc32_tables() noexcept {
     Crc32Tables tables{};
     for (std::uint32_t byte = 0; byte < 256; ++byte) {
         std::uint32_t remainder = byte;
@@ -33,7 +33,7 @@ inline constexpr Crc32Tables crc32_tables = make_crc32_tables();
 }  // namespace detail
 
 /// zlib's `crc32(before, bytes)`: the checksum of all that led to `before` with these bytes behind it.
-[[nodiscard]] constexpr std::uint32_t crc32(std::span<const std::byte> bytes, std::uint32_t before = 0) noexcept {
+constexpr std::uint32_t crc32(std::span<const std::byte> bytes, std::uint32_t before = 0) noexcept {
     const auto& tables = detail::crc32_tables;
     const auto word = [](const std::byte* at) noexcept {
         std::uint32_t value = 0;

@@ -30,7 +30,7 @@ public:
     GgufFile() = default;
 
     /// Maps and checks a file. Errors name the file, the place and what was expected.
-    [[nodiscard]] static Result<GgufFile> open(const std::string& path) {
+    static Result<GgufFile> open(const std::string& path) {
         RANKLET_ASSIGN(MappedFile map, MappedFile::open(path));
         const std::span<const std::byte> bytes = map.bytes();
         RANKLET_ASSIGN(GgufIndex index, parse_gguf(bytes, path));
@@ -38,35 +38,33 @@ public:
     }
 
     /// The same over bytes in memory, which are not copied: they must outlive the file. `name` is for error messages.
-    [[nodiscard]] static Result<GgufFile> from_memory(std::span<const std::byte> bytes, std::string name) {
+    static Result<GgufFile> from_memory(std::span<const std::byte> bytes, std::string name) {
         RANKLET_ASSIGN(GgufIndex index, parse_gguf(bytes, name));
         return GgufFile(State{MappedFile(), bytes, std::move(name), std::move(index)});
     }
 
-    [[nodiscard]] bool has(std::string_view key) const noexcept { return state().index.find_key(key) != nullptr; }
-    [[nodiscard]] bool has_tensor(std::string_view name) const noexcept {
-        return state().index.find_tensor(name) != nullptr;
-    }
+    bool has(std::string_view key) const noexcept { return state().index.find_key(key) != nullptr; }
+    bool has_tensor(std::string_view name) const noexcept { return state().index.find_tensor(name) != nullptr; }
 
     // Typed values. Error when the key is missing (`missing`), of another type, or does not fit (`format`).
 
     /// An integer of any of the file's types.
-    [[nodiscard]] Result<std::uint32_t> u32(std::string_view key) const { return scalar<std::uint32_t>(key); }
+    Result<std::uint32_t> u32(std::string_view key) const { return scalar<std::uint32_t>(key); }
     /// From f32 or f64.
-    [[nodiscard]] Result<float> f32(std::string_view key) const { return scalar<float>(key); }
-    [[nodiscard]] Result<bool> boolean(std::string_view key) const {
+    Result<float> f32(std::string_view key) const { return scalar<float>(key); }
+    Result<bool> boolean(std::string_view key) const {
         RANKLET_ASSIGN(const GgufKey* found, find(key, "bool"));
         if (found->type != GgufType::boolean) return wrong_type(*found, "bool");
         return std::to_integer<unsigned>(*found->data) != 0;
     }
     /// A view into the file; any bytes, UTF-8 is not checked.
-    [[nodiscard]] Result<std::string_view> string(std::string_view key) const {
+    Result<std::string_view> string(std::string_view key) const {
         RANKLET_ASSIGN(const GgufKey* found, find(key, "string"));
         if (found->type != GgufType::string) return wrong_type(*found, "string");
         return std::string_view(reinterpret_cast<const char*>(found->data), found->bytes);
     }
     /// Views into the file.
-    [[nodiscard]] Result<std::vector<std::string_view>> strings(std::string_view key) const {
+    Result<std::vector<std::string_view>> strings(std::string_view key) const {
         RANKLET_ASSIGN(const GgufKey* found, find(key, "array of string"));
         if (found->type != GgufType::array || found->element != GgufType::string)
             return wrong_type(*found, "array of string");
@@ -86,20 +84,16 @@ public:
         return values;
     }
     /// An array of f32 or f64.
-    [[nodiscard]] Result<std::vector<float>> floats(std::string_view key) const { return array<float>(key); }
+    Result<std::vector<float>> floats(std::string_view key) const { return array<float>(key); }
     /// The same in full precision.
-    [[nodiscard]] Result<std::vector<double>> doubles(std::string_view key) const { return array<double>(key); }
+    Result<std::vector<double>> doubles(std::string_view key) const { return array<double>(key); }
     /// An array of any of the file's integer types.
-    [[nodiscard]] Result<std::vector<std::int32_t>> i32s(std::string_view key) const {
-        return array<std::int32_t>(key);
-    }
+    Result<std::vector<std::int32_t>> i32s(std::string_view key) const { return array<std::int32_t>(key); }
     /// An array of any of the file's integer types.
-    [[nodiscard]] Result<std::vector<std::uint32_t>> u32s(std::string_view key) const {
-        return array<std::uint32_t>(key);
-    }
+    Result<std::vector<std::uint32_t>> u32s(std::string_view key) const { return array<std::uint32_t>(key); }
 
     /// A tensor that dequantize_row reads. Error when it is missing, or stored in another type (`unsupported`).
-    [[nodiscard]] Result<TensorView> tensor(std::string_view name) const {
+    Result<TensorView> tensor(std::string_view name) const {
         const TensorView* found = state().index.find_tensor(name);
         if (found == nullptr) return failure(ErrorCode::missing, "tensor", name, "it is not in the file");
         switch (found->type) {
@@ -115,7 +109,7 @@ public:
                        "expected F32, F16, BF16, Q8_0 or I8, found " + to_string(found->type));
     }
     /// The same, of this shape. A vector of n values is [1, n].
-    [[nodiscard]] Result<TensorView> tensor(std::string_view name, std::size_t rows, std::size_t cols) const {
+    Result<TensorView> tensor(std::string_view name, std::size_t rows, std::size_t cols) const {
         RANKLET_ASSIGN(const TensorView found, tensor(name));
         if (found.rows == rows && found.cols == cols) return found;
         std::string shape;
@@ -132,13 +126,13 @@ public:
     }
 
     /// In the file's order, those of unknown types included (`bytes` 0).
-    [[nodiscard]] std::span<const TensorView> tensors() const noexcept { return state().index.tensors; }
+    std::span<const TensorView> tensors() const noexcept { return state().index.tensors; }
     /// In the file's order.
-    [[nodiscard]] std::span<const GgufKey> keys() const noexcept { return state().index.keys; }
+    std::span<const GgufKey> keys() const noexcept { return state().index.keys; }
 
     /// Compares the tensor data with `ranklet.checksum.crc32`. Reads the whole file.
     /// Error `missing` when there is no checksum, `format` when it differs.
-    [[nodiscard]] Result<void> verify_checksum() const {
+    Result<void> verify_checksum() const {
         constexpr std::string_view key = "ranklet.checksum.crc32";
         RANKLET_ASSIGN(const std::uint32_t expected, u32(key));
         const std::uint32_t found = crc32(state().bytes.subspan(state().index.data_start));
@@ -150,7 +144,7 @@ public:
 
     /// Compares everything before the tensor data with `ranklet.checksum.header_crc32`, a u32 whose own four bytes
     /// count as zero. Errors as verify_checksum().
-    [[nodiscard]] Result<void> verify_header_checksum() const {
+    Result<void> verify_header_checksum() const {
         constexpr std::string_view key = "ranklet.checksum.header_crc32";
         RANKLET_ASSIGN(const std::uint32_t expected, u32(key));
         const GgufKey& stored = *state().index.find_key(key);
@@ -168,7 +162,7 @@ public:
 
     /// FNV-1a (64 bits) of everything before the tensor data: the same for two files with the same keys, shapes and
     /// checksum. Not proof against forgery.
-    [[nodiscard]] std::uint64_t fingerprint() const noexcept {
+    std::uint64_t fingerprint() const noexcept {
         std::uint64_t hash = 0xCBF29CE484222325u;
         for (const std::byte byte : state().bytes.first(state().index.data_start))
             hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001B3u;
@@ -176,7 +170,7 @@ public:
     }
 
     /// The path, or the name given to from_memory.
-    [[nodiscard]] const std::string& name() const noexcept { return state().name; }
+    const std::string& name() const noexcept { return state().name; }
 
 private:
     struct State {
@@ -187,13 +181,13 @@ private:
     };
     explicit GgufFile(State state) : state_(std::make_shared<const State>(std::move(state))) {}
 
-    [[nodiscard]] const State& state() const noexcept {
+    const State& state() const noexcept {
         static const State none;
         return state_ != nullptr ? *state_ : none;
     }
 
     /// An i8 tensor NAME with its scales, NAME_scale [rows] in f32.
-    [[nodiscard]] Result<TensorView> with_scales(TensorView tensor) const {
+    Result<TensorView> with_scales(TensorView tensor) const {
         const std::string name = std::string(tensor.name) + "_scale";
         const TensorView* scales = state().index.find_tensor(name);
         if (scales == nullptr)
@@ -206,16 +200,15 @@ private:
         return tensor;
     }
 
-    [[nodiscard]] Error failure(ErrorCode code, const char* kind, std::string_view name,
-                                const std::string& what) const {
+    Error failure(ErrorCode code, const char* kind, std::string_view name, const std::string& what) const {
         return Error{code, state().name + ": " + kind + " " + detail::quoted(name) + ": " + what};
     }
-    [[nodiscard]] Error wrong_type(const GgufKey& key, const char* expected) const {
+    Error wrong_type(const GgufKey& key, const char* expected) const {
         const std::string found =
             key.type == GgufType::array ? std::string("array of ") + to_string(key.element) : to_string(key.type);
         return failure(ErrorCode::format, "key", key.name, std::string("expected ") + expected + ", found " + found);
     }
-    [[nodiscard]] Result<const GgufKey*> find(std::string_view key, const char* expected) const {
+    Result<const GgufKey*> find(std::string_view key, const char* expected) const {
         const GgufKey* found = state().index.find_key(key);
         if (found == nullptr)
             return failure(ErrorCode::missing, "key", key, std::string("it is not in the file, expected ") + expected);
@@ -225,7 +218,7 @@ private:
     enum class Conversion { done, wrong_type, does_not_fit };
 
     template <class Target, class Stored>
-    [[nodiscard]] static Conversion convert(const std::byte* at, Target& value) noexcept {
+    static Conversion convert(const std::byte* at, Target& value) noexcept {
         const auto stored = detail::load_unaligned<Stored>(at);
         if constexpr (std::is_floating_point_v<Target>) {
             if constexpr (sizeof(Stored) > sizeof(Target))
@@ -240,7 +233,7 @@ private:
 
     /// A stored number of any type of the same family (integers, floating point) as a Target.
     template <class Target>
-    [[nodiscard]] static Conversion convert(GgufType type, const std::byte* at, Target& value) noexcept {
+    static Conversion convert(GgufType type, const std::byte* at, Target& value) noexcept {
         if constexpr (std::is_floating_point_v<Target>) {
             switch (type) {
                 case GgufType::f32:
@@ -275,13 +268,13 @@ private:
     }
 
     template <class Target>
-    [[nodiscard]] static constexpr const char* target_name() noexcept {
+    static constexpr const char* target_name() noexcept {
         if constexpr (std::is_floating_point_v<Target>) return sizeof(Target) == 4 ? "f32" : "f64";
         return std::is_signed_v<Target> ? "i32" : "u32";
     }
 
     template <class Target>
-    [[nodiscard]] Result<Target> scalar(std::string_view key) const {
+    Result<Target> scalar(std::string_view key) const {
         RANKLET_ASSIGN(const GgufKey* found, find(key, target_name<Target>()));
         Target value{};
         switch (convert(found->type, found->data, value)) {
@@ -297,7 +290,7 @@ private:
     }
 
     template <class Target>
-    [[nodiscard]] Result<std::vector<Target>> array(std::string_view key) const {
+    Result<std::vector<Target>> array(std::string_view key) const {
         const std::string expected = std::string("array of ") + target_name<Target>();
         RANKLET_ASSIGN(const GgufKey* found, find(key, expected.c_str()));
         if (found->type != GgufType::array) return wrong_type(*found, expected.c_str());

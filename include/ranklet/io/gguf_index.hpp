@@ -26,14 +26,14 @@ RANKLET_NAMESPACE_BEGIN
 enum class GgufType : std::uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
 
 /// The type's name, for example "u32".
-[[nodiscard]] constexpr const char* to_string(GgufType type) noexcept {
+constexpr const char* to_string(GgufType type) noexcept {
     constexpr const char* names[] = {"u8",   "i8",     "u16",   "i16", "u32", "i32", "f32",
                                      "bool", "string", "array", "u64", "i64", "f64"};
     return type <= GgufType::f64 ? names[static_cast<std::uint32_t>(type)] : "unknown";
 }
 
 /// Bytes of a value; 0 for strings, arrays and unknown types, whose size their content says.
-[[nodiscard]] constexpr std::size_t size_of(GgufType type) noexcept {
+constexpr std::size_t size_of(GgufType type) noexcept {
     constexpr std::size_t sizes[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
     return type <= GgufType::f64 ? sizes[static_cast<std::uint32_t>(type)] : 0;
 }
@@ -56,17 +56,13 @@ struct GgufIndex {
     std::vector<std::size_t> tensors_by_name;
     std::size_t data_start = 0;  ///< where the tensor data begins; at most the file's size
 
-    [[nodiscard]] const GgufKey* find_key(std::string_view name) const noexcept {
-        return find(keys, keys_by_name, name);
-    }
-    [[nodiscard]] const TensorView* find_tensor(std::string_view name) const noexcept {
-        return find(tensors, tensors_by_name, name);
-    }
+    const GgufKey* find_key(std::string_view name) const noexcept { return find(keys, keys_by_name, name); }
+    const TensorView* find_tensor(std::string_view name) const noexcept { return find(tensors, tensors_by_name, name); }
 
 private:
     template <class Entry>
-    [[nodiscard]] static const Entry* find(const std::vector<Entry>& entries, const std::vector<std::size_t>& order,
-                                           std::string_view name) noexcept {
+    static const Entry* find(const std::vector<Entry>& entries, const std::vector<std::size_t>& order,
+                             std::string_view name) noexcept {
         const auto place = std::lower_bound(order.begin(), order.end(), name,
                                             [&](std::size_t i, std::string_view n) { return entries[i].name < n; });
         return place != order.end() && entries[*place].name == name ? &entries[*place] : nullptr;
@@ -77,14 +73,14 @@ namespace detail {
 
 /// A number at any address.
 template <class T>
-[[nodiscard]] T load_unaligned(const std::byte* at) noexcept {
+T load_unaligned(const std::byte* at) noexcept {
     T value;
     std::memcpy(&value, at, sizeof value);
     return value;
 }
 
 /// A name from a file for an error message: in quotes, unprintable bytes as '?', long ones cut.
-[[nodiscard]] inline std::string quoted(std::string_view name) {
+inline std::string quoted(std::string_view name) {
     constexpr std::size_t longest = 100;
     std::string text = "\"";
     for (const char c : name.substr(0, longest)) text += c >= ' ' && c <= '~' ? c : '?';
@@ -96,7 +92,7 @@ class GgufParser {
 public:
     GgufParser(std::span<const std::byte> bytes, std::string_view file) : bytes_(bytes), file_(file) {}
 
-    [[nodiscard]] Result<GgufIndex> parse() {
+    Result<GgufIndex> parse() {
         RANKLET_TRY(read_magic_and_version());
         RANKLET_ASSIGN(const auto tensor_count, number<std::uint64_t>("the number of tensors"));
         RANKLET_ASSIGN(const auto key_count, number<std::uint64_t>("the number of keys"));
@@ -131,30 +127,30 @@ private:
         std::uint64_t number = 0;
     };
 
-    [[nodiscard]] Error error(const std::string& what, ErrorCode code = ErrorCode::format) const {
+    Error error(const std::string& what, ErrorCode code = ErrorCode::format) const {
         std::string where = std::string(file_) + ": ";
         if (place_.kind != nullptr)
             where += std::string(place_.kind) + " " +
                      (place_.name.empty() ? "number " + std::to_string(place_.number) : quoted(place_.name)) + ": ";
         return Error{code, where + what};
     }
-    [[nodiscard]] std::string at_byte() const { return " at byte " + std::to_string(at_); }
-    [[nodiscard]] std::size_t rest() const noexcept { return bytes_.size() - at_; }
-    [[nodiscard]] const std::byte* here() const noexcept { return bytes_.data() + at_; }
+    std::string at_byte() const { return " at byte " + std::to_string(at_); }
+    std::size_t rest() const noexcept { return bytes_.size() - at_; }
+    const std::byte* here() const noexcept { return bytes_.data() + at_; }
 
-    [[nodiscard]] Error ends_early(const std::string& what) const {
+    Error ends_early(const std::string& what) const {
         return error("expected " + what + at_byte() + ", but the file ends at byte " + std::to_string(bytes_.size()));
     }
 
     template <class T>
-    [[nodiscard]] Result<T> number(const char* what) {
+    Result<T> number(const char* what) {
         if (rest() < sizeof(T)) return ends_early(what);
         const T value = load_unaligned<T>(here());
         at_ += sizeof(T);
         return value;
     }
 
-    [[nodiscard]] Result<std::string_view> string(const char* what, std::size_t longest) {
+    Result<std::string_view> string(const char* what, std::size_t longest) {
         const std::size_t start = at_;
         RANKLET_ASSIGN(const auto length, number<std::uint64_t>(what));
         if (length > longest)
@@ -166,7 +162,7 @@ private:
         return text;
     }
 
-    [[nodiscard]] Result<std::string_view> entry_name(const char* what, std::size_t longest) {
+    Result<std::string_view> entry_name(const char* what, std::size_t longest) {
         const std::size_t start = at_;
         RANKLET_ASSIGN(const auto name, string(what, longest));
         if (name.empty()) return error(std::string(what) + " at byte " + std::to_string(start) + " is empty");
@@ -174,13 +170,13 @@ private:
         return name;
     }
 
-    [[nodiscard]] Result<void> check_count(std::uint64_t count, std::size_t smallest, const char* what) const {
+    Result<void> check_count(std::uint64_t count, std::size_t smallest, const char* what) const {
         if (count <= rest() / smallest) return {};
         return error("the header states " + std::to_string(count) + " " + what + ", but only " +
                      std::to_string(rest()) + " bytes follow");
     }
 
-    [[nodiscard]] Result<void> read_magic_and_version() {
+    Result<void> read_magic_and_version() {
         if (bytes_.empty()) return error("the file is empty, expected a GGUF file");
         if (bytes_.size() < 4 || std::memcmp(bytes_.data(), "GGUF", 4) != 0)
             return error("not a GGUF file: it does not start with \"GGUF\"");
@@ -192,7 +188,7 @@ private:
         return error("GGUF version " + std::to_string(version) + ", expected 3", ErrorCode::unsupported);
     }
 
-    [[nodiscard]] Result<GgufType> value_type(const char* what) {
+    Result<GgufType> value_type(const char* what) {
         const std::size_t start = at_;
         RANKLET_ASSIGN(const auto value, number<std::uint32_t>(what));
         if (value > static_cast<std::uint32_t>(GgufType::f64))
@@ -201,7 +197,7 @@ private:
         return static_cast<GgufType>(value);
     }
 
-    [[nodiscard]] Result<void> read_key() {
+    Result<void> read_key() {
         GgufKey key;
         RANKLET_ASSIGN(key.name, entry_name("a key", longest_key));
         RANKLET_ASSIGN(key.type, value_type("the value's type"));
@@ -225,7 +221,7 @@ private:
         return {};
     }
 
-    [[nodiscard]] Result<void> read_array(GgufKey& key) {
+    Result<void> read_array(GgufKey& key) {
         RANKLET_ASSIGN(key.element, value_type("the elements' type"));
         RANKLET_ASSIGN(key.count, number<std::uint64_t>("the number of elements"));
         if (key.element == GgufType::array) return error("arrays of arrays are not read", ErrorCode::unsupported);
@@ -253,7 +249,7 @@ private:
         return {};
     }
 
-    [[nodiscard]] Result<void> read_tensor() {
+    Result<void> read_tensor() {
         TensorView tensor;
         RANKLET_ASSIGN(tensor.name, entry_name("a tensor's name", longest_tensor_name));
         RANKLET_ASSIGN(const auto rank, number<std::uint32_t>("the number of dimensions"));
@@ -283,7 +279,7 @@ private:
     }
 
     /// 0 for types that are not read.
-    [[nodiscard]] static std::size_t stored_bytes(TensorType type, std::size_t elements) noexcept {
+    static std::size_t stored_bytes(TensorType type, std::size_t elements) noexcept {
         switch (type) {
             case TensorType::f32:
                 return 4 * elements;
@@ -299,8 +295,8 @@ private:
     }
 
     template <class Entry>
-    [[nodiscard]] Result<void> sort_by_name(const std::vector<Entry>& entries, std::vector<std::size_t>& order,
-                                            const char* kind) const {
+    Result<void> sort_by_name(const std::vector<Entry>& entries, std::vector<std::size_t>& order,
+                              const char* kind) const {
         order.resize(entries.size());
         for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
         std::sort(order.begin(), order.end(),
@@ -311,7 +307,7 @@ private:
         return {};
     }
 
-    [[nodiscard]] Result<std::size_t> alignment_of_data() const {
+    Result<std::size_t> alignment_of_data() const {
         const GgufKey* key = index_.find_key("general.alignment");
         if (key == nullptr) return std::size_t{32};
         if (key->type != GgufType::u32)
@@ -324,7 +320,7 @@ private:
     }
 
     /// Tensor data lies between the aligned end of the header and the end of the file, each tensor for itself.
-    [[nodiscard]] Result<void> locate_data() {
+    Result<void> locate_data() {
         RANKLET_ASSIGN(const std::size_t data_alignment, alignment_of_data());
         const std::size_t padding = (data_alignment - at_ % data_alignment) % data_alignment;
         if (padding > rest() && !index_.tensors.empty())
@@ -370,7 +366,7 @@ private:
 /// Error (format or unsupported) names the file, the byte, key or tensor, and what was expected. Allocates no more than
 /// a few times the header's size, whatever counts the file states. Not checked: that strings are UTF-8, that padding is
 /// zero, and that the padding after the last tensor is there.
-[[nodiscard]] inline Result<GgufIndex> parse_gguf(std::span<const std::byte> bytes, std::string_view file) {
+inline Result<GgufIndex> parse_gguf(std::span<const std::byte> bytes, std::string_view file) {
     return detail::GgufParser(bytes, file).parse();
 }
 

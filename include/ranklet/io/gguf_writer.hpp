@@ -47,13 +47,13 @@ public:
 
     /// Writes the file; see AtomicFile. Error io when that fails, invalid_argument naming a tensor that is not of its
     /// stated shape.
-    [[nodiscard]] RANKLET_COLD Result<void> write(const std::string& path) const {
+    RANKLET_COLD Result<void> write(const std::string& path) const {
         RANKLET_ASSIGN(AtomicFile file, AtomicFile::create(path));
         RANKLET_TRY(emit([&](std::span<const std::byte> bytes) { return file.write(bytes); }));
         return file.commit();
     }
     /// The same into memory.
-    [[nodiscard]] RANKLET_COLD Result<std::vector<std::byte>> bytes() const {
+    RANKLET_COLD Result<std::vector<std::byte>> bytes() const {
         std::vector<std::byte> result;
         RANKLET_TRY(emit([&](std::span<const std::byte> bytes) -> Result<void> {
             result.insert(result.end(), bytes.begin(), bytes.end());

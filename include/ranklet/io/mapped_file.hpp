@@ -38,7 +38,7 @@ public:
     MappedFile(const MappedFile&) = delete;
     MappedFile& operator=(const MappedFile&) = delete;
 
-    [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
+    std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
 
     /// Takes the pages that lie wholly in `part` out of this process's resident memory. They stay in the system's cache
     /// of the file and come back when they are read again. For what is needed only once; does nothing to other memory.
@@ -67,12 +67,12 @@ public:
     }
 
     /// Error when `path` is missing, unreadable, or not a regular file. An empty file gives no bytes.
-    [[nodiscard]] static Result<MappedFile> open(const std::string& path) {
+    static Result<MappedFile> open(const std::string& path) {
         RANKLET_TRY(check_path(path));
         // O_NONBLOCK: opening a pipe must not wait for its other end, it is refused below.
         const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
         if (file.number < 0) return failure(path, "cannot be opened", errno);
-        struct stat status {};
+        struct stat status{};
         if (::fstat(file.number, &status) != 0) return failure(path, "has no readable status", errno);
         if (S_ISDIR(status.st_mode)) return not_regular(path, "a directory");
         if (!S_ISREG(status.st_mode)) return not_regular(path, "a pipe or device");
@@ -99,7 +99,7 @@ public:
     }
 
     /// Error when `path` is missing, unreadable, or not a regular file. An empty file gives no bytes.
-    [[nodiscard]] static Result<MappedFile> open(const std::string& path) {
+    static Result<MappedFile> open(const std::string& path) {
         RANKLET_TRY(check_path(path));
         std::error_code error;
         const std::filesystem::file_status status = std::filesystem::status(path, error);
@@ -125,16 +125,16 @@ public:
 #endif
 
 private:
-    [[nodiscard]] static Result<void> check_path(const std::string& path) {
+    static Result<void> check_path(const std::string& path) {
         if (path.empty()) return Error{ErrorCode::io, "an empty path names no file"};
         if (path.find('\0') != std::string::npos)
             return Error{ErrorCode::io, std::string(path.c_str()) + ": the path contains a zero byte"};
         return {};
     }
-    [[nodiscard]] static Error failure(const std::string& path, const char* what, int number) {
+    static Error failure(const std::string& path, const char* what, int number) {
         return Error{ErrorCode::io, path + ": " + what + " (" + std::generic_category().message(number) + ")"};
     }
-    [[nodiscard]] static Error not_regular(const std::string& path, const char* what) {
+    static Error not_regular(const std::string& path, const char* what) {
         return Error{ErrorCode::io, path + ": " + what + ", expected a regular file"};
     }
 

@@ -34,7 +34,7 @@ public:
     NpyParser(std::span<const std::byte> bytes, std::string_view name)
         : text_(reinterpret_cast<const char*>(bytes.data()), bytes.size()), name_(name) {}
 
-    [[nodiscard]] RANKLET_COLD Result<NpyHeader> parse() {
+    RANKLET_COLD Result<NpyHeader> parse() {
         constexpr std::string_view magic("\x93NUMPY", 6);
         if (text_.substr(0, magic.size()) != magic)
             return error("not a .npy file: it does not start with \"\\x93NUMPY\"");
@@ -61,11 +61,11 @@ public:
     }
 
 private:
-    [[nodiscard]] int byte(std::size_t at) const noexcept { return static_cast<unsigned char>(text_[at]); }
-    [[nodiscard]] Error error(std::string_view what) const {
+    int byte(std::size_t at) const noexcept { return static_cast<unsigned char>(text_[at]); }
+    Error error(std::string_view what) const {
         return make_error(ErrorCode::format, {name_, ": ", what, " (byte ", at_, ")"});
     }
-    [[nodiscard]] Error unsupported(std::string_view what, std::string_view found = {}) const {
+    Error unsupported(std::string_view what, std::string_view found = {}) const {
         return make_error(ErrorCode::unsupported, {name_, ": ", what, found});
     }
 
@@ -80,7 +80,7 @@ private:
         return true;
     }
     /// A string in either quotes, without escapes.
-    [[nodiscard]] Result<std::string_view> string() {
+    Result<std::string_view> string() {
         skip_space();
         if (at_ == end_ || (text_[at_] != '\'' && text_[at_] != '"')) return error("expected a string");
         const std::size_t begin = at_ + 1, close = text_.substr(0, end_).find(text_[at_], begin);
@@ -88,7 +88,7 @@ private:
         at_ = close + 1;
         return text_.substr(begin, close - begin);
     }
-    [[nodiscard]] Result<std::size_t> number() {
+    Result<std::size_t> number() {
         skip_space();
         constexpr std::size_t largest = static_cast<std::size_t>(-1) / 16;
         std::size_t value = 0, digits = 0;
@@ -100,7 +100,7 @@ private:
         return value;
     }
 
-    [[nodiscard]] Result<void> dictionary(NpyHeader& header) {
+    Result<void> dictionary(NpyHeader& header) {
         bool descr = false, order = false, shape = false;
         if (!take("{")) return error("expected \"{\"");
         while (!take("}")) {
@@ -128,12 +128,12 @@ private:
         if (!descr || !order || !shape) return error("the header lacks descr, fortran_order or shape");
         return {};
     }
-    [[nodiscard]] bool at(std::string_view token) noexcept {
+    bool at(std::string_view token) noexcept {
         const bool found = take(token);
         if (found) at_ -= token.size();
         return found;
     }
-    [[nodiscard]] Result<void> dimensions(NpyHeader& header) {
+    Result<void> dimensions(NpyHeader& header) {
         if (!take("(")) return error("expected \"(\"");
         std::vector<std::size_t> sizes;
         while (!take(")")) {
@@ -149,7 +149,7 @@ private:
         header.cols = sizes[1];
         return {};
     }
-    [[nodiscard]] static std::string quoted(std::string_view found) {
+    static std::string quoted(std::string_view found) {
         std::string text = "'";
         for (const char c : found.substr(0, 20)) text += c >= ' ' && c <= '~' ? c : '?';
         return text + "'";
@@ -163,7 +163,7 @@ private:
 
 /// A .npy file's numbers, copied. `name` is for error messages. Error format when the bytes are no .npy file, or not
 /// just as many as the header says; unsupported for other types, orders and dimensions.
-[[nodiscard]] RANKLET_COLD inline Result<Matrix> parse_npy(std::span<const std::byte> bytes, std::string_view name) {
+RANKLET_COLD inline Result<Matrix> parse_npy(std::span<const std::byte> bytes, std::string_view name) {
     RANKLET_ASSIGN(const detail::NpyHeader header, detail::NpyParser(bytes, name).parse());
     const std::size_t present = bytes.size() - header.data_start;
     const bool fits = header.cols == 0 || header.rows <= present / sizeof(float) / header.cols;
@@ -175,13 +175,13 @@ private:
     return matrix;
 }
 /// numpy.load of a two-dimensional float32 array. Error io when it cannot be read, otherwise as parse_npy.
-[[nodiscard]] RANKLET_COLD inline Result<Matrix> read_npy(const std::string& path) {
+RANKLET_COLD inline Result<Matrix> read_npy(const std::string& path) {
     RANKLET_ASSIGN(const MappedFile file, MappedFile::open(path));
     return parse_npy(file.bytes(), path);
 }
 
 /// The header that numpy.save writes: version 1.0, padded so that the numbers start at a multiple of 64.
-[[nodiscard]] inline std::string npy_header(std::size_t rows, std::size_t cols) {
+inline std::string npy_header(std::size_t rows, std::size_t cols) {
     std::string dictionary = "{'descr': '<f4', 'fortran_order': False, 'shape': (" + std::to_string(rows) + ", " +
                              std::to_string(cols) + "), }";
     constexpr std::size_t before = 10, alignment_of_data = 64;
@@ -193,7 +193,7 @@ private:
     return header + dictionary;
 }
 /// Writes what numpy.load reads as float32 [rows, cols], whole or not at all. Error io.
-[[nodiscard]] RANKLET_COLD inline Result<void> write_npy(const std::string& path, MatrixView<const float> matrix) {
+RANKLET_COLD inline Result<void> write_npy(const std::string& path, MatrixView<const float> matrix) {
     RANKLET_ASSIGN(AtomicFile file, AtomicFile::create(path));
     const std::string header = npy_header(matrix.rows, matrix.cols);
     RANKLET_TRY(file.write(std::as_bytes(std::span(header))));
@@ -207,7 +207,7 @@ private:
 
 /// Ids, one a line, as they are (line ends are "\n"; a "\r" before one is dropped). Error io; format naming the line
 /// when one is empty (but for the end of the last line) or holds a zero byte.
-[[nodiscard]] RANKLET_COLD inline Result<std::vector<std::string>> read_ids(const std::string& path) {
+RANKLET_COLD inline Result<std::vector<std::string>> read_ids(const std::string& path) {
     RANKLET_ASSIGN(const MappedFile file, MappedFile::open(path));
     std::string_view rest(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
     std::vector<std::string> ids;
@@ -225,7 +225,7 @@ private:
 }
 /// Writes what read_ids reads. Error invalid_argument naming an id that is no line: empty, with a line end, a carriage
 /// return or a zero byte; io.
-[[nodiscard]] RANKLET_COLD inline Result<void> write_ids(const std::string& path, std::span<const std::string> ids) {
+RANKLET_COLD inline Result<void> write_ids(const std::string& path, std::span<const std::string> ids) {
     std::string text;
     for (std::size_t i = 0; i < ids.size(); ++i) {
         if (ids[i].empty() || ids[i].find_first_of(std::string_view("\n\r\0", 3)) != std::string::npos)

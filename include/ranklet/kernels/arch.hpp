@@ -14,8 +14,6 @@
 
 #include "ranklet/core/config.hpp"
 
-#define RANKLET_INLINE inline __attribute__((always_inline))
-
 RANKLET_NAMESPACE_BEGIN
 namespace kernels {
 
@@ -30,17 +28,15 @@ using I32 = xsimd::batch<std::int32_t, Arch>;
 /// f(integral_constant<0>) ... f(integral_constant<N - 1>), unrolled at every optimisation level: arrays of vectors
 /// indexed by constants live in registers.
 template <std::size_t N, class Function>
-RANKLET_INLINE void unroll(const Function& f) {
-    [&]<std::size_t... I>(std::index_sequence<I...>) __attribute__((always_inline)) {
-        (f(std::integral_constant<std::size_t, I>{}), ...);
-    }
-    (std::make_index_sequence<N>{});
+inline RANKLET_INLINE void unroll(const Function& f) {
+    [&]<std::size_t... I>(std::index_sequence<I...>)
+        RANKLET_INLINE { (f(std::integral_constant<std::size_t, I>{}), ...); }(std::make_index_sequence<N>{});
 }
 
 /// The vector itself, in a register: g++ 12 makes a load an operand of each of its uses, and then loads are what a loop
 /// waits for.
 template <class Register>
-RANKLET_INLINE Register kept(Register x) noexcept {
+inline RANKLET_INLINE Register kept(Register x) noexcept {
 #if defined(__x86_64__)
     asm("" : "+v"(x));
 #elif defined(__aarch64__)
@@ -52,7 +48,7 @@ RANKLET_INLINE Register kept(Register x) noexcept {
 /// a * b + c, rounded once where the instruction set can. xsimd 8 has no such instruction for AVX-512 and leaves the
 /// fusing to the compiler's mood, which would make results depend on it.
 template <class Arch>
-RANKLET_INLINE F32<Arch> fma(const F32<Arch>& a, const F32<Arch>& b, const F32<Arch>& c) noexcept {
+inline RANKLET_INLINE F32<Arch> fma(const F32<Arch>& a, const F32<Arch>& b, const F32<Arch>& c) noexcept {
 #if defined(__AVX512F__)
     if constexpr (std::is_base_of_v<xsimd::avx512f, Arch>) return _mm512_fmadd_ps(a, b, c);
 #endif
@@ -61,7 +57,7 @@ RANKLET_INLINE F32<Arch> fma(const F32<Arch>& a, const F32<Arch>& b, const F32<A
 
 /// a / b, rounded once. xsimd 8 multiplies by an approximate reciprocal on NEON, though AArch64 can divide.
 template <class Arch>
-RANKLET_INLINE F32<Arch> divide(const F32<Arch>& a, const F32<Arch>& b) noexcept {
+inline RANKLET_INLINE F32<Arch> divide(const F32<Arch>& a, const F32<Arch>& b) noexcept {
 #if defined(__aarch64__)
     if constexpr (std::is_base_of_v<xsimd::neon64, Arch>) return vdivq_f32(a, b);
 #endif
@@ -70,7 +66,7 @@ RANKLET_INLINE F32<Arch> divide(const F32<Arch>& a, const F32<Arch>& b) noexcept
 
 // xsimd 8 names the target vector type in bitwise_cast, later releases its element type.
 template <class Arch>
-RANKLET_INLINE I32<Arch> bits_of(const F32<Arch>& x) noexcept {
+inline RANKLET_INLINE I32<Arch> bits_of(const F32<Arch>& x) noexcept {
     if constexpr (requires {
                       { xsimd::bitwise_cast<I32<Arch>>(x) } -> std::same_as<I32<Arch>>;
                   })
@@ -79,7 +75,7 @@ RANKLET_INLINE I32<Arch> bits_of(const F32<Arch>& x) noexcept {
         return xsimd::bitwise_cast<std::int32_t>(x);
 }
 template <class Arch>
-RANKLET_INLINE F32<Arch> from_bits(const I32<Arch>& x) noexcept {
+inline RANKLET_INLINE F32<Arch> from_bits(const I32<Arch>& x) noexcept {
     if constexpr (requires {
                       { xsimd::bitwise_cast<F32<Arch>>(x) } -> std::same_as<F32<Arch>>;
                   })
@@ -91,7 +87,7 @@ RANKLET_INLINE F32<Arch> from_bits(const I32<Arch>& x) noexcept {
 /// x << Bits. As a product on AVX-512, which compiles to the same shift: g++ 12 warns falsely inside its own header of
 /// the shift intrinsic.
 template <int Bits, class Arch>
-RANKLET_INLINE I32<Arch> shift_left(const I32<Arch>& x) noexcept {
+inline RANKLET_INLINE I32<Arch> shift_left(const I32<Arch>& x) noexcept {
     if constexpr (I32<Arch>::size == 16)
         return x * I32<Arch>(std::int32_t{1} << Bits);
     else
@@ -101,21 +97,21 @@ RANKLET_INLINE I32<Arch> shift_left(const I32<Arch>& x) noexcept {
 /// The second operand where one is NaN on x86, NaN on NEON; of two zeros whose signs differ each gives what it likes.
 /// (On AVX-512 the masked form of the instruction: g++ 12 warns falsely inside its own header of the other.)
 template <class Arch>
-RANKLET_INLINE F32<Arch> larger(const F32<Arch>& a, const F32<Arch>& b) noexcept {
+inline RANKLET_INLINE F32<Arch> larger(const F32<Arch>& a, const F32<Arch>& b) noexcept {
 #if defined(__AVX512F__)
     if constexpr (F32<Arch>::size == 16) return _mm512_maskz_max_ps(__mmask16(0xFFFF), a, b);
 #endif
     return xsimd::max(a, b);
 }
 template <class Arch>
-RANKLET_INLINE F32<Arch> smaller(const F32<Arch>& a, const F32<Arch>& b) noexcept {
+inline RANKLET_INLINE F32<Arch> smaller(const F32<Arch>& a, const F32<Arch>& b) noexcept {
 #if defined(__AVX512F__)
     if constexpr (F32<Arch>::size == 16) return _mm512_maskz_min_ps(__mmask16(0xFFFF), a, b);
 #endif
     return xsimd::min(a, b);
 }
 template <class Arch>
-RANKLET_INLINE I32<Arch> larger(const I32<Arch>& a, const I32<Arch>& b) noexcept {
+inline RANKLET_INLINE I32<Arch> larger(const I32<Arch>& a, const I32<Arch>& b) noexcept {
 #if defined(__AVX512F__)
     if constexpr (I32<Arch>::size == 16) return _mm512_maskz_max_epi32(__mmask16(0xFFFF), a, b);
 #endif
@@ -134,20 +130,19 @@ struct Lanes {
 
     Vector v[count];
 
-    static RANKLET_INLINE Lanes broadcast(float x) noexcept {
+    static inline RANKLET_INLINE Lanes broadcast(float x) noexcept {
         Lanes lanes;
-        unroll<count>([&](auto i) __attribute__((always_inline)) { lanes.v[i] = Vector(x); });
+        unroll<count>([&](auto i) RANKLET_INLINE { lanes.v[i] = Vector(x); });
         return lanes;
     }
     /// 16 values from memory.
-    static RANKLET_INLINE Lanes load(const float* x) noexcept {
+    static inline RANKLET_INLINE Lanes load(const float* x) noexcept {
         Lanes lanes;
-        unroll<count>([&](auto i)
-                          __attribute__((always_inline)) { lanes.v[i] = Vector::load_unaligned(x + i * width); });
+        unroll<count>([&](auto i) RANKLET_INLINE { lanes.v[i] = Vector::load_unaligned(x + i * width); });
         return lanes;
     }
     /// The first `n` < 16 values from memory, the rest `fill`.
-    static RANKLET_INLINE Lanes load_partial(const float* x, std::size_t n, float fill) noexcept {
+    static inline RANKLET_INLINE Lanes load_partial(const float* x, std::size_t n, float fill) noexcept {
 #if defined(__AVX512F__)
         if constexpr (width == 16) return {_mm512_mask_loadu_ps(_mm512_set1_ps(fill), first(n), x)};
 #endif
@@ -155,10 +150,10 @@ struct Lanes {
         for (std::size_t i = 0; i < lane_count; ++i) padded[i] = i < n ? x[i] : fill;
         return load(padded);
     }
-    RANKLET_INLINE void store(float* x) const noexcept {
-        unroll<count>([&](auto i) __attribute__((always_inline)) { v[i].store_unaligned(x + i * width); });
+    inline RANKLET_INLINE void store(float* x) const noexcept {
+        unroll<count>([&](auto i) RANKLET_INLINE { v[i].store_unaligned(x + i * width); });
     }
-    RANKLET_INLINE void store_partial(float* x, std::size_t n) const noexcept {
+    inline RANKLET_INLINE void store_partial(float* x, std::size_t n) const noexcept {
 #if defined(__AVX512F__)
         if constexpr (width == 16) return _mm512_mask_storeu_ps(x, first(n), v[0]);
 #endif
@@ -168,27 +163,27 @@ struct Lanes {
     }
     /// Lane by lane: result[i] = f(a[i]).
     template <class Function>
-    static RANKLET_INLINE Lanes map(const Lanes& a, const Function& f) noexcept {
+    static inline RANKLET_INLINE Lanes map(const Lanes& a, const Function& f) noexcept {
         Lanes result;
-        unroll<count>([&](auto i) __attribute__((always_inline)) { result.v[i] = f(a.v[i]); });
+        unroll<count>([&](auto i) RANKLET_INLINE { result.v[i] = f(a.v[i]); });
         return result;
     }
     template <class Function>
-    static RANKLET_INLINE Lanes map(const Lanes& a, const Lanes& b, const Function& f) noexcept {
+    static inline RANKLET_INLINE Lanes map(const Lanes& a, const Lanes& b, const Function& f) noexcept {
         Lanes result;
-        unroll<count>([&](auto i) __attribute__((always_inline)) { result.v[i] = f(a.v[i], b.v[i]); });
+        unroll<count>([&](auto i) RANKLET_INLINE { result.v[i] = f(a.v[i], b.v[i]); });
         return result;
     }
     template <class Function>
-    static RANKLET_INLINE Lanes map(const Lanes& a, const Lanes& b, const Lanes& c, const Function& f) noexcept {
+    static inline RANKLET_INLINE Lanes map(const Lanes& a, const Lanes& b, const Lanes& c, const Function& f) noexcept {
         Lanes result;
-        unroll<count>([&](auto i) __attribute__((always_inline)) { result.v[i] = f(a.v[i], b.v[i], c.v[i]); });
+        unroll<count>([&](auto i) RANKLET_INLINE { result.v[i] = f(a.v[i], b.v[i], c.v[i]); });
         return result;
     }
     /// One value from sixteen by a fixed tree: lanes i and i + 8, then i and i + 4, i + 2, i + 1. `f` is of two
     /// vectors.
     template <class Function>
-    RANKLET_INLINE float reduce(const Function& f) const noexcept {
+    inline RANKLET_INLINE float reduce(const Function& f) const noexcept {
         if constexpr (count == 4)
             return fold(f(f(v[0], v[2]), f(v[1], v[3])), f);
         else if constexpr (count == 2)
@@ -199,7 +194,7 @@ struct Lanes {
 
 private:
     template <std::size_t Half = width / 2, class Function>
-    static RANKLET_INLINE float fold(const Vector& x, const Function& f) noexcept {
+    static inline RANKLET_INLINE float fold(const Vector& x, const Function& f) noexcept {
         const typename Vector::register_type lanes = x;
         if constexpr (Half == 0)
             return lanes[0];
@@ -208,27 +203,29 @@ private:
     }
     // Element i + Half in element i; what stands beyond Half is not used.
     template <std::size_t Half, class Register, std::size_t... I>
-    static RANKLET_INLINE Register upper(const Register& x, std::index_sequence<I...>) noexcept {
+    static inline RANKLET_INLINE Register upper(const Register& x, std::index_sequence<I...>) noexcept {
         return __builtin_shufflevector(x, x, static_cast<int>(I % Half + Half)...);
     }
 #if defined(__AVX512F__)
-    static RANKLET_INLINE __mmask16 first(std::size_t n) noexcept { return static_cast<__mmask16>((1u << n) - 1u); }
+    static inline RANKLET_INLINE __mmask16 first(std::size_t n) noexcept {
+        return static_cast<__mmask16>((1u << n) - 1u);
+    }
 #endif
 };
 
 /// Walks a row in steps of 16: body(offset, 16) for whole steps, body(offset, rest) for the end.
 template <class Body>
-RANKLET_INLINE void for_each_lane_block(std::size_t n, const Body& body) noexcept {
+inline RANKLET_INLINE void for_each_lane_block(std::size_t n, const Body& body) noexcept {
     std::size_t i = 0;
     for (; i + lane_count <= n; i += lane_count) body(i, lane_count);
     if (i < n) body(i, n - i);
 }
 template <class Arch>
-RANKLET_INLINE Lanes<Arch> load_block(const float* x, std::size_t n, float fill) noexcept {
+inline RANKLET_INLINE Lanes<Arch> load_block(const float* x, std::size_t n, float fill) noexcept {
     return n == lane_count ? Lanes<Arch>::load(x) : Lanes<Arch>::load_partial(x, n, fill);
 }
 template <class Arch>
-RANKLET_INLINE void store_block(const Lanes<Arch>& lanes, float* x, std::size_t n) noexcept {
+inline RANKLET_INLINE void store_block(const Lanes<Arch>& lanes, float* x, std::size_t n) noexcept {
     if (n == lane_count)
         lanes.store(x);
     else

@@ -20,7 +20,7 @@ inline constexpr std::size_t attention_block = 4 * GemmTile<Arch>::rows;
 
 /// Scratch bytes of attention_head for texts of up to `length` tokens.
 template <class Arch>
-[[nodiscard]] constexpr std::size_t attention_scratch_size(std::size_t length, std::size_t d) noexcept {
+constexpr std::size_t attention_scratch_size(std::size_t length, std::size_t d) noexcept {
     return scratch_bytes<float>(packed_size<Arch>(length, d)) + scratch_bytes<float>(packed_size<Arch>(d, length)) +
            scratch_bytes<float>(std::min(length, attention_block<Arch>) * padded_columns<Arch>(length));
 }

@@ -21,7 +21,7 @@ namespace kernels {
 
 /// Whether products with bf16 weights round their inputs to bf16, for the dot product's sake.
 template <class Arch>
-inline constexpr bool rounds_bf16 = uses_bf16_dot&& F32<Arch>::size == 16;
+inline constexpr bool rounds_bf16 = uses_bf16_dot && F32<Arch>::size == 16;
 
 /// What the instruction does, in f32 operations of any instruction set with fused multiply-add.
 template <class Arch>
@@ -31,44 +31,44 @@ struct EmulatedDotBf16 {
     static constexpr std::size_t step = 2;  ///< products that a sum takes
 
     /// The pairs of as many sums as a vector has.
-    static RANKLET_INLINE Pairs load(const std::uint16_t* values) noexcept {
+    static inline RANKLET_INLINE Pairs load(const std::uint16_t* values) noexcept {
         Pairs pairs;
         std::memcpy(&pairs, values, sizeof pairs);
         return pairs;
     }
     /// One pair, the same for every sum.
-    static RANKLET_INLINE Pairs broadcast(const std::uint16_t* values) noexcept {
+    static inline RANKLET_INLINE Pairs broadcast(const std::uint16_t* values) noexcept {
         std::int32_t pair;
         std::memcpy(&pair, values, sizeof pair);
         return Pairs{} + pair;
     }
-    static RANKLET_INLINE Sum accumulate(const Pairs& a, const Pairs& b, const Sum& sum) noexcept {
+    static inline RANKLET_INLINE Sum accumulate(const Pairs& a, const Pairs& b, const Sum& sum) noexcept {
         const Sum upper = add_product(upper_half(a), upper_half(b), flush(sum));
         return add_product(lower_half(a), lower_half(b), upper);
     }
 
 private:
-    static RANKLET_INLINE I32<Arch> bits(const Pairs& pairs) noexcept {
+    static inline RANKLET_INLINE I32<Arch> bits(const Pairs& pairs) noexcept {
         return I32<Arch>((typename I32<Arch>::register_type)pairs);
     }
-    static RANKLET_INLINE Sum upper_half(const Pairs& pairs) noexcept {
+    static inline RANKLET_INLINE Sum upper_half(const Pairs& pairs) noexcept {
         return flush(from_bits<Arch>(bits(pairs) & I32<Arch>(static_cast<std::int32_t>(0xFFFF0000u))));
     }
-    static RANKLET_INLINE Sum lower_half(const Pairs& pairs) noexcept {
+    static inline RANKLET_INLINE Sum lower_half(const Pairs& pairs) noexcept {
         return flush(from_bits<Arch>(shift_left<16, Arch>(bits(pairs))));
     }
-    static RANKLET_INLINE Sum add_product(const Sum& a, const Sum& b, const Sum& sum) noexcept {
+    static inline RANKLET_INLINE Sum add_product(const Sum& a, const Sum& b, const Sum& sum) noexcept {
         // The same result 2^32 times as large tells whether it is denormal: there all 24 bits are kept. Where that
         // overflows, it is not.
         const Sum scaled = fma<Arch>(a * Sum(0x1p32f), b, sum * Sum(0x1p32f));
         return zero_where(xsimd::abs(scaled) < Sum(0x1p-94f), fma<Arch>(a, b, sum));
     }
     // A denormal becomes zero of its sign.
-    static RANKLET_INLINE Sum flush(const Sum& x) noexcept {
+    static inline RANKLET_INLINE Sum flush(const Sum& x) noexcept {
         return zero_where(xsimd::abs(x) < Sum(std::numeric_limits<float>::min()), x);
     }
     template <class Mask>
-    static RANKLET_INLINE Sum zero_where(const Mask& where, const Sum& x) noexcept {
+    static inline RANKLET_INLINE Sum zero_where(const Mask& where, const Sum& x) noexcept {
         const Sum zero = from_bits<Arch>(bits_of<Arch>(x) & I32<Arch>(std::numeric_limits<std::int32_t>::min()));
         return xsimd::select(where, zero, x);
     }
@@ -80,7 +80,7 @@ struct DotBf16 : EmulatedDotBf16<Arch> {
     using typename EmulatedDotBf16<Arch>::Sum;
     using typename EmulatedDotBf16<Arch>::Pairs;
 
-    static RANKLET_INLINE Sum accumulate(const Pairs& a, const Pairs& b, const Sum& sum) noexcept {
+    static inline RANKLET_INLINE Sum accumulate(const Pairs& a, const Pairs& b, const Sum& sum) noexcept {
 #if defined(__AVX512BF16__) && !defined(RANKLET_EMULATE_BF16_DOT)
         if constexpr (F32<Arch>::size == 16) return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
 #endif

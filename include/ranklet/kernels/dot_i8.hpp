@@ -67,25 +67,25 @@ struct DotI8 {
     static constexpr std::size_t values = width * step;  ///< weights of one step
 
     /// `values` inputs.
-    static RANKLET_INLINE Sum load(const Input* inputs) noexcept {
+    static inline RANKLET_INLINE Sum load(const Input* inputs) noexcept {
         Sum bits;
         static_assert(values * sizeof(Input) == sizeof bits);
         std::memcpy(&bits, inputs, sizeof bits);
         return bits;
     }
     /// The weights of one step. Precondition: step == 4.
-    static RANKLET_INLINE Sum load_weights(const std::int8_t* weights) noexcept {
+    static inline RANKLET_INLINE Sum load_weights(const std::int8_t* weights) noexcept {
         Sum bits;
         static_assert(values == sizeof bits);
         std::memcpy(&bits, weights, sizeof bits);
         return bits;
     }
     /// `step` inputs, the same for every sum.
-    static RANKLET_INLINE Sum broadcast(std::int32_t inputs) noexcept { return Sum{} + inputs; }
+    static inline RANKLET_INLINE Sum broadcast(std::int32_t inputs) noexcept { return Sum{} + inputs; }
 
     /// sum[j] + the products of inputs and weights [j * step, (j + 1) * step) of two vectors. Precondition: step == 4.
-    static RANKLET_INLINE Sum multiply_add([[maybe_unused]] const Sum& inputs, [[maybe_unused]] const Sum& weights,
-                                           const Sum& sum) noexcept {
+    static inline RANKLET_INLINE Sum multiply_add([[maybe_unused]] const Sum& inputs,
+                                                  [[maybe_unused]] const Sum& weights, const Sum& sum) noexcept {
         static_assert(step == 4);
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__)
         if constexpr (width == 16) return (Sum)_mm512_dpbusd_epi32((__m512i)sum, (__m512i)inputs, (__m512i)weights);
@@ -102,7 +102,8 @@ struct DotI8 {
         return sum;
     }
     /// The same with weights in memory, for every step.
-    static RANKLET_INLINE Sum accumulate(const Sum& inputs, const std::int8_t* weights, const Sum& sum) noexcept {
+    static inline RANKLET_INLINE Sum accumulate(const Sum& inputs, const std::int8_t* weights,
+                                                const Sum& sum) noexcept {
         if constexpr (step == 4) return multiply_add(inputs, load_weights(weights), sum);
 #if defined(__AVX512F__) && defined(__AVX512BW__)
         if constexpr (width == 16) {

@@ -18,36 +18,35 @@ namespace kernels {
 
 /// y[i] = f(x[i]); x may be y. `f` is of packs of vectors.
 template <class Arch, class Function>
-RANKLET_INLINE void transform(const float* x, float* y, std::size_t n, const Function& f) noexcept {
-    for_each_pack<Arch>(
-        n, [&](const auto& at) __attribute__((always_inline)) { at.store(f(at.load(x)), y); });
+inline RANKLET_INLINE void transform(const float* x, float* y, std::size_t n, const Function& f) noexcept {
+    for_each_pack<Arch>(n, [&](const auto& at) RANKLET_INLINE { at.store(f(at.load(x)), y); });
 }
 
 /// z[i] = f(x[i], y[i]); z may be x or y.
 template <class Arch, class Function>
-RANKLET_INLINE void transform(const float* x, const float* y, float* z, std::size_t n, const Function& f) noexcept {
-    for_each_pack<Arch>(
-        n, [&](const auto& at) __attribute__((always_inline)) { at.store(f(at.load(x), at.load(y)), z); });
+inline RANKLET_INLINE void transform(const float* x, const float* y, float* z, std::size_t n,
+                                     const Function& f) noexcept {
+    for_each_pack<Arch>(n, [&](const auto& at) RANKLET_INLINE { at.store(f(at.load(x), at.load(y)), z); });
 }
 
 /// body(f) with the function that `activation` names.
 template <class Arch, class Body>
-RANKLET_INLINE void with_activation(Activation activation, const Body& body) noexcept {
+inline RANKLET_INLINE void with_activation(Activation activation, const Body& body) noexcept {
     switch (activation) {
         case Activation::identity:
             return body([](const auto& v) { return v; });
         case Activation::gelu:
-            return body([](const auto& v) __attribute__((always_inline)) { return kernels::gelu(v); });
+            return body([](const auto& v) RANKLET_INLINE { return kernels::gelu(v); });
         case Activation::gelu_tanh:
-            return body([](const auto& v) __attribute__((always_inline)) { return kernels::gelu_tanh(v); });
+            return body([](const auto& v) RANKLET_INLINE { return kernels::gelu_tanh(v); });
         case Activation::relu:
-            return body([](const auto& v) __attribute__((always_inline)) { return kernels::relu(v); });
+            return body([](const auto& v) RANKLET_INLINE { return kernels::relu(v); });
         case Activation::silu:
-            return body([](const auto& v) __attribute__((always_inline)) { return kernels::silu(v); });
+            return body([](const auto& v) RANKLET_INLINE { return kernels::silu(v); });
         case Activation::sigmoid:
-            return body([](const auto& v) __attribute__((always_inline)) { return kernels::sigmoid(v); });
+            return body([](const auto& v) RANKLET_INLINE { return kernels::sigmoid(v); });
         case Activation::tanh:
-            return body([](const auto& v) __attribute__((always_inline)) { return kernels::tanh(v); });
+            return body([](const auto& v) RANKLET_INLINE { return kernels::tanh(v); });
     }
 }
 
@@ -75,8 +74,7 @@ inline void multiply_add(float s, const float* x, const float* y, float* z, std:
 template <class Arch>
 inline void add_product(const float* x, const float* y, float* z, std::size_t n) noexcept {
     for_each_pack<Arch>(
-        n, [&](const auto& at)
-               __attribute__((always_inline)) { at.store(mul_add(at.load(x), at.load(y), at.load(z)), z); });
+        n, [&](const auto& at) RANKLET_INLINE { at.store(mul_add(at.load(x), at.load(y), at.load(z)), z); });
 }
 
 /// x = s * x

@@ -33,22 +33,22 @@ struct GemmTile {
 
 /// Columns rounded up to whole panels: what a packed matrix and a packed bias hold.
 template <class Arch>
-[[nodiscard]] constexpr std::size_t padded_columns(std::size_t n) noexcept {
+constexpr std::size_t padded_columns(std::size_t n) noexcept {
     constexpr std::size_t panel = GemmTile<Arch>::panel;
     return (n + panel - 1) / panel * panel;
 }
 
 /// Floats of W[n, k] in panels.
 template <class Arch>
-[[nodiscard]] constexpr std::size_t packed_size(std::size_t n, std::size_t k) noexcept {
+constexpr std::size_t packed_size(std::size_t n, std::size_t k) noexcept {
     return padded_columns<Arch>(n) * k;
 }
 
 namespace detail {
 
 // Four rows of four, turned: to[i * to_stride + j] = from[j * from_stride + i].
-RANKLET_INLINE void transpose_4x4(const float* from, std::size_t from_stride, float* to,
-                                  std::size_t to_stride) noexcept {
+inline RANKLET_INLINE void transpose_4x4(const float* from, std::size_t from_stride, float* to,
+                                         std::size_t to_stride) noexcept {
     typedef float Four __attribute__((vector_size(16)));
     Four row[4];
     for (std::size_t j = 0; j < 4; ++j) std::memcpy(&row[j], from + j * from_stride, sizeof row[j]);
@@ -109,7 +109,7 @@ struct Tile {
 
 /// Epilogue: nothing.
 struct StoreOnly {
-    RANKLET_INLINE void operator()(const Tile&) const noexcept {}
+    inline RANKLET_INLINE void operator()(const Tile&) const noexcept {}
 };
 
 namespace detail {
@@ -119,11 +119,12 @@ template <class Arch, std::size_t Rows>
 using PanelRows = Pack<F32<Arch>, 2 * Rows>;
 
 template <class Arch, std::size_t Rows>
-RANKLET_INLINE PanelRows<Arch, Rows> load_rows(const float* x, std::size_t stride, std::size_t columns) noexcept {
+inline RANKLET_INLINE PanelRows<Arch, Rows> load_rows(const float* x, std::size_t stride,
+                                                      std::size_t columns) noexcept {
     constexpr std::size_t width = GemmTile<Arch>::width, panel = GemmTile<Arch>::panel;
     PanelRows<Arch, Rows> result;
-    const auto load = [&](const float* from, std::size_t row_stride) __attribute__((always_inline)) {
-        unroll<2 * Rows>([&](auto i) __attribute__((always_inline)) {
+    const auto load = [&](const float* from, std::size_t row_stride) RANKLET_INLINE {
+        unroll<2 * Rows>([&](auto i) RANKLET_INLINE {
             result.v[i] = F32<Arch>::load_unaligned(from + i / 2 * row_stride + i % 2 * width);
         });
     };
@@ -137,13 +138,12 @@ RANKLET_INLINE PanelRows<Arch, Rows> load_rows(const float* x, std::size_t strid
     return result;
 }
 template <class Arch, std::size_t Rows>
-RANKLET_INLINE void store_rows(const PanelRows<Arch, Rows>& rows, float* x, std::size_t stride,
-                               std::size_t columns) noexcept {
+inline RANKLET_INLINE void store_rows(const PanelRows<Arch, Rows>& rows, float* x, std::size_t stride,
+                                      std::size_t columns) noexcept {
     constexpr std::size_t width = GemmTile<Arch>::width, panel = GemmTile<Arch>::panel;
-    const auto store = [&](float* to, std::size_t row_stride) __attribute__((always_inline)) {
-        unroll<2 * Rows>([&](auto i) __attribute__((always_inline)) {
-            rows.v[i].store_unaligned(to + i / 2 * row_stride + i % 2 * width);
-        });
+    const auto store = [&](float* to, std::size_t row_stride) RANKLET_INLINE {
+        unroll<2 * Rows>([&](auto i)
+                             RANKLET_INLINE { rows.v[i].store_unaligned(to + i / 2 * row_stride + i % 2 * width); });
     };
     if (columns == panel) return store(x, stride);
     float padded[Rows * panel];
@@ -152,9 +152,9 @@ RANKLET_INLINE void store_rows(const PanelRows<Arch, Rows>& rows, float* x, std:
 }
 /// One value a row, for all of its columns.
 template <class Arch, std::size_t Rows>
-RANKLET_INLINE PanelRows<Arch, Rows> spread_rows(const float* x) noexcept {
+inline RANKLET_INLINE PanelRows<Arch, Rows> spread_rows(const float* x) noexcept {
     PanelRows<Arch, Rows> result;
-    unroll<2 * Rows>([&](auto i) __attribute__((always_inline)) { result.v[i] = F32<Arch>(x[i / 2]); });
+    unroll<2 * Rows>([&](auto i) RANKLET_INLINE { result.v[i] = F32<Arch>(x[i / 2]); });
     return result;
 }
 
@@ -191,12 +191,12 @@ struct BiasActivation {
     }
     /// `begin(sums, row, column, columns)` makes of detail::PanelRows of finished sums what the bias is added to.
     template <class Begin>
-    RANKLET_INLINE void apply(const Tile& tile, const Begin& begin) const noexcept {
+    inline RANKLET_INLINE void apply(const Tile& tile, const Begin& begin) const noexcept {
         constexpr std::size_t panel = GemmTile<Arch>::panel, together = side_by_side<Arch> / 2;
         with_activation<Arch>(activation, [&](const auto& f) {
             for (std::size_t i = 0; i < tile.columns; i += panel) {
                 const std::size_t column = tile.column + i, columns = std::min(panel, tile.columns - i);
-                const auto finish = [&](std::size_t r, auto count) __attribute__((always_inline)) {
+                const auto finish = [&](std::size_t r, auto count) RANKLET_INLINE {
                     constexpr std::size_t rows = decltype(count)::value;
                     float* c = tile.c + r * tile.stride + i;
                     const std::size_t row = tile.row + r;
@@ -228,13 +228,13 @@ struct MacF32 {
     static constexpr std::size_t step = 1;
     static constexpr std::size_t block = 128;  ///< steps summed from zero before they are added to C
 
-    static RANKLET_INLINE Sum start(const Start*, std::size_t) noexcept { return Sum(0.0f); }
-    static RANKLET_INLINE F32<Arch> weights(const Weight* w) noexcept { return F32<Arch>::load_unaligned(w); }
-    static RANKLET_INLINE F32<Arch> input(const Input* a) noexcept { return F32<Arch>(*a); }
-    static RANKLET_INLINE Sum accumulate(const F32<Arch>& a, const F32<Arch>& w, const Sum& sum) noexcept {
+    static inline RANKLET_INLINE Sum start(const Start*, std::size_t) noexcept { return Sum(0.0f); }
+    static inline RANKLET_INLINE F32<Arch> weights(const Weight* w) noexcept { return F32<Arch>::load_unaligned(w); }
+    static inline RANKLET_INLINE F32<Arch> input(const Input* a) noexcept { return F32<Arch>(*a); }
+    static inline RANKLET_INLINE Sum accumulate(const F32<Arch>& a, const F32<Arch>& w, const Sum& sum) noexcept {
         return fma<Arch>(a, w, sum);
     }
-    static RANKLET_INLINE F32<Arch> finish(const Sum& sum) noexcept { return sum; }
+    static inline RANKLET_INLINE F32<Arch> finish(const Sum& sum) noexcept { return sum; }
 };
 
 namespace detail {
@@ -272,44 +272,36 @@ inline void gemm_tile(const GemmOperands<Mac>& g, GemmBlock block, std::size_t r
     const typename Mac::Weight* packed = g.packed + column * g.steps * Mac::step;
     const typename Mac::Start* start = g.start == nullptr ? nullptr : g.start + column;
     Sum sum[Rows * vectors];
-    unroll<Rows * vectors>([&](auto i)
-                               __attribute__((always_inline)) { sum[i] = Mac::start(start, (i % vectors) * width); });
+    unroll<Rows * vectors>([&](auto i) RANKLET_INLINE { sum[i] = Mac::start(start, (i % vectors) * width); });
     const char* ahead = block.ahead;
     for (std::size_t i = block.first; i < block.last; ++i) {
-        unroll<Ahead>([&](auto line) __attribute__((always_inline)) { __builtin_prefetch(ahead + line * cache_line); });
+        unroll<Ahead>([&](auto line) RANKLET_INLINE { __builtin_prefetch(ahead + line * cache_line); });
         ahead += Ahead * cache_line;
         decltype(Mac::weights(packed)) w[vectors];
-        unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+        unroll<vectors>([&](auto v) RANKLET_INLINE {
             w[v] = Mac::weights(packed + (v / 2) * panel_size + (i * panel + (v % 2) * width) * Mac::step);
         });
-        unroll<Rows>([&](auto r) __attribute__((always_inline)) {
+        unroll<Rows>([&](auto r) RANKLET_INLINE {
             const auto x = Mac::input(a + r * a_stride + i * Mac::step);
-            unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-                sum[r * vectors + v] = Mac::accumulate(x, w[v], sum[r * vectors + v]);
-            });
+            unroll<vectors>(
+                [&](auto v) RANKLET_INLINE { sum[r * vectors + v] = Mac::accumulate(x, w[v], sum[r * vectors + v]); });
         });
     }
     const std::size_t c_stride = g.c_stride;
     float* c = g.c + row * c_stride + column;
     if (columns == vectors * width) {
-        const auto place = [&](auto i) __attribute__((always_inline)) {
-            return c + (i / vectors) * c_stride + (i % vectors) * width;
-        };
+        const auto place = [&](auto i) RANKLET_INLINE { return c + (i / vectors) * c_stride + (i % vectors) * width; };
         if (block.first == 0)
-            unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
-                Mac::finish(sum[i]).store_unaligned(place(i));
-            });
+            unroll<Rows * vectors>([&](auto i) RANKLET_INLINE { Mac::finish(sum[i]).store_unaligned(place(i)); });
         else
-            unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
+            unroll<Rows * vectors>([&](auto i) RANKLET_INLINE {
                 (decltype(Mac::finish(sum[i]))::load_unaligned(place(i)) + Mac::finish(sum[i]))
                     .store_unaligned(place(i));
             });
         return;
     }
     alignas(64) float edge[Rows * vectors * width];  // the last panel sticks out of C
-    unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) {
-        Mac::finish(sum[i]).store_unaligned(edge + i * width);
-    });
+    unroll<Rows * vectors>([&](auto i) RANKLET_INLINE { Mac::finish(sum[i]).store_unaligned(edge + i * width); });
     for (std::size_t r = 0; r < Rows; ++r)
         for (std::size_t j = 0; j < columns; ++j) {
             const float value = edge[r * vectors * width + j];
@@ -318,8 +310,8 @@ inline void gemm_tile(const GemmOperands<Mac>& g, GemmBlock block, std::size_t r
 }
 
 template <class Mac, std::size_t Rows, std::size_t Panels, std::size_t Ahead = 0, class Epilogue>
-RANKLET_INLINE void gemm_strip(const GemmOperands<Mac>& g, GemmBlock block, std::size_t row, std::size_t column,
-                               const Epilogue& epilogue) noexcept {
+inline RANKLET_INLINE void gemm_strip(const GemmOperands<Mac>& g, GemmBlock block, std::size_t row, std::size_t column,
+                                      const Epilogue& epilogue) noexcept {
     const std::size_t columns = std::min(Panels * Mac::Tile::panel, g.n - column);
     gemm_tile<Mac, Rows, Panels, Ahead>(g, block, row, column, columns);
     if (block.last == g.steps) epilogue(Tile{g.c + row * g.c_stride + column, g.c_stride, row, Rows, column, columns});
@@ -327,7 +319,7 @@ RANKLET_INLINE void gemm_strip(const GemmOperands<Mac>& g, GemmBlock block, std:
 
 /// The blocks of steps [first, last) of k; `first` begins a block.
 template <class Mac, class Body>
-RANKLET_INLINE void for_each_block(std::size_t first, std::size_t last, const Body& body) noexcept {
+inline RANKLET_INLINE void for_each_block(std::size_t first, std::size_t last, const Body& body) noexcept {
     for (std::size_t i = first; i < last; i += Mac::block) body(GemmBlock{i, std::min(last - i, Mac::block) + i});
 }
 
@@ -358,12 +350,12 @@ struct RowTiles {
     /// One panel's block. The first tall tiles and eights ask for `lines` (at most 2) cache lines a step from
     /// block.ahead on: a single one for all of them, several for one each.
     template <class Epilogue>
-    RANKLET_INLINE void run(const GemmOperands<Mac>& g, GemmBlock block, std::size_t column, std::size_t lines,
-                            const Epilogue& epilogue) const noexcept {
+    inline RANKLET_INLINE void run(const GemmOperands<Mac>& g, GemmBlock block, std::size_t column, std::size_t lines,
+                                   const Epilogue& epilogue) const noexcept {
         std::size_t row = first;
         const std::size_t asking = (tall_end - first) / tall + (tall > 8 ? (last - tall_end) / 8 : 0);
         const bool one_asks = lines == 2 && asking == 1;
-        const auto tiles = [&](auto rows, std::size_t end) __attribute__((always_inline)) {
+        const auto tiles = [&](auto rows, std::size_t end) RANKLET_INLINE {
             constexpr std::size_t height = decltype(rows)::value;
             for (; row + height <= end && lines > 0; row += height) {
                 if (one_asks)

@@ -36,17 +36,17 @@ struct MacBf16 {
     struct Pair {
         F32<Arch> even, odd;
     };
-    static RANKLET_INLINE Sum start(const Start*, std::size_t) noexcept { return Sum(0.0f); }
-    static RANKLET_INLINE Pair weights(const Weight* w) noexcept {
+    static inline RANKLET_INLINE Sum start(const Start*, std::size_t) noexcept { return Sum(0.0f); }
+    static inline RANKLET_INLINE Pair weights(const Weight* w) noexcept {
         const I32<Arch> both = I32<Arch>::load_unaligned(reinterpret_cast<const std::int32_t*>(w));
         return {from_bits<Arch>(shift_left<16, Arch>(both)),
                 from_bits<Arch>(both & I32<Arch>(static_cast<std::int32_t>(0xFFFF0000u)))};
     }
-    static RANKLET_INLINE Pair input(const Input* a) noexcept { return {F32<Arch>(a[0]), F32<Arch>(a[1])}; }
-    static RANKLET_INLINE Sum accumulate(const Pair& a, const Pair& w, const Sum& sum) noexcept {
+    static inline RANKLET_INLINE Pair input(const Input* a) noexcept { return {F32<Arch>(a[0]), F32<Arch>(a[1])}; }
+    static inline RANKLET_INLINE Sum accumulate(const Pair& a, const Pair& w, const Sum& sum) noexcept {
         return fma<Arch>(a.odd, w.odd, fma<Arch>(a.even, w.even, sum));
     }
-    static RANKLET_INLINE F32<Arch> finish(const Sum& sum) noexcept { return sum; }
+    static inline RANKLET_INLINE F32<Arch> finish(const Sum& sum) noexcept { return sum; }
 };
 
 /// bf16 on both sides, two values of k a step. Blocks hold as many values of k as f32's.
@@ -61,13 +61,13 @@ struct MacBf16Dot {
     static constexpr std::size_t step = Dot::step;
     static constexpr std::size_t block = MacF32<Arch>::block / step;
 
-    static RANKLET_INLINE Sum start(const Start*, std::size_t) noexcept { return Sum(0.0f); }
-    static RANKLET_INLINE Pairs weights(const Weight* w) noexcept { return Dot::load(w); }
-    static RANKLET_INLINE Pairs input(const Input* a) noexcept { return Dot::broadcast(a); }
-    static RANKLET_INLINE Sum accumulate(const Pairs& a, const Pairs& w, const Sum& sum) noexcept {
+    static inline RANKLET_INLINE Sum start(const Start*, std::size_t) noexcept { return Sum(0.0f); }
+    static inline RANKLET_INLINE Pairs weights(const Weight* w) noexcept { return Dot::load(w); }
+    static inline RANKLET_INLINE Pairs input(const Input* a) noexcept { return Dot::broadcast(a); }
+    static inline RANKLET_INLINE Sum accumulate(const Pairs& a, const Pairs& w, const Sum& sum) noexcept {
         return Dot::accumulate(a, w, sum);
     }
-    static RANKLET_INLINE F32<Arch> finish(const Sum& sum) noexcept { return sum; }
+    static inline RANKLET_INLINE F32<Arch> finish(const Sum& sum) noexcept { return sum; }
 };
 
 /// W[n, k] of bf16, row r at w + r * k, into panels: packed[p][i / 2][j][i % 2] = W[p * panel + j, i], zero beyond n.

@@ -32,41 +32,41 @@ struct MacI8 {
     static constexpr std::size_t step = Dot::step;
     static constexpr std::int32_t offset = Dot::offset;  ///< taken out again by what the sums begin with
 
-    static RANKLET_INLINE Sum start(const Start* sums, std::size_t column) noexcept {
+    static inline RANKLET_INLINE Sum start(const Start* sums, std::size_t column) noexcept {
         return sums == nullptr ? Sum{} : (Sum)(Register)I32<Arch>::load_unaligned(sums + column);
     }
-    static RANKLET_INLINE F32<Arch> finish(const Sum& sum) noexcept {
+    static inline RANKLET_INLINE F32<Arch> finish(const Sum& sum) noexcept {
         return (typename F32<Arch>::register_type) __builtin_convertvector(sum, typename detail::IntVector<width>::f32);
     }
 
     /// `step` values of A, as they are multiplied with each column.
-    static RANKLET_INLINE std::int32_t input(const Input* a) noexcept {
+    static inline RANKLET_INLINE std::int32_t input(const Input* a) noexcept {
         std::int32_t bits;
         static_assert(step * sizeof(Input) == sizeof bits);
         std::memcpy(&bits, a, sizeof bits);
         return bits;
     }
     /// `step` values of each of `width` columns of W, column by column.
-    static RANKLET_INLINE const Weight* weights(const Weight* w) noexcept { return w; }
+    static inline RANKLET_INLINE const Weight* weights(const Weight* w) noexcept { return w; }
 
-    static RANKLET_INLINE Sum accumulate(std::int32_t a, const Weight* w, const Sum& sum) noexcept {
+    static inline RANKLET_INLINE Sum accumulate(std::int32_t a, const Weight* w, const Sum& sum) noexcept {
         return Dot::accumulate(Dot::broadcast(a), w, sum);
     }
 };
 
 /// k in whole steps.
 template <class Arch>
-[[nodiscard]] constexpr std::size_t i8_steps(std::size_t k) noexcept {
+constexpr std::size_t i8_steps(std::size_t k) noexcept {
     return (k + MacI8<Arch>::step - 1) / MacI8<Arch>::step;
 }
 /// Elements of a quantised row of A with k values.
 template <class Arch>
-[[nodiscard]] constexpr std::size_t i8_row_size(std::size_t k) noexcept {
+constexpr std::size_t i8_row_size(std::size_t k) noexcept {
     return i8_steps<Arch>(k) * MacI8<Arch>::step;
 }
 /// Bytes of W[n, k] in panels.
 template <class Arch>
-[[nodiscard]] constexpr std::size_t i8_packed_size(std::size_t n, std::size_t k) noexcept {
+constexpr std::size_t i8_packed_size(std::size_t n, std::size_t k) noexcept {
     return padded_columns<Arch>(n) * i8_row_size<Arch>(k);
 }
 
@@ -108,34 +108,31 @@ inline float quantize_row(const float* x, std::size_t k, typename MacI8<Arch>::I
     using Mac = MacI8<Arch>;
     // Magnitudes are ordered as their bits are; a NaN is above all.
     I32<Arch> largest[Lanes<Arch>::count];
-    unroll<Lanes<Arch>::count>([&](auto v) __attribute__((always_inline)) { largest[v] = I32<Arch>(0); });
-    for_each_lane_block(
-        k, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            const auto lanes = load_block<Arch>(x + i, count, 0.0f);
-            unroll<Lanes<Arch>::count>([&](auto v) __attribute__((always_inline)) {
-                largest[v] = larger<Arch>(largest[v], bits_of<Arch>(xsimd::abs(lanes.v[v])));
-            });
+    unroll<Lanes<Arch>::count>([&](auto v) RANKLET_INLINE { largest[v] = I32<Arch>(0); });
+    for_each_lane_block(k, [&](std::size_t i, std::size_t count) RANKLET_INLINE {
+        const auto lanes = load_block<Arch>(x + i, count, 0.0f);
+        unroll<Lanes<Arch>::count>([&](auto v) RANKLET_INLINE {
+            largest[v] = larger<Arch>(largest[v], bits_of<Arch>(xsimd::abs(lanes.v[v])));
         });
+    });
     Lanes<Arch> bounds;
-    unroll<Lanes<Arch>::count>([&](auto v)
-                                   __attribute__((always_inline)) { bounds.v[v] = from_bits<Arch>(largest[v]); });
+    unroll<Lanes<Arch>::count>([&](auto v) RANKLET_INLINE { bounds.v[v] = from_bits<Arch>(largest[v]); });
     const float bound = bounds.reduce(
         [](const auto& a, const auto& b) { return from_bits<Arch>(larger<Arch>(bits_of<Arch>(a), bits_of<Arch>(b))); });
     // A row that is all but zero becomes zero: 127 / bound would be infinite.
     // 1.5 * 2^23 rounds to an integer, whose last bits are those of the sum.
     const F32<Arch> inverse(bound < 1e-36f ? 0.0f : 127.0f / bound),
         magic(12582912.0f + static_cast<float>(Mac::offset));
-    for_each_lane_block(
-        k, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            const auto lanes = load_block<Arch>(x + i, count, 0.0f);
-            std::int32_t rounded[lane_count];
-            unroll<Lanes<Arch>::count>([&](auto v) __attribute__((always_inline)) {
-                bits_of<Arch>(fma<Arch>(lanes.v[v], inverse, magic)).store_unaligned(rounded + v * F32<Arch>::size);
-            });
-            typename Mac::Input narrow[lane_count];
-            for (std::size_t j = 0; j < lane_count; ++j) narrow[j] = static_cast<typename Mac::Input>(rounded[j]);
-            std::memcpy(q + i, narrow, count * sizeof *q);
+    for_each_lane_block(k, [&](std::size_t i, std::size_t count) RANKLET_INLINE {
+        const auto lanes = load_block<Arch>(x + i, count, 0.0f);
+        std::int32_t rounded[lane_count];
+        unroll<Lanes<Arch>::count>([&](auto v) RANKLET_INLINE {
+            bits_of<Arch>(fma<Arch>(lanes.v[v], inverse, magic)).store_unaligned(rounded + v * F32<Arch>::size);
         });
+        typename Mac::Input narrow[lane_count];
+        for (std::size_t j = 0; j < lane_count; ++j) narrow[j] = static_cast<typename Mac::Input>(rounded[j]);
+        std::memcpy(q + i, narrow, count * sizeof *q);
+    });
     for (std::size_t i = k; i < i8_row_size<Arch>(k); ++i) q[i] = static_cast<typename Mac::Input>(Mac::offset);
     return bound / 127.0f;
 }
@@ -148,12 +145,11 @@ struct DequantizeBiasActivation {
     BiasActivation<Arch> rest;
 
     void operator()(const kernels::Tile& tile) const noexcept {
-        rest.apply(
-            tile, [&]<std::size_t N>(const Pack<F32<Arch>, N>& sums, std::size_t row, std::size_t column,
-                                     std::size_t columns) __attribute__((always_inline)) {
-                const auto weight = detail::load_rows<Arch, N / 2>(weight_scale + column, 0, columns);
-                return (sums * weight) * detail::spread_rows<Arch, N / 2>(input_scale + row);
-            });
+        rest.apply(tile, [&]<std::size_t N>(const Pack<F32<Arch>, N>& sums, std::size_t row, std::size_t column,
+                                            std::size_t columns) RANKLET_INLINE {
+            const auto weight = detail::load_rows<Arch, N / 2>(weight_scale + column, 0, columns);
+            return (sums * weight) * detail::spread_rows<Arch, N / 2>(input_scale + row);
+        });
     }
 };
 

@@ -16,14 +16,13 @@ namespace kernels {
 template <class Arch>
 inline void gru_gates(const float* from_input, const float* from_state, const float* state, float* next,
                       std::size_t hidden) noexcept {
-    for_each_pack<Arch>(
-        hidden, [&](const auto& at) __attribute__((always_inline)) {
-            const auto reset = sigmoid(at.load(from_input) + at.load(from_state));
-            const auto update = sigmoid(at.load(from_input + hidden) + at.load(from_state + hidden));
-            const auto candidate =
-                kernels::tanh(mul_add(reset, at.load(from_state + 2 * hidden), at.load(from_input + 2 * hidden)));
-            at.store(mul_add(update, at.load(state) - candidate, candidate), next);
-        });
+    for_each_pack<Arch>(hidden, [&](const auto& at) RANKLET_INLINE {
+        const auto reset = sigmoid(at.load(from_input) + at.load(from_state));
+        const auto update = sigmoid(at.load(from_input + hidden) + at.load(from_state + hidden));
+        const auto candidate =
+            kernels::tanh(mul_add(reset, at.load(from_state + 2 * hidden), at.load(from_input + 2 * hidden)));
+        at.store(mul_add(update, at.load(state) - candidate, candidate), next);
+    });
 }
 
 /// The form whose reset gate acts on the state before its product (Cho et al. 2014 as printed, Keras's
@@ -31,10 +30,9 @@ inline void gru_gates(const float* from_input, const float* from_state, const fl
 template <class Arch>
 inline void gru_reset(const float* from_input, const float* from_state, const float* state, float* out,
                       std::size_t hidden) noexcept {
-    for_each_pack<Arch>(
-        hidden, [&](const auto& at) __attribute__((always_inline)) {
-            at.store(sigmoid(at.load(from_input) + at.load(from_state)) * at.load(state), out);
-        });
+    for_each_pack<Arch>(hidden, [&](const auto& at) RANKLET_INLINE {
+        at.store(sigmoid(at.load(from_input) + at.load(from_state)) * at.load(state), out);
+    });
 }
 
 /// The rest of that form's step: z = sigmoid(x_z + h_z), n = tanh(x_n + c), h' = n + z * (h - n). `from_input`
@@ -42,12 +40,11 @@ inline void gru_reset(const float* from_input, const float* from_state, const fl
 template <class Arch>
 inline void gru_update(const float* from_input, const float* from_state, const float* candidate, const float* state,
                        float* next, std::size_t hidden) noexcept {
-    for_each_pack<Arch>(
-        hidden, [&](const auto& at) __attribute__((always_inline)) {
-            const auto update = sigmoid(at.load(from_input + hidden) + at.load(from_state + hidden));
-            const auto fresh = kernels::tanh(at.load(from_input + 2 * hidden) + at.load(candidate));
-            at.store(mul_add(update, at.load(state) - fresh, fresh), next);
-        });
+    for_each_pack<Arch>(hidden, [&](const auto& at) RANKLET_INLINE {
+        const auto update = sigmoid(at.load(from_input + hidden) + at.load(from_state + hidden));
+        const auto fresh = kernels::tanh(at.load(from_input + 2 * hidden) + at.load(candidate));
+        at.store(mul_add(update, at.load(state) - fresh, fresh), next);
+    });
 }
 
 }  // namespace kernels

@@ -16,49 +16,45 @@ namespace kernels {
 namespace detail {
 
 template <class Arch, std::size_t Rows>
-RANKLET_INLINE void layer_norm_rows(const float* x, std::size_t x_stride, const float* weight, const float* bias,
-                                    float epsilon, float* y, std::size_t y_stride, std::size_t n) noexcept {
+inline RANKLET_INLINE void layer_norm_rows(const float* x, std::size_t x_stride, const float* weight, const float* bias,
+                                           float epsilon, float* y, std::size_t y_stride, std::size_t n) noexcept {
     using L = Lanes<Arch>;
     const auto divisor = static_cast<float>(n);
     float mean[Rows];
     L sums[Rows];
-    unroll<Rows>([&](auto r) __attribute__((always_inline)) { sums[r] = L::broadcast(0.0f); });
-    for_each_lane_block(
-        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            unroll<Rows>([&](auto r) __attribute__((always_inline)) {
-                sums[r] = L::map(sums[r], load_block<Arch>(x + r * x_stride + i, count, 0.0f), sum_of);
-            });
+    unroll<Rows>([&](auto r) RANKLET_INLINE { sums[r] = L::broadcast(0.0f); });
+    for_each_lane_block(n, [&](std::size_t i, std::size_t count) RANKLET_INLINE {
+        unroll<Rows>([&](auto r) RANKLET_INLINE {
+            sums[r] = L::map(sums[r], load_block<Arch>(x + r * x_stride + i, count, 0.0f), sum_of);
         });
-    unroll<Rows>([&](auto r) __attribute__((always_inline)) {
+    });
+    unroll<Rows>([&](auto r) RANKLET_INLINE {
         mean[r] = sums[r].reduce(sum_of) / divisor;
         sums[r] = L::broadcast(0.0f);
     });
-    for_each_lane_block(
-        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            unroll<Rows>([&](auto r) __attribute__((always_inline)) {
-                // The end of a row is filled up with the mean: deviations of zero.
-                const F32<Arch> center(mean[r]);
-                sums[r] = L::map(load_block<Arch>(x + r * x_stride + i, count, mean[r]), sums[r], [&](auto v, auto s) {
-                    const auto d = v - center;
-                    return fma<Arch>(d, d, s);
-                });
+    for_each_lane_block(n, [&](std::size_t i, std::size_t count) RANKLET_INLINE {
+        unroll<Rows>([&](auto r) RANKLET_INLINE {
+            // The end of a row is filled up with the mean: deviations of zero.
+            const F32<Arch> center(mean[r]);
+            sums[r] = L::map(load_block<Arch>(x + r * x_stride + i, count, mean[r]), sums[r], [&](auto v, auto s) {
+                const auto d = v - center;
+                return fma<Arch>(d, d, s);
             });
         });
-    float scale[Rows];
-    unroll<Rows>([&](auto r) __attribute__((always_inline)) {
-        scale[r] = 1.0f / std::sqrt(sums[r].reduce(sum_of) / divisor + epsilon);
     });
-    for_each_lane_block(
-        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            const L w = load_block<Arch>(weight + i, count, 0.0f), b = load_block<Arch>(bias + i, count, 0.0f);
-            unroll<Rows>([&](auto r) __attribute__((always_inline)) {
-                const F32<Arch> center(mean[r]), inverse(scale[r]);
-                const L result = L::map(
-                    load_block<Arch>(x + r * x_stride + i, count, 0.0f), w, b,
-                    [&](auto v, auto factor, auto shift) { return fma<Arch>((v - center) * inverse, factor, shift); });
-                store_block<Arch>(result, y + r * y_stride + i, count);
-            });
+    float scale[Rows];
+    unroll<Rows>([&](auto r)
+                     RANKLET_INLINE { scale[r] = 1.0f / std::sqrt(sums[r].reduce(sum_of) / divisor + epsilon); });
+    for_each_lane_block(n, [&](std::size_t i, std::size_t count) RANKLET_INLINE {
+        const L w = load_block<Arch>(weight + i, count, 0.0f), b = load_block<Arch>(bias + i, count, 0.0f);
+        unroll<Rows>([&](auto r) RANKLET_INLINE {
+            const F32<Arch> center(mean[r]), inverse(scale[r]);
+            const L result = L::map(
+                load_block<Arch>(x + r * x_stride + i, count, 0.0f), w, b,
+                [&](auto v, auto factor, auto shift) { return fma<Arch>((v - center) * inverse, factor, shift); });
+            store_block<Arch>(result, y + r * y_stride + i, count);
         });
+    });
 }
 
 }  // namespace detail

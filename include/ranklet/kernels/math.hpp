@@ -23,7 +23,7 @@ struct ExpParts {
 };
 
 template <class V>
-RANKLET_INLINE ExpParts<V> exp_parts(const V& x) noexcept {
+inline RANKLET_INLINE ExpParts<V> exp_parts(const V& x) noexcept {
     const V magic(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer, kept in the low bits
     const V shifted = mul_add(x, V(1.4426950408889634f), magic);
     const V n = shifted - magic;
@@ -39,7 +39,7 @@ RANKLET_INLINE ExpParts<V> exp_parts(const V& x) noexcept {
 
 // 2^n for whole n in [-126, 127].
 template <class V>
-RANKLET_INLINE V power_of_two(const V& n) noexcept {
+inline RANKLET_INLINE V power_of_two(const V& n) noexcept {
     return scale_of(n + V(12582912.0f + 127.0f));
 }
 
@@ -47,17 +47,17 @@ RANKLET_INLINE V power_of_two(const V& n) noexcept {
 
 /// max(x, low) and min(x, high), NaN for NaN. `low` and `high` are not zero.
 template <class V>
-RANKLET_INLINE V at_least(const V& x, float low) noexcept {
+inline RANKLET_INLINE V at_least(const V& x, float low) noexcept {
     return larger(V(low), x);
 }
 template <class V>
-RANKLET_INLINE V at_most(const V& x, float high) noexcept {
+inline RANKLET_INLINE V at_most(const V& x, float high) noexcept {
     return smaller(V(high), x);
 }
 
 /// 2^x for x <= 1, relative error at most 1.5e-7; 0 below -126.
 template <class V>
-RANKLET_INLINE V exp2_below(const V& x) noexcept {
+inline RANKLET_INLINE V exp2_below(const V& x) noexcept {
     const V magic(12582912.0f + 127.0f);
     const V bounded = at_least(x, -126.0f);
     const V shifted = bounded + magic;
@@ -74,7 +74,7 @@ RANKLET_INLINE V exp2_below(const V& x) noexcept {
 
 /// e^x: at most 1.1 ulp from -87.3 on; 0 below, infinity above 88.7.
 template <class V>
-RANKLET_INLINE V exp(const V& x) noexcept {
+inline RANKLET_INLINE V exp(const V& x) noexcept {
     const V bounded = at_most(at_least(x, -87.3f), 88.8f);
     const auto parts = detail::exp_parts(bounded);
     // In two factors, because 2^128 is no float although e^88.7 is.
@@ -87,7 +87,7 @@ RANKLET_INLINE V exp(const V& x) noexcept {
 
 /// tanh(x) = (e^2|x| - 1) / (e^2|x| + 1) with x's sign; at most 3 ulp.
 template <class V>
-RANKLET_INLINE V tanh(const V& x) noexcept {
+inline RANKLET_INLINE V tanh(const V& x) noexcept {
     const V magnitude = at_most(abs(x), 10.0f);
     const auto parts = detail::exp_parts(magnitude + magnitude);
     const V scale = detail::power_of_two(parts.n);
@@ -98,7 +98,7 @@ RANKLET_INLINE V tanh(const V& x) noexcept {
 
 /// 1 / (1 + e^-x), from e^-|x| so that nothing overflows; at most 3 ulp down to -87.3, a constant 1.2e-38 below.
 template <class V>
-RANKLET_INLINE V sigmoid(const V& x) noexcept {
+inline RANKLET_INLINE V sigmoid(const V& x) noexcept {
     const V bounded = at_least(-abs(x), -87.3f);
     const auto parts = detail::exp_parts(bounded);
     const V scale = detail::power_of_two(parts.n);
@@ -109,14 +109,14 @@ RANKLET_INLINE V sigmoid(const V& x) noexcept {
 
 /// max(x, 0), NaN for NaN.
 template <class V>
-RANKLET_INLINE V relu(const V& x) noexcept {
+inline RANKLET_INLINE V relu(const V& x) noexcept {
     return select(x < V(0.0f), V(0.0f), x);
 }
 
 /// x * Phi(x), Phi the normal distribution function (the erf GELU of Hendrycks & Gimpel 2016); absolute error at most
 /// 1e-7 * max(1, |x|). With a = |x|: max(x, 0) - a Phi(-a), Phi(-a) = 2^R(a), R a polynomial on [0, 6]; 0 beyond.
 template <class V>
-RANKLET_INLINE V gelu(const V& x) noexcept {
+inline RANKLET_INLINE V gelu(const V& x) noexcept {
     const V magnitude = abs(x);
     const V a = at_most(magnitude, 6.0f);
     V r(-1.7058169987649308e-06f);
@@ -143,7 +143,7 @@ RANKLET_INLINE V gelu(const V& x) noexcept {
 
 /// x * sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)): the tanh form of GELU; absolute error at most 2e-7 * max(1, |x|).
 template <class V>
-RANKLET_INLINE V gelu_tanh(const V& x) noexcept {
+inline RANKLET_INLINE V gelu_tanh(const V& x) noexcept {
     const V bounded = at_most(at_least(x, -20.0f), 20.0f);
     const V u = bounded * mul_add(bounded * bounded, V(0.0713548162726009f), V(1.5957691216057308f));
     return select(x < V(-20.0f), V(0.0f), x * sigmoid(u));
@@ -151,7 +151,7 @@ RANKLET_INLINE V gelu_tanh(const V& x) noexcept {
 
 /// x * sigmoid(x); absolute error at most 2e-7 * max(1, |x|).
 template <class V>
-RANKLET_INLINE V silu(const V& x) noexcept {
+inline RANKLET_INLINE V silu(const V& x) noexcept {
     return select(x < V(-87.3f), V(0.0f), x * sigmoid(x));
 }
 

@@ -30,7 +30,7 @@ struct Epilogue {
     std::size_t residual_stride = 0;
 
     /// The same for the columns from `first` on.
-    [[nodiscard]] Epilogue from(std::size_t first) const noexcept {
+    Epilogue from(std::size_t first) const noexcept {
         return {bias == nullptr ? nullptr : bias + first, activation, residual == nullptr ? nullptr : residual + first,
                 residual_stride};
     }
@@ -53,7 +53,7 @@ struct Ops {
 
     /// Outputs of a product may be computed by themselves from any multiple of this on.
     static constexpr std::size_t output_grain = 1;
-    [[nodiscard]] static constexpr std::size_t packed_size(std::size_t n, std::size_t k) noexcept { return n * k; }
+    static constexpr std::size_t packed_size(std::size_t n, std::size_t k) noexcept { return n * k; }
     static void pack(const T* w, std::size_t n, std::size_t k, std::size_t stride, T* packed,
                      std::size_t first) noexcept {
         map(packed + first * k, n, k, k) = map(w, n, k, stride);
@@ -134,7 +134,7 @@ struct Ops {
             for (std::size_t i = 0; i < n; ++i) out[r] += rows[r * stride + i] * x[i];
         }
     }
-    [[nodiscard]] static constexpr std::size_t attention_scratch_size(std::size_t length, std::size_t) noexcept {
+    static constexpr std::size_t attention_scratch_size(std::size_t length, std::size_t) noexcept {
         return scratch_bytes<T>(length);
     }
     static void attention_head(std::size_t length, std::size_t d, const T* q, const T* k, const T* v,
@@ -178,7 +178,7 @@ private:
 template <class Arch>
 struct SimdOps {
     static constexpr std::size_t output_grain = GemmTile<Arch>::panel;
-    [[nodiscard]] static constexpr std::size_t packed_size(std::size_t n, std::size_t k) noexcept {
+    static constexpr std::size_t packed_size(std::size_t n, std::size_t k) noexcept {
         return kernels::packed_size<Arch>(n, k);
     }
     static void pack(const float* w, std::size_t n, std::size_t k, std::size_t stride, float* packed,
@@ -204,7 +204,7 @@ struct SimdOps {
             m, n, k, a, a_stride, packed, c, c_stride,
             BiasActivation<Arch>{epilogue.bias, epilogue.activation, epilogue.residual, epilogue.residual_stride});
     }
-    [[nodiscard]] static constexpr std::size_t linear_bf16_scratch_size(std::size_t m, std::size_t k) noexcept {
+    static constexpr std::size_t linear_bf16_scratch_size(std::size_t m, std::size_t k) noexcept {
         return rounds_bf16 ? scratch_matrix_bytes<std::uint16_t>(m, k) : 0;
     }
     /// Rows of inputs in bf16, in `scratch`.
@@ -222,17 +222,15 @@ struct SimdOps {
             BiasActivation<Arch>{epilogue.bias, epilogue.activation, epilogue.residual, epilogue.residual_stride});
     }
     // The same with 8-bit weights, one scale a row; inputs are quantised row by row.
-    [[nodiscard]] static constexpr std::size_t packed_size_i8(std::size_t n, std::size_t k) noexcept {
+    static constexpr std::size_t packed_size_i8(std::size_t n, std::size_t k) noexcept {
         return i8_packed_size<Arch>(n, k);
     }
-    [[nodiscard]] static constexpr std::size_t padded_outputs(std::size_t n) noexcept {
-        return padded_columns<Arch>(n);
-    }
+    static constexpr std::size_t padded_outputs(std::size_t n) noexcept { return padded_columns<Arch>(n); }
     static void pack_i8(const std::int8_t* w, std::size_t n, std::size_t k, std::int8_t* packed, std::int32_t* start,
                         std::size_t first) noexcept {
         pack_rows_i8<Arch>(w, n, k, packed, start, first);
     }
-    [[nodiscard]] static constexpr std::size_t linear_i8_scratch_size(std::size_t m, std::size_t k) noexcept {
+    static constexpr std::size_t linear_i8_scratch_size(std::size_t m, std::size_t k) noexcept {
         return scratch_bytes<typename MacI8<Arch>::Input>(m * i8_row_size<Arch>(k)) + scratch_bytes<float>(m);
     }
     /// Rows of inputs and their scales, in `scratch`.
@@ -296,7 +294,7 @@ struct SimdOps {
                            float* next, std::size_t hidden) noexcept {
         kernels::gru_update<Arch>(from_input, from_state, candidate, state, next, hidden);
     }
-    [[nodiscard]] static constexpr std::size_t attention_scratch_size(std::size_t length, std::size_t d) noexcept {
+    static constexpr std::size_t attention_scratch_size(std::size_t length, std::size_t d) noexcept {
         return kernels::attention_scratch_size<Arch>(length, d);
     }
     static void attention_head(std::size_t length, std::size_t d, const float* q, const float* k, const float* v,

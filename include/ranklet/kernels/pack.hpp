@@ -18,8 +18,8 @@ struct Pack {
     V v[N];
 
     Pack() = default;
-    explicit RANKLET_INLINE Pack(float x) noexcept {
-        unroll<N>([&](auto i) __attribute__((always_inline)) { v[i] = V(x); });
+    explicit inline RANKLET_INLINE Pack(float x) noexcept {
+        unroll<N>([&](auto i) RANKLET_INLINE { v[i] = V(x); });
     }
 };
 
@@ -34,91 +34,78 @@ inline constexpr std::size_t side_by_side =
 
 /// f of each vector.
 template <class Function, std::size_t N, class V, class... Rest>
-RANKLET_INLINE auto each(const Function& f, const Pack<V, N>& first, const Pack<Rest, N>&... rest) noexcept {
+inline RANKLET_INLINE auto each(const Function& f, const Pack<V, N>& first, const Pack<Rest, N>&... rest) noexcept {
     Pack<decltype(f(first.v[0], rest.v[0]...)), N> result;
-    unroll<N>([&](auto i) __attribute__((always_inline)) { result.v[i] = f(first.v[i], rest.v[i]...); });
+    unroll<N>([&](auto i) RANKLET_INLINE { result.v[i] = f(first.v[i], rest.v[i]...); });
     return result;
 }
 
 template <class V, std::size_t N>
-RANKLET_INLINE Pack<V, N> operator+(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
-    return each(
-        [](const V& x, const V& y) __attribute__((always_inline)) { return x + y; }, a, b);
+inline RANKLET_INLINE Pack<V, N> operator+(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
+    return each([](const V& x, const V& y) RANKLET_INLINE { return x + y; }, a, b);
 }
 template <class V, std::size_t N>
-RANKLET_INLINE Pack<V, N> operator-(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
-    return each(
-        [](const V& x, const V& y) __attribute__((always_inline)) { return x - y; }, a, b);
+inline RANKLET_INLINE Pack<V, N> operator-(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
+    return each([](const V& x, const V& y) RANKLET_INLINE { return x - y; }, a, b);
 }
 template <class V, std::size_t N>
-RANKLET_INLINE Pack<V, N> operator*(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
-    return each(
-        [](const V& x, const V& y) __attribute__((always_inline)) { return x * y; }, a, b);
+inline RANKLET_INLINE Pack<V, N> operator*(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
+    return each([](const V& x, const V& y) RANKLET_INLINE { return x * y; }, a, b);
 }
 template <class V, std::size_t N>
-RANKLET_INLINE Pack<V, N> operator-(const Pack<V, N>& a) noexcept {
-    return each(
-        [](const V& x) __attribute__((always_inline)) { return -x; }, a);
+inline RANKLET_INLINE Pack<V, N> operator-(const Pack<V, N>& a) noexcept {
+    return each([](const V& x) RANKLET_INLINE { return -x; }, a);
 }
 template <class V, std::size_t N>
-RANKLET_INLINE auto operator<(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
-    return each(
-        [](const V& x, const V& y) __attribute__((always_inline)) { return x < y; }, a, b);
+inline RANKLET_INLINE auto operator<(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
+    return each([](const V& x, const V& y) RANKLET_INLINE { return x < y; }, a, b);
 }
 template <class V, std::size_t N>
-RANKLET_INLINE auto operator>(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
+inline RANKLET_INLINE auto operator>(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
     return b < a;
 }
 
 /// mask ? a : b, magnitudes; of vectors xsimd has them.
 template <class Mask, class V, std::size_t N>
-RANKLET_INLINE Pack<V, N> select(const Pack<Mask, N>& mask, const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
-    return each(
-        [](const Mask& m, const V& x, const V& y) __attribute__((always_inline)) { return select(m, x, y); }, mask, a,
-        b);
+inline RANKLET_INLINE Pack<V, N> select(const Pack<Mask, N>& mask, const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
+    return each([](const Mask& m, const V& x, const V& y) RANKLET_INLINE { return select(m, x, y); }, mask, a, b);
 }
 template <class V, std::size_t N>
-RANKLET_INLINE Pack<V, N> abs(const Pack<V, N>& a) noexcept {
-    return each(
-        [](const V& x) __attribute__((always_inline)) { return abs(x); }, a);
+inline RANKLET_INLINE Pack<V, N> abs(const Pack<V, N>& a) noexcept {
+    return each([](const V& x) RANKLET_INLINE { return abs(x); }, a);
 }
 
 /// a * b + c, rounded once where the instruction set can.
 template <class Arch>
-RANKLET_INLINE F32<Arch> mul_add(const F32<Arch>& a, const F32<Arch>& b, const F32<Arch>& c) noexcept {
+inline RANKLET_INLINE F32<Arch> mul_add(const F32<Arch>& a, const F32<Arch>& b, const F32<Arch>& c) noexcept {
     return kernels::fma<Arch>(a, b, c);
 }
 template <class V, std::size_t N>
-RANKLET_INLINE Pack<V, N> mul_add(const Pack<V, N>& a, const Pack<V, N>& b, const Pack<V, N>& c) noexcept {
-    return each(
-        [](const V& x, const V& y, const V& z) __attribute__((always_inline)) { return mul_add(x, y, z); }, a, b, c);
+inline RANKLET_INLINE Pack<V, N> mul_add(const Pack<V, N>& a, const Pack<V, N>& b, const Pack<V, N>& c) noexcept {
+    return each([](const V& x, const V& y, const V& z) RANKLET_INLINE { return mul_add(x, y, z); }, a, b, c);
 }
 template <class V, std::size_t N>
-RANKLET_INLINE Pack<V, N> divide(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
-    return each(
-        [](const V& x, const V& y) __attribute__((always_inline)) { return divide(x, y); }, a, b);
+inline RANKLET_INLINE Pack<V, N> divide(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
+    return each([](const V& x, const V& y) RANKLET_INLINE { return divide(x, y); }, a, b);
 }
 template <class V, std::size_t N>
-RANKLET_INLINE Pack<V, N> larger(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
-    return each(
-        [](const V& x, const V& y) __attribute__((always_inline)) { return larger(x, y); }, a, b);
+inline RANKLET_INLINE Pack<V, N> larger(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
+    return each([](const V& x, const V& y) RANKLET_INLINE { return larger(x, y); }, a, b);
 }
 template <class V, std::size_t N>
-RANKLET_INLINE Pack<V, N> smaller(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
-    return each(
-        [](const V& x, const V& y) __attribute__((always_inline)) { return smaller(x, y); }, a, b);
+inline RANKLET_INLINE Pack<V, N> smaller(const Pack<V, N>& a, const Pack<V, N>& b) noexcept {
+    return each([](const V& x, const V& y) RANKLET_INLINE { return smaller(x, y); }, a, b);
 }
 
 /// 2^n for whole n in [-126, 127] from n + 127 + 1.5 * 2^23: n + 127 moved to the exponent's place. The rounding
 /// constant's own bits fall off the end.
 template <class Arch>
-RANKLET_INLINE F32<Arch> scale_of(const F32<Arch>& shifted) noexcept {
+inline RANKLET_INLINE F32<Arch> scale_of(const F32<Arch>& shifted) noexcept {
     return from_bits<Arch>(shift_left<23, Arch>(bits_of<Arch>(shifted)));
 }
 template <class V, std::size_t N>
-RANKLET_INLINE Pack<V, N> scale_of(const Pack<V, N>& shifted) noexcept {
-    return each(
-        [](const V& x) __attribute__((always_inline)) { return scale_of(x); }, shifted);
+inline RANKLET_INLINE Pack<V, N> scale_of(const Pack<V, N>& shifted) noexcept {
+    return each([](const V& x) RANKLET_INLINE { return scale_of(x); }, shifted);
 }
 
 /// A place in rows: N vectors from element `first` on.
@@ -127,14 +114,13 @@ struct PackPlace {
     static constexpr std::size_t width = F32<Arch>::size;
     std::size_t first;
 
-    [[nodiscard]] RANKLET_INLINE Pack<F32<Arch>, N> load(const float* x) const noexcept {
+    inline RANKLET_INLINE Pack<F32<Arch>, N> load(const float* x) const noexcept {
         Pack<F32<Arch>, N> pack;
-        unroll<N>([&](auto i)
-                      __attribute__((always_inline)) { pack.v[i] = F32<Arch>::load_unaligned(x + first + i * width); });
+        unroll<N>([&](auto i) RANKLET_INLINE { pack.v[i] = F32<Arch>::load_unaligned(x + first + i * width); });
         return pack;
     }
-    RANKLET_INLINE void store(const Pack<F32<Arch>, N>& pack, float* x) const noexcept {
-        unroll<N>([&](auto i) __attribute__((always_inline)) { pack.v[i].store_unaligned(x + first + i * width); });
+    inline RANKLET_INLINE void store(const Pack<F32<Arch>, N>& pack, float* x) const noexcept {
+        unroll<N>([&](auto i) RANKLET_INLINE { pack.v[i].store_unaligned(x + first + i * width); });
     }
 };
 /// The end of rows: `count` elements, fewer than a vector, which is filled up with zeros.
@@ -143,14 +129,14 @@ struct EndPlace {
     static constexpr std::size_t width = F32<Arch>::size;
     std::size_t first, count;
 
-    [[nodiscard]] RANKLET_INLINE Pack<F32<Arch>, 1> load(const float* x) const noexcept {
+    inline RANKLET_INLINE Pack<F32<Arch>, 1> load(const float* x) const noexcept {
         Pack<F32<Arch>, 1> pack;
         float padded[width] = {};
         for (std::size_t i = 0; i < count; ++i) padded[i] = x[first + i];
         pack.v[0] = F32<Arch>::load_unaligned(padded);
         return pack;
     }
-    RANKLET_INLINE void store(const Pack<F32<Arch>, 1>& pack, float* x) const noexcept {
+    inline RANKLET_INLINE void store(const Pack<F32<Arch>, 1>& pack, float* x) const noexcept {
         float padded[width];
         pack.v[0].store_unaligned(padded);
         for (std::size_t i = 0; i < count; ++i) x[first + i] = padded[i];
@@ -159,7 +145,7 @@ struct EndPlace {
 
 /// body(place) for all places of rows of n, which load and store packs: each element by itself, in no order.
 template <class Arch, class Body>
-RANKLET_INLINE void for_each_pack(std::size_t n, const Body& body) noexcept {
+inline RANKLET_INLINE void for_each_pack(std::size_t n, const Body& body) noexcept {
     constexpr std::size_t width = F32<Arch>::size, step = side_by_side<Arch> * width;
     const std::size_t packs = n / step * step, vectors = n / width * width;
     for (std::size_t i = 0; i < packs; i += step) body(PackPlace<Arch, side_by_side<Arch>>{i});

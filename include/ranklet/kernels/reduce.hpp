@@ -16,10 +16,9 @@ inline constexpr auto larger_of = [](const auto& a, const auto& b) noexcept { re
 template <class Arch>
 inline float sum(const float* x, std::size_t n) noexcept {
     auto total = Lanes<Arch>::broadcast(0.0f);
-    for_each_lane_block(
-        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            total = Lanes<Arch>::map(total, load_block<Arch>(x + i, count, 0.0f), sum_of);
-        });
+    for_each_lane_block(n, [&](std::size_t i, std::size_t count) RANKLET_INLINE {
+        total = Lanes<Arch>::map(total, load_block<Arch>(x + i, count, 0.0f), sum_of);
+    });
     return total.reduce(sum_of);
 }
 
@@ -28,10 +27,9 @@ template <class Arch>
 inline float max(const float* x, std::size_t n) noexcept {
     constexpr float lowest = -std::numeric_limits<float>::infinity();
     auto largest = Lanes<Arch>::broadcast(lowest);
-    for_each_lane_block(
-        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            largest = Lanes<Arch>::map(largest, load_block<Arch>(x + i, count, lowest), larger_of);
-        });
+    for_each_lane_block(n, [&](std::size_t i, std::size_t count) RANKLET_INLINE {
+        largest = Lanes<Arch>::map(largest, load_block<Arch>(x + i, count, lowest), larger_of);
+    });
     return largest.reduce(larger_of);
 }
 
@@ -39,11 +37,10 @@ inline float max(const float* x, std::size_t n) noexcept {
 template <class Arch>
 inline float dot(const float* x, const float* y, std::size_t n) noexcept {
     auto total = Lanes<Arch>::broadcast(0.0f);
-    for_each_lane_block(
-        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            total = Lanes<Arch>::map(load_block<Arch>(x + i, count, 0.0f), load_block<Arch>(y + i, count, 0.0f), total,
-                                     [](auto a, auto b, auto c) { return fma<Arch>(a, b, c); });
-        });
+    for_each_lane_block(n, [&](std::size_t i, std::size_t count) RANKLET_INLINE {
+        total = Lanes<Arch>::map(load_block<Arch>(x + i, count, 0.0f), load_block<Arch>(y + i, count, 0.0f), total,
+                                 [](auto a, auto b, auto c) { return fma<Arch>(a, b, c); });
+    });
     return total.reduce(sum_of);
 }
 

@@ -21,35 +21,33 @@ namespace detail {
 // Vectors a and b hold Width / Part sums each, spread over Part neighbouring elements: the result holds those of a,
 // then those of b, each spread over half as many, element i added to element i + Part / 2 as Lanes::reduce does.
 template <std::size_t Width, std::size_t Part, class Vector>
-RANKLET_INLINE Vector fold(const Vector& a, const Vector& b) noexcept {
+inline RANKLET_INLINE Vector fold(const Vector& a, const Vector& b) noexcept {
     constexpr auto from = [](std::size_t i, std::size_t offset) {
         const std::size_t half = Part / 2, sum = i / half, sums = Width / Part;
         return static_cast<int>((sum < sums ? sum * Part : Width + (sum - sums) * Part) + i % half + offset);
     };
-    return [&]<std::size_t... I>(std::index_sequence<I...>) __attribute__((always_inline)) {
+    return [&]<std::size_t... I>(std::index_sequence<I...>) RANKLET_INLINE {
         return __builtin_shufflevector(a, b, from(I, 0)...) + __builtin_shufflevector(a, b, from(I, Part / 2)...);
-    }
-    (std::make_index_sequence<Width>{});
+    }(std::make_index_sequence<Width>{});
 }
 
 /// Each of the Count (a power of two) vectors to one sum by the fixed tree; sums[i] is that of v[i].
 /// `sums` has room for at least Width elements.
 template <std::size_t Width, std::size_t Part = Width, std::size_t Count, class Vector, class Number>
-RANKLET_INLINE void reduce_each(const Vector (&v)[Count], Number* sums) noexcept {
+inline RANKLET_INLINE void reduce_each(const Vector (&v)[Count], Number* sums) noexcept {
     if constexpr (Part == 1) {
         std::memcpy(sums, v, sizeof v);
     } else {
         Vector folded[(Count + 1) / 2];
-        unroll<(Count + 1) / 2>([&](auto i) __attribute__((always_inline)) {
-            folded[i] = fold<Width, Part>(v[2 * i], v[Count == 1 ? 0 : 2 * i + 1]);
-        });
+        unroll<(Count + 1) / 2>(
+            [&](auto i) RANKLET_INLINE { folded[i] = fold<Width, Part>(v[2 * i], v[Count == 1 ? 0 : 2 * i + 1]); });
         reduce_each<Width, Part / 2>(folded, sums);
     }
 }
 
 /// The first steps of the tree: sixteen lanes to one vector.
 template <class Arch>
-RANKLET_INLINE F32<Arch> add_vectors(const Lanes<Arch>& lanes) noexcept {
+inline RANKLET_INLINE F32<Arch> add_vectors(const Lanes<Arch>& lanes) noexcept {
     if constexpr (Lanes<Arch>::count == 1)
         return lanes.v[0];
     else if constexpr (Lanes<Arch>::count == 2)
@@ -64,15 +62,15 @@ RANKLET_INLINE F32<Arch> add_vectors(const Lanes<Arch>& lanes) noexcept {
 template <class Arch>
 struct RowF32 {
     using Element = float;
-    static RANKLET_INLINE Lanes<Arch> load(const Element* x) noexcept { return Lanes<Arch>::load(x); }
-    static RANKLET_INLINE float widen(Element x) noexcept { return x; }
+    static inline RANKLET_INLINE Lanes<Arch> load(const Element* x) noexcept { return Lanes<Arch>::load(x); }
+    static inline RANKLET_INLINE float widen(Element x) noexcept { return x; }
 };
 
 /// Rows of finite IEEE binary16, widened as they are read.
 template <class Arch>
 struct RowF16 {
     using Element = std::uint16_t;
-    static RANKLET_INLINE Lanes<Arch> load(const Element* x) noexcept {
+    static inline RANKLET_INLINE Lanes<Arch> load(const Element* x) noexcept {
 #if defined(__AVX512F__)
         // The masked form of the same instruction: g++ 12 warns falsely inside its own header of the other.
         if constexpr (F32<Arch>::size == 16)
@@ -91,7 +89,7 @@ struct RowF16 {
         for (std::size_t i = 0; i < lane_count; ++i) wide[i] = f16_to_f32(x[i]);
         return Lanes<Arch>::load(wide);
     }
-    static RANKLET_INLINE float widen(Element x) noexcept { return f16_to_f32(x); }
+    static inline RANKLET_INLINE float widen(Element x) noexcept { return f16_to_f32(x); }
 };
 
 namespace detail {
@@ -100,37 +98,34 @@ namespace detail {
 // further: memory is busy while the registers are, and rows that lie side by side are too short a stretch for the
 // processor to see where it leads.
 template <class Arch, class Row, std::size_t Rows, std::size_t Users>
-RANKLET_INLINE void scan_tile(const typename Row::Element* rows, std::size_t stride, const float* users, std::size_t n,
-                              std::size_t ahead, float* sums) noexcept {
+inline RANKLET_INLINE void scan_tile(const typename Row::Element* rows, std::size_t stride, const float* users,
+                                     std::size_t n, std::size_t ahead, float* sums) noexcept {
     using Vector = typename F32<Arch>::register_type;
     constexpr std::size_t count = Rows * Users;
     Lanes<Arch> total[count];
-    unroll<count>([&](auto i) __attribute__((always_inline)) { total[i] = Lanes<Arch>::broadcast(0.0f); });
+    unroll<count>([&](auto i) RANKLET_INLINE { total[i] = Lanes<Arch>::broadcast(0.0f); });
     std::size_t i = 0;
-    const auto step = [&](const auto& row, const auto& user) __attribute__((always_inline)) {
+    const auto step = [&](const auto& row, const auto& user) RANKLET_INLINE {
         Lanes<Arch> x[Rows];
-        unroll<Rows>([&](auto r) __attribute__((always_inline)) {
+        unroll<Rows>([&](auto r) RANKLET_INLINE {
             __builtin_prefetch(rows + r * stride + i + ahead);
             x[r] = row(r);
             if constexpr (Users > 1)
-                unroll<Lanes<Arch>::count>([&](auto v) __attribute__((always_inline)) {
-                    x[r].v[v] = kept<typename F32<Arch>::register_type>(x[r].v[v]);
-                });
+                unroll<Lanes<Arch>::count>(
+                    [&](auto v) RANKLET_INLINE { x[r].v[v] = kept<typename F32<Arch>::register_type>(x[r].v[v]); });
         });
-        unroll<Users>([&](auto u) __attribute__((always_inline)) {
+        unroll<Users>([&](auto u) RANKLET_INLINE {
             const Lanes<Arch> y = user(u);
-            unroll<Rows>([&](auto r) __attribute__((always_inline)) {
+            unroll<Rows>([&](auto r) RANKLET_INLINE {
                 auto& sum = total[u * Rows + r];
-                sum = Lanes<Arch>::map(
-                    x[r], y, sum,
-                    [](auto a, auto b, auto c) __attribute__((always_inline)) { return fma<Arch>(a, b, c); });
+                sum = Lanes<Arch>::map(x[r], y, sum,
+                                       [](auto a, auto b, auto c) RANKLET_INLINE { return fma<Arch>(a, b, c); });
             });
         });
     };
     for (; i + lane_count <= n; i += lane_count)
-        step(
-            [&](std::size_t r) __attribute__((always_inline)) { return Row::load(rows + r * stride + i); },
-            [&](std::size_t u) __attribute__((always_inline)) { return Lanes<Arch>::load(users + u * n + i); });
+        step([&](std::size_t r) RANKLET_INLINE { return Row::load(rows + r * stride + i); },
+             [&](std::size_t u) RANKLET_INLINE { return Lanes<Arch>::load(users + u * n + i); });
     if (i < n) {
         const std::size_t rest = n - i;
         step(
@@ -143,16 +138,16 @@ RANKLET_INLINE void scan_tile(const typename Row::Element* rows, std::size_t str
             [&](std::size_t u) { return Lanes<Arch>::load_partial(users + u * n + i, rest, 0.0f); });
     }
     Vector v[count];
-    unroll<count>([&](auto j) __attribute__((always_inline)) { v[j] = add_vectors<Arch>(total[j]); });
+    unroll<count>([&](auto j) RANKLET_INLINE { v[j] = add_vectors<Arch>(total[j]); });
     reduce_each<F32<Arch>::size>(v, sums);
 }
 
 // One user: several rows at a time, so that their sums do not wait for each other.
 template <class Arch, class Row>
-RANKLET_INLINE void scan_for_one(const typename Row::Element* rows, std::size_t count, std::size_t stride,
-                                 const float* user, std::size_t n, float* out) noexcept {
+inline RANKLET_INLINE void scan_for_one(const typename Row::Element* rows, std::size_t count, std::size_t stride,
+                                        const float* user, std::size_t n, float* out) noexcept {
     constexpr std::size_t together = F32<Arch>::size == 16 ? 8 : 4;
-    const auto run = [&]<std::size_t Rows>(std::size_t r) __attribute__((always_inline)) {
+    const auto run = [&]<std::size_t Rows>(std::size_t r) RANKLET_INLINE {
         float sums[std::max(Rows, F32<Arch>::size)];
         scan_tile<Arch, Row, Rows, 1>(rows + r * stride, stride, user, n, Rows * stride, sums);
         std::memcpy(out + r, sums, Rows * sizeof(float));
@@ -186,8 +181,7 @@ inline void scan_rows(const typename Row::Element* rows, std::size_t count, std:
         return;
     }
     const std::size_t ahead = block * stride;
-    const auto run = [&]<std::size_t Rows, std::size_t Users>(std::size_t r, std::size_t u)
-        __attribute__((always_inline)) {
+    const auto run = [&]<std::size_t Rows, std::size_t Users>(std::size_t r, std::size_t u) RANKLET_INLINE {
         float sums[std::max(Rows * Users, width)];
         detail::scan_tile<Arch, Row, Rows, Users>(rows + r * stride, stride, users + u * n, n, ahead, sums);
         for (std::size_t i = 0; i < Users; ++i)
@@ -219,9 +213,8 @@ inline std::size_t not_less_than(const float* x, std::size_t n, float threshold,
     for (; i + lane_count <= n; i += lane_count) {
         const Lanes<Arch> lanes = Lanes<Arch>::load(x + i);
         bool all_less = true;
-        unroll<Lanes<Arch>::count>([&](auto v) __attribute__((always_inline)) {
-            all_less = all_less && xsimd::all(lanes.v[v] < limit);
-        });
+        unroll<Lanes<Arch>::count>([&](auto v)
+                                       RANKLET_INLINE { all_less = all_less && xsimd::all(lanes.v[v] < limit); });
         if (all_less) continue;
         for (std::size_t j = i; j < i + lane_count; ++j)
             if (!(x[j] < threshold)) positions[found++] = static_cast<std::uint32_t>(j);
@@ -238,22 +231,20 @@ inline std::size_t sums_not_less_than(const float* x, float a_factor, const floa
                                       std::size_t n, float threshold, float* upper, std::uint32_t* positions) noexcept {
     std::size_t found = 0;
     const F32<Arch> of_a(a_factor), of_b(b_factor), limit(threshold);
-    for_each_lane_block(
-        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            const auto lanes = Lanes<Arch>::map(
-                load_block<Arch>(x + i, count, 0.0f), load_block<Arch>(a + i, count, 0.0f),
-                load_block<Arch>(b + i, count, 0.0f), [&](const auto& score, const auto& first, const auto& second) {
-                    return fma<Arch>(of_b, second, fma<Arch>(of_a, first, score));
-                });
-            bool all_less = true;
-            unroll<Lanes<Arch>::count>([&](auto v) __attribute__((always_inline)) {
-                all_less = all_less && xsimd::all(lanes.v[v] < limit);
-            });
-            if (all_less) return;
-            store_block<Arch>(lanes, upper + i, count);
-            for (std::size_t j = i; j < i + count; ++j)
-                if (!(upper[j] < threshold)) positions[found++] = static_cast<std::uint32_t>(j);
-        });
+    for_each_lane_block(n, [&](std::size_t i, std::size_t count) RANKLET_INLINE {
+        const auto lanes = Lanes<Arch>::map(load_block<Arch>(x + i, count, 0.0f), load_block<Arch>(a + i, count, 0.0f),
+                                            load_block<Arch>(b + i, count, 0.0f),
+                                            [&](const auto& score, const auto& first, const auto& second) {
+                                                return fma<Arch>(of_b, second, fma<Arch>(of_a, first, score));
+                                            });
+        bool all_less = true;
+        unroll<Lanes<Arch>::count>([&](auto v)
+                                       RANKLET_INLINE { all_less = all_less && xsimd::all(lanes.v[v] < limit); });
+        if (all_less) return;
+        store_block<Arch>(lanes, upper + i, count);
+        for (std::size_t j = i; j < i + count; ++j)
+            if (!(upper[j] < threshold)) positions[found++] = static_cast<std::uint32_t>(j);
+    });
     return found;
 }
 

@@ -18,7 +18,7 @@ RANKLET_NAMESPACE_BEGIN
 namespace kernels {
 
 /// Bytes from one 8-bit row to the next: n rounded up, so that every instruction set reads whole vectors.
-[[nodiscard]] constexpr std::size_t scan_i8_stride(std::size_t n) noexcept { return (n + 63) / 64 * 64; }
+constexpr std::size_t scan_i8_stride(std::size_t n) noexcept { return (n + 63) / 64 * 64; }
 
 /// One user's vector as scan_rows_i8 reads it: scan_i8_stride(n) elements; returns its scale.
 template <class Arch>
@@ -39,25 +39,22 @@ struct RowsI8 {
 namespace detail {
 
 template <class Arch, std::size_t Rows, std::size_t Users>
-RANKLET_INLINE void scan_tile_i8(const std::int8_t* rows, const typename DotI8<Arch>::Input* users, std::size_t stride,
-                                 std::size_t ahead, std::int32_t* sums) noexcept {
+inline RANKLET_INLINE void scan_tile_i8(const std::int8_t* rows, const typename DotI8<Arch>::Input* users,
+                                        std::size_t stride, std::size_t ahead, std::int32_t* sums) noexcept {
     using Dot = DotI8<Arch>;
     using Sum = typename Dot::Sum;
     Sum total[Rows * Users] = {};
     for (std::size_t i = 0; i < stride; i += Dot::values) {
         if constexpr (Users > 1)  // asks for what comes `ahead` bytes later; one user's stream the processor foresees
-            unroll<Rows>([&](auto r)
-                             __attribute__((always_inline)) { __builtin_prefetch(rows + r * stride + i + ahead); });
+            unroll<Rows>([&](auto r) RANKLET_INLINE { __builtin_prefetch(rows + r * stride + i + ahead); });
         if constexpr (Dot::step == 4 && Users > 1) {
             Sum row[Rows];
-            unroll<Rows>([&](auto r) __attribute__((always_inline)) {
-                row[r] = kept(Dot::load_weights(rows + r * stride + i));
-            });
-            unroll<Rows * Users>([&](auto j) __attribute__((always_inline)) {
+            unroll<Rows>([&](auto r) RANKLET_INLINE { row[r] = kept(Dot::load_weights(rows + r * stride + i)); });
+            unroll<Rows * Users>([&](auto j) RANKLET_INLINE {
                 total[j] = Dot::multiply_add(Dot::load(users + (j / Rows) * stride + i), row[j % Rows], total[j]);
             });
         } else {
-            unroll<Rows * Users>([&](auto j) __attribute__((always_inline)) {
+            unroll<Rows * Users>([&](auto j) RANKLET_INLINE {
                 total[j] = Dot::accumulate(Dot::load(users + (j / Rows) * stride + i), rows + (j % Rows) * stride + i,
                                            total[j]);
             });
@@ -77,8 +74,7 @@ inline void scan_rows_i8(const RowsI8& rows, std::size_t count, const typename D
     constexpr std::size_t tile = width == 16 ? 4 : 2;
     constexpr std::size_t block = 32;  // rows that stay in the first-level cache for all users
     const std::size_t stride = scan_i8_stride(n), ahead = block * stride;
-    const auto run = [&]<std::size_t Rows, std::size_t Users>(std::size_t r, std::size_t u)
-        __attribute__((always_inline)) {
+    const auto run = [&]<std::size_t Rows, std::size_t Users>(std::size_t r, std::size_t u) RANKLET_INLINE {
         std::int32_t sums[std::max(Rows * Users, width)];
         detail::scan_tile_i8<Arch, Rows, Users>(rows.values + r * stride, users + u * stride, stride, ahead, sums);
         for (std::size_t i = 0; i < Users; ++i)
@@ -87,7 +83,7 @@ inline void scan_rows_i8(const RowsI8& rows, std::size_t count, const typename D
     for (std::size_t first = 0; first < count; first += block) {
         const std::size_t last = std::min(count, first + block);
         const std::size_t whole_users = user_count / tile * tile;
-        const auto rows_for = [&]<std::size_t Rows, std::size_t Users>(std::size_t u) __attribute__((always_inline)) {
+        const auto rows_for = [&]<std::size_t Rows, std::size_t Users>(std::size_t u) RANKLET_INLINE {
             const std::size_t whole = first + (last - first) / Rows * Rows;
             for (std::size_t r = first; r < whole; r += Rows) run.template operator()<Rows, Users>(r, u);
             for (std::size_t r = whole; r < last; ++r) run.template operator()<1, Users>(r, u);

@@ -21,11 +21,11 @@ RANKLET_NAMESPACE_BEGIN
 namespace kernels {
 
 /// Elements of one virtual lane in a row of n, in the lanes that have most.
-[[nodiscard]] constexpr std::size_t lane_steps(std::size_t n) noexcept { return (n + lane_count - 1) / lane_count; }
+constexpr std::size_t lane_steps(std::size_t n) noexcept { return (n + lane_count - 1) / lane_count; }
 
 /// Floats of `user_count` packed users of n elements.
 template <class Arch>
-[[nodiscard]] constexpr std::size_t packed_users_size(std::size_t user_count, std::size_t n) noexcept {
+constexpr std::size_t packed_users_size(std::size_t user_count, std::size_t n) noexcept {
     return padded_columns<Arch>(user_count) * lane_steps(n) * lane_count;
 }
 
@@ -46,11 +46,12 @@ namespace detail {
 
 // out[u * out_stride + r] = c[r * panel + u] for `Rows` rows (at least 4) and the first `users` columns.
 template <class Arch, std::size_t Rows>
-RANKLET_INLINE void store_turned(const float* c, std::size_t users, float* out, std::size_t out_stride) noexcept {
+inline RANKLET_INLINE void store_turned(const float* c, std::size_t users, float* out,
+                                        std::size_t out_stride) noexcept {
     constexpr std::size_t panel = GemmTile<Arch>::panel, four = 4;
     const std::size_t whole = users / four * four;
     for (std::size_t u = 0; u < whole; u += four)
-        unroll<(Rows + four - 1) / four>([&](auto i) __attribute__((always_inline)) {
+        unroll<(Rows + four - 1) / four>([&](auto i) RANKLET_INLINE {
             constexpr std::size_t r = std::min<std::size_t>(i * four, Rows - four);  // the last four may overlap
             transpose_4x4(c + r * panel + u, panel, out + u * out_stride + r, out_stride);
         });
@@ -60,7 +61,7 @@ RANKLET_INLINE void store_turned(const float* c, std::size_t users, float* out, 
 
 // One row as f32.
 template <class Arch, class Row>
-RANKLET_INLINE void widen(const typename Row::Element* row, std::size_t n, float* wide) noexcept {
+inline RANKLET_INLINE void widen(const typename Row::Element* row, std::size_t n, float* wide) noexcept {
     std::size_t i = 0;
     for (; i + lane_count <= n; i += lane_count) Row::load(row + i).store(wide + i);
     for (; i < n; ++i) wide[i] = Row::widen(row[i]);
@@ -81,12 +82,12 @@ inline void scan_panel(const float* rows, std::size_t stride, const float* panel
         const float* user = panel_users + lane * lane_steps(n) * panel;
         const float* row = rows + lane;
         F32<Arch> sum[count];
-        unroll<count>([&](auto i) __attribute__((always_inline)) { sum[i] = F32<Arch>(0.0f); });
+        unroll<count>([&](auto i) RANKLET_INLINE { sum[i] = F32<Arch>(0.0f); });
         for (std::size_t i = 0; i < steps; ++i) {
             __builtin_prefetch(ahead);
             ahead += Rows * Bytes;
             const F32<Arch> u0 = F32<Arch>::load_unaligned(user), u1 = F32<Arch>::load_unaligned(user + width);
-            unroll<Rows>([&](auto r) __attribute__((always_inline)) {
+            unroll<Rows>([&](auto r) RANKLET_INLINE {
                 const F32<Arch> x(row[r * stride]);
                 sum[2 * r] = fma<Arch>(x, u0, sum[2 * r]);
                 sum[2 * r + 1] = fma<Arch>(x, u1, sum[2 * r + 1]);
@@ -95,13 +96,12 @@ inline void scan_panel(const float* rows, std::size_t stride, const float* panel
             row += lane_count;
         }
         if (steps < lane_steps(n))  // dot() adds 0 * 0 there
-            unroll<count>([&](auto i) __attribute__((always_inline)) { sum[i] = sum[i] + F32<Arch>(0.0f); });
+            unroll<count>([&](auto i) RANKLET_INLINE { sum[i] = sum[i] + F32<Arch>(0.0f); });
         std::size_t level = 0;
         for (; (t >> level & 1) != 0; ++level)
-            unroll<count>([&](auto i) __attribute__((always_inline)) {
-                sum[i] = F32<Arch>::load_aligned(open[level] + i * width) + sum[i];
-            });
-        unroll<count>([&](auto i) __attribute__((always_inline)) { sum[i].store_aligned(open[level] + i * width); });
+            unroll<count>([&](auto i)
+                              RANKLET_INLINE { sum[i] = F32<Arch>::load_aligned(open[level] + i * width) + sum[i]; });
+        unroll<count>([&](auto i) RANKLET_INLINE { sum[i].store_aligned(open[level] + i * width); });
     }
     store_turned<Arch, Rows>(open[levels], users, out, out_stride);
 }
@@ -122,7 +122,7 @@ template <class Arch, std::size_t Rows>
         __builtin_prefetch(ahead);
         ahead += Rows * Dot::step;
         const Sum u0 = Dot::load(panel_users + i * panel), u1 = Dot::load(panel_users + i * panel + Dot::values);
-        unroll<Rows>([&](auto r) __attribute__((always_inline)) {
+        unroll<Rows>([&](auto r) RANKLET_INLINE {
             std::int32_t values;
             std::memcpy(&values, row + r * stride + i, sizeof values);
             const Sum x = Dot::broadcast(values);
@@ -132,7 +132,7 @@ template <class Arch, std::size_t Rows>
     }
     alignas(64) float scores[count * width];
     const F32<Arch> scale[2] = {F32<Arch>::load_unaligned(user_scale), F32<Arch>::load_unaligned(user_scale + width)};
-    unroll<count>([&](auto i) __attribute__((always_inline)) {
+    unroll<count>([&](auto i) RANKLET_INLINE {
         const Sum exact = sum[i] - Dot::offset * rows.sum[i / 2];
         (MacI8<Arch>::finish(exact) * F32<Arch>(rows.scale[i / 2]) * scale[i % 2]).store_aligned(scores + i * width);
     });
@@ -148,7 +148,7 @@ constexpr std::size_t users_in_panels(std::size_t user_count) noexcept {
 
 // body(first row) for tiles of `Rows` of `count` rows (at least one tile); the last may overlap the one before.
 template <std::size_t Rows, class Body>
-RANKLET_INLINE void for_each_row_tile(std::size_t count, const Body& body) noexcept {
+inline RANKLET_INLINE void for_each_row_tile(std::size_t count, const Body& body) noexcept {
     for (std::size_t r = 0; r < count; r += Rows) body(std::min(r, count - Rows));
 }
 
@@ -156,12 +156,12 @@ RANKLET_INLINE void for_each_row_tile(std::size_t count, const Body& body) noexc
 
 /// Whether scan_many gains anything from packed users.
 template <class Arch>
-[[nodiscard]] constexpr bool wants_packed_users(std::size_t user_count) noexcept {
+constexpr bool wants_packed_users(std::size_t user_count) noexcept {
     return detail::users_in_panels<Arch>(user_count) > 0;
 }
 /// Floats that scan_many widens rows of f16 into.
 template <class Arch>
-[[nodiscard]] constexpr std::size_t scan_many_wide_size(std::size_t n) noexcept {
+constexpr std::size_t scan_many_wide_size(std::size_t n) noexcept {
     return GemmTile<Arch>::rows * n;
 }
 
@@ -173,24 +173,22 @@ inline void scan_many(const typename Row::Element* rows, std::size_t count, std:
     constexpr std::size_t tile = GemmTile<Arch>::rows, panel = GemmTile<Arch>::panel;
     const std::size_t in_panels = count < tile ? 0 : detail::users_in_panels<Arch>(user_count);
     if (in_panels > 0)
-        detail::for_each_row_tile<tile>(
-            count, [&](std::size_t r) __attribute__((always_inline)) {
-                const auto* first = rows + r * stride;
-                const auto* ahead = reinterpret_cast<const char*>(first + tile * stride);
-                const float* f32_rows;
-                std::size_t f32_stride = stride;
-                if constexpr (std::is_same_v<typename Row::Element, float>) {
-                    f32_rows = first;
-                } else {
-                    f32_rows = wide, f32_stride = n;
-                    for (std::size_t i = 0; i < tile; ++i)
-                        detail::widen<Arch, Row>(first + i * stride, n, wide + i * n);
-                }
-                for (std::size_t u = 0; u < in_panels; u += panel)
-                    detail::scan_panel<Arch, tile, sizeof(*rows)>(
-                        f32_rows, f32_stride, packed + u * lane_steps(n) * lane_count, n, ahead,
-                        std::min(panel, in_panels - u), out + u * out_stride + r, out_stride);
-            });
+        detail::for_each_row_tile<tile>(count, [&](std::size_t r) RANKLET_INLINE {
+            const auto* first = rows + r * stride;
+            const auto* ahead = reinterpret_cast<const char*>(first + tile * stride);
+            const float* f32_rows;
+            std::size_t f32_stride = stride;
+            if constexpr (std::is_same_v<typename Row::Element, float>) {
+                f32_rows = first;
+            } else {
+                f32_rows = wide, f32_stride = n;
+                for (std::size_t i = 0; i < tile; ++i) detail::widen<Arch, Row>(first + i * stride, n, wide + i * n);
+            }
+            for (std::size_t u = 0; u < in_panels; u += panel)
+                detail::scan_panel<Arch, tile, sizeof(*rows)>(
+                    f32_rows, f32_stride, packed + u * lane_steps(n) * lane_count, n, ahead,
+                    std::min(panel, in_panels - u), out + u * out_stride + r, out_stride);
+        });
     if (in_panels < user_count)
         scan_rows<Arch, Row>(rows, count, stride, users + in_panels * n, user_count - in_panels, n,
                              out + in_panels * out_stride, out_stride);
@@ -198,7 +196,7 @@ inline void scan_many(const typename Row::Element* rows, std::size_t count, std:
 
 /// Bytes of `user_count` packed users; 0 where there is no kernel for them.
 template <class Arch>
-[[nodiscard]] constexpr std::size_t packed_users_i8_size(std::size_t user_count, std::size_t n) noexcept {
+constexpr std::size_t packed_users_i8_size(std::size_t user_count, std::size_t n) noexcept {
     return DotI8<Arch>::step == 4 ? padded_columns<Arch>(user_count) * scan_i8_stride(n) : 0;
 }
 /// Users [user_count, scan_i8_stride(n)] as quantize_user writes them into panels, `step` elements of each in turn;
@@ -226,15 +224,14 @@ inline void scan_many_i8(const RowsI8& rows, std::size_t count, const typename D
     if constexpr (DotI8<Arch>::step == 4) {
         in_panels = count < tile ? 0 : detail::users_in_panels<Arch>(user_count);
         if (in_panels > 0)
-            detail::for_each_row_tile<tile>(
-                count, [&](std::size_t r) __attribute__((always_inline)) {
-                    const RowsI8 first{rows.values + r * stride, rows.scale + r, rows.sum + r};
-                    for (std::size_t u = 0; u < in_panels; u += panel)
-                        detail::scan_panel_i8<Arch, tile>(first, stride, packed + u * stride, user_scale + u,
-                                                          reinterpret_cast<const char*>(first.values + tile * stride),
-                                                          std::min(panel, in_panels - u), out + u * out_stride + r,
-                                                          out_stride);
-                });
+            detail::for_each_row_tile<tile>(count, [&](std::size_t r) RANKLET_INLINE {
+                const RowsI8 first{rows.values + r * stride, rows.scale + r, rows.sum + r};
+                for (std::size_t u = 0; u < in_panels; u += panel)
+                    detail::scan_panel_i8<Arch, tile>(first, stride, packed + u * stride, user_scale + u,
+                                                      reinterpret_cast<const char*>(first.values + tile * stride),
+                                                      std::min(panel, in_panels - u), out + u * out_stride + r,
+                                                      out_stride);
+            });
     }
     if (in_panels < user_count)
         scan_rows_i8<Arch>(rows, count, users + in_panels * stride, user_scale + in_panels, user_count - in_panels, n,

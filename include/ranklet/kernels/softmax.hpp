@@ -18,34 +18,31 @@ namespace detail {
 
 // x[i] = e^(scale * (x[i] - largest)), inverse = 1 / sum of the same, for Rows rows side by side.
 template <class Arch, std::size_t Rows>
-RANKLET_INLINE void exp_rows(float* x, std::size_t stride, std::size_t n, float scale, const float (&largest)[Rows],
-                             float* inverse) noexcept {
+inline RANKLET_INLINE void exp_rows(float* x, std::size_t stride, std::size_t n, float scale,
+                                    const float (&largest)[Rows], float* inverse) noexcept {
     using L = Lanes<Arch>;
     constexpr std::size_t vectors = L::count;
     constexpr float infinity = std::numeric_limits<float>::infinity();
     using Together = Pack<F32<Arch>, Rows * vectors>;
     const Together factor(scale * 1.4426950408889634f);  // to powers of two
     Together top, total(0.0f);
-    unroll<Rows * vectors>([&](auto i) __attribute__((always_inline)) { top.v[i] = F32<Arch>(largest[i / vectors]); });
-    const auto row = [&](const Together& all, auto r) __attribute__((always_inline)) {
+    unroll<Rows * vectors>([&](auto i) RANKLET_INLINE { top.v[i] = F32<Arch>(largest[i / vectors]); });
+    const auto row = [&](const Together& all, auto r) RANKLET_INLINE {
         L lanes;
-        unroll<vectors>([&](auto v) __attribute__((always_inline)) { lanes.v[v] = all.v[r * vectors + v]; });
+        unroll<vectors>([&](auto v) RANKLET_INLINE { lanes.v[v] = all.v[r * vectors + v]; });
         return lanes;
     };
-    for_each_lane_block(
-        n, [&](std::size_t i, std::size_t count) __attribute__((always_inline)) {
-            Together e;
-            unroll<Rows>([&](auto r) __attribute__((always_inline)) {
-                const L lanes = load_block<Arch>(x + r * stride + i, count, -infinity);
-                unroll<vectors>([&](auto v) __attribute__((always_inline)) { e.v[r * vectors + v] = lanes.v[v]; });
-            });
-            e = exp2_below((e - top) * factor);
-            total = total + e;
-            unroll<Rows>([&](auto r) __attribute__((always_inline)) {
-                store_block<Arch>(row(e, r), x + r * stride + i, count);
-            });
+    for_each_lane_block(n, [&](std::size_t i, std::size_t count) RANKLET_INLINE {
+        Together e;
+        unroll<Rows>([&](auto r) RANKLET_INLINE {
+            const L lanes = load_block<Arch>(x + r * stride + i, count, -infinity);
+            unroll<vectors>([&](auto v) RANKLET_INLINE { e.v[r * vectors + v] = lanes.v[v]; });
         });
-    unroll<Rows>([&](auto r) __attribute__((always_inline)) { inverse[r] = 1.0f / row(total, r).reduce(sum_of); });
+        e = exp2_below((e - top) * factor);
+        total = total + e;
+        unroll<Rows>([&](auto r) RANKLET_INLINE { store_block<Arch>(row(e, r), x + r * stride + i, count); });
+    });
+    unroll<Rows>([&](auto r) RANKLET_INLINE { inverse[r] = 1.0f / row(total, r).reduce(sum_of); });
 }
 
 // The same for one row with any maximum.
@@ -82,8 +79,7 @@ inline void softmax_numerators(std::size_t rows, float* x, std::size_t stride, s
             float* group = x + r * stride;
             float largest[together];
             bool finite = true;
-            unroll<together>([&](auto i)
-                                 __attribute__((always_inline)) { largest[i] = max<Arch>(group + i * stride, n); });
+            unroll<together>([&](auto i) RANKLET_INLINE { largest[i] = max<Arch>(group + i * stride, n); });
             for (const float value : largest) finite = finite && value < std::numeric_limits<float>::infinity();
             if (finite)
                 detail::exp_rows<Arch>(group, stride, n, scale, largest, inverse + r);

@@ -35,10 +35,8 @@ template <class T = float>
 class AttentionPooling {
 public:
     /// score = v . activation(keys(x_i) [+ query(q)] ); keys [dim -> n], query [query dim -> n] or none, v [n].
-    [[nodiscard]] static Result<AttentionPooling> additive(Linear<T> keys, std::optional<Linear<T>> query,
-                                                           std::span<const T> v,
-                                                           Activation activation = Activation::tanh,
-                                                           AttentionWeights weights = {}) {
+    static Result<AttentionPooling> additive(Linear<T> keys, std::optional<Linear<T>> query, std::span<const T> v,
+                                             Activation activation = Activation::tanh, AttentionWeights weights = {}) {
         if (keys.rounds_inputs() || (query && query->rounds_inputs())) return rounds_inputs();
         if (keys.out() == 0 || keys.out() != v.size() || (query && query->out() != v.size()))
             return make_error(ErrorCode::invalid_argument, {"additive attention's parts do not fit together: keys of ",
@@ -53,13 +51,13 @@ public:
         return pooling;
     }
     /// score = q . x_i, both [dim].
-    [[nodiscard]] static Result<AttentionPooling> dot(std::size_t dim, AttentionWeights weights = {}) {
+    static Result<AttentionPooling> dot(std::size_t dim, AttentionWeights weights = {}) {
         AttentionPooling pooling(dim, dim, weights);
         RANKLET_TRY(pooling.check());
         return pooling;
     }
     /// score = query(q) . x_i: Luong's "general" form, query [query dim -> dim].
-    [[nodiscard]] static Result<AttentionPooling> bilinear(Linear<T> query, AttentionWeights weights = {}) {
+    static Result<AttentionPooling> bilinear(Linear<T> query, AttentionWeights weights = {}) {
         AttentionPooling pooling(query.out(), query.in(), weights);
         RANKLET_TRY(pooling.check());
         if (query.rounds_inputs()) return rounds_inputs();
@@ -68,12 +66,12 @@ public:
     }
 
     AttentionPooling() = default;
-    [[nodiscard]] std::size_t dim() const noexcept { return dim_; }
+    std::size_t dim() const noexcept { return dim_; }
     /// Elements of the query; 0: the form has none.
-    [[nodiscard]] std::size_t query_dim() const noexcept { return query_dim_; }
+    std::size_t query_dim() const noexcept { return query_dim_; }
 
     /// Scratch bytes of forward() over n rows.
-    [[nodiscard]] std::size_t scratch_size(std::size_t n) const noexcept {
+    std::size_t scratch_size(std::size_t n) const noexcept {
         const std::size_t hidden = keys_ ? keys_->out() : dim_;
         return scratch_bytes<T>(n + 1) + scratch_bytes<T>(hidden) + (keys_ ? scratch_bytes<T>(n * hidden) : 0);
     }
@@ -120,7 +118,7 @@ private:
         return {ErrorCode::invalid_argument,
                 "attention's linear maps must not round their inputs, as 8-bit weights do and bf16 with a dot product"};
     }
-    [[nodiscard]] Result<void> check() const {
+    Result<void> check() const {
         if (dim_ == 0) return Error{ErrorCode::invalid_argument, "attention over rows without elements"};
         if (!(kind_.epsilon >= 0.0f && std::isfinite(kind_.epsilon)))
             return Error{ErrorCode::invalid_argument, "attention's epsilon must be a finite number from 0 on"};

@@ -21,9 +21,9 @@ RANKLET_NAMESPACE_BEGIN
 struct ConvPadding {
     std::size_t left = 0, right = 0;
 
-    [[nodiscard]] static constexpr ConvPadding valid() noexcept { return {}; }
+    static constexpr ConvPadding valid() noexcept { return {}; }
     /// As many outputs as tokens; an even width has its odd zero behind the text.
-    [[nodiscard]] static constexpr ConvPadding same(std::size_t width) noexcept {
+    static constexpr ConvPadding same(std::size_t width) noexcept {
         return {(width - 1) / 2, width - 1 - (width - 1) / 2};
     }
 };
@@ -33,7 +33,7 @@ class Conv1d {
 public:
     /// `taps` [out, width * in]: for each output the weights of the first token of a window, then of the second ...
     /// (torch.nn.Conv1d's weight [out, in, width] with its last two dimensions exchanged). Its inputs are not rounded.
-    [[nodiscard]] Result<void> assign(Linear<T> taps, std::size_t width, ConvPadding padding) {
+    Result<void> assign(Linear<T> taps, std::size_t width, ConvPadding padding) {
         if (width == 0 || taps.in() == 0 || taps.in() % width != 0 || taps.rounds_inputs())
             return make_error(ErrorCode::invalid_argument,
                               {"a convolution of width ", width, " got weights for ", taps.in(), " inputs"});
@@ -46,18 +46,18 @@ public:
         return {};
     }
 
-    [[nodiscard]] std::size_t in() const noexcept { return taps_.in() / width_; }
-    [[nodiscard]] std::size_t out() const noexcept { return taps_.out(); }
-    [[nodiscard]] std::size_t width() const noexcept { return width_; }
-    [[nodiscard]] ConvPadding padding() const noexcept { return padding_; }
+    std::size_t in() const noexcept { return taps_.in() / width_; }
+    std::size_t out() const noexcept { return taps_.out(); }
+    std::size_t width() const noexcept { return width_; }
+    ConvPadding padding() const noexcept { return padding_; }
 
     /// Rows of y for a text of `length` tokens; 0 when it and its padding are shorter than a window.
-    [[nodiscard]] std::size_t outputs(std::size_t length) const noexcept {
+    std::size_t outputs(std::size_t length) const noexcept {
         const std::size_t padded = length + padding_.left + padding_.right;
         return padded < width_ ? 0 : padded - width_ + 1;
     }
     /// Scratch bytes for a text of `length` tokens.
-    [[nodiscard]] std::size_t scratch_size(std::size_t length) const noexcept {
+    std::size_t scratch_size(std::size_t length) const noexcept {
         return scratch_bytes<T>((length + padding_.left + padding_.right) * in());
     }
 

@@ -13,8 +13,8 @@ public:
     /// `table` [count, dim]; its memory must outlive the layer.
     explicit Embedding(TensorView table) noexcept : table_(table) {}
 
-    [[nodiscard]] std::size_t count() const noexcept { return table_.rows; }
-    [[nodiscard]] std::size_t dim() const noexcept { return table_.cols; }
+    std::size_t count() const noexcept { return table_.rows; }
+    std::size_t dim() const noexcept { return table_.cols; }
 
     /// Precondition: id < count().
     void row(std::size_t id, float* out) const noexcept { dequantize_row(table_, id, out); }

@@ -27,8 +27,8 @@ class Gru {
 
 public:
     /// weight_ih [3 * hidden, in], weight_hh [3 * hidden, hidden], biases [3 * hidden] or empty, each by itself.
-    [[nodiscard]] Result<void> assign(MatrixView<const T> weight_ih, MatrixView<const T> weight_hh,
-                                      std::span<const T> bias_ih = {}, std::span<const T> bias_hh = {}) {
+    Result<void> assign(MatrixView<const T> weight_ih, MatrixView<const T> weight_hh, std::span<const T> bias_ih = {},
+                        std::span<const T> bias_hh = {}) {
         if (weight_hh.rows != 3 * weight_hh.cols || weight_ih.rows != weight_hh.rows)
             return make_error(ErrorCode::invalid_argument,
                               {"a GRU needs weights [3 * hidden, in] and [3 * hidden, hidden], got [", weight_ih.rows,
@@ -38,7 +38,7 @@ public:
     }
 
     /// From the two linear maps, [in -> 3 * hidden] and [hidden -> 3 * hidden], whatever the kind of their weights.
-    [[nodiscard]] Result<void> assign(Linear<T, In, gates> from_input, Linear<T, Hidden, gates> from_state) {
+    Result<void> assign(Linear<T, In, gates> from_input, Linear<T, Hidden, gates> from_state) {
         if (from_state.in() == 0 || from_state.out() != 3 * from_state.in() || from_input.out() != from_state.out())
             return Error{ErrorCode::invalid_argument, "the GRU's two linear maps do not fit together"};
         from_input_ = std::move(from_input);
@@ -46,16 +46,12 @@ public:
         return {};
     }
 
-    [[nodiscard]] std::size_t in() const noexcept { return from_input_.in(); }
-    [[nodiscard]] std::size_t hidden() const noexcept { return from_state_.in(); }
+    std::size_t in() const noexcept { return from_input_.in(); }
+    std::size_t hidden() const noexcept { return from_state_.in(); }
 
     /// Scratch bytes of project_input() and project_state() over `rows` rows: 0 unless they round their inputs.
-    [[nodiscard]] std::size_t input_scratch_size(std::size_t rows) const noexcept {
-        return from_input_.scratch_size(rows);
-    }
-    [[nodiscard]] std::size_t state_scratch_size(std::size_t rows) const noexcept {
-        return from_state_.scratch_size(rows);
-    }
+    std::size_t input_scratch_size(std::size_t rows) const noexcept { return from_input_.scratch_size(rows); }
+    std::size_t state_scratch_size(std::size_t rows) const noexcept { return from_state_.scratch_size(rows); }
     /// The input's part of the gates, all steps in one product: out [steps, 3 * hidden] = x W_ih^T + b_ih.
     void project_input(MatrixView<const T> x, MatrixView<T> out, Scratch& scratch,
                        std::size_t threads = 1) const noexcept {
@@ -68,9 +64,7 @@ public:
     }
 
     /// Scratch bytes of step().
-    [[nodiscard]] std::size_t step_scratch_size() const noexcept {
-        return scratch_bytes<T>(3 * hidden()) + state_scratch_size(1);
-    }
+    std::size_t step_scratch_size() const noexcept { return scratch_bytes<T>(3 * hidden()) + state_scratch_size(1); }
     /// One step: `projected` [3 * hidden] from project_input; `next` may be `state`.
     void step(const T* projected, const T* state, T* next, Scratch& scratch, std::size_t threads = 1) const noexcept {
         const ScratchFrame frame(scratch);
@@ -80,7 +74,7 @@ public:
     }
 
     /// Scratch bytes of forward() over `steps` steps.
-    [[nodiscard]] std::size_t scratch_size(std::size_t steps) const noexcept {
+    std::size_t scratch_size(std::size_t steps) const noexcept {
         return scratch_bytes<T>(steps * 3 * hidden()) + std::max(input_scratch_size(steps), step_scratch_size());
     }
     /// states[i] follows x[i]; `initial` [hidden] comes before the first. Each product is shared among `threads`.
@@ -106,7 +100,7 @@ template <class T = float>
 class GruStack {
 public:
     /// Error when there is no layer or the sizes do not chain.
-    [[nodiscard]] Result<void> assign(std::vector<Gru<T>> layers) {
+    Result<void> assign(std::vector<Gru<T>> layers) {
         if (layers.empty()) return Error{ErrorCode::invalid_argument, "a GRU needs at least one layer"};
         for (std::size_t l = 1; l < layers.size(); ++l)
             if (layers[l].in() != layers[0].hidden() || layers[l].hidden() != layers[0].hidden())
@@ -115,16 +109,16 @@ public:
         return {};
     }
 
-    [[nodiscard]] std::size_t in() const noexcept { return layers_.front().in(); }
-    [[nodiscard]] std::size_t hidden() const noexcept { return layers_.front().hidden(); }
-    [[nodiscard]] std::size_t layer_count() const noexcept { return layers_.size(); }
-    [[nodiscard]] std::size_t state_size() const noexcept { return layers_.size() * hidden(); }
-    [[nodiscard]] std::span<const Gru<T>> layers() const noexcept { return layers_; }
+    std::size_t in() const noexcept { return layers_.front().in(); }
+    std::size_t hidden() const noexcept { return layers_.front().hidden(); }
+    std::size_t layer_count() const noexcept { return layers_.size(); }
+    std::size_t state_size() const noexcept { return layers_.size() * hidden(); }
+    std::span<const Gru<T>> layers() const noexcept { return layers_; }
 
     /// The top layer's part of a state.
-    [[nodiscard]] std::span<const T> top(std::span<const T> state) const noexcept { return state.last(hidden()); }
+    std::span<const T> top(std::span<const T> state) const noexcept { return state.last(hidden()); }
 
-    [[nodiscard]] std::size_t scratch_size(std::size_t steps) const noexcept {
+    std::size_t scratch_size(std::size_t steps) const noexcept {
         std::size_t largest = 0;
         for (const auto& layer : layers_) largest = std::max(largest, layer.scratch_size(steps));
         return largest + scratch_bytes<T>(steps * hidden());
@@ -148,14 +142,14 @@ public:
     }
 
     /// Scratch bytes that any layer's project_input() or project_state() over `rows` rows takes.
-    [[nodiscard]] std::size_t project_scratch_size(std::size_t rows) const noexcept {
+    std::size_t project_scratch_size(std::size_t rows) const noexcept {
         std::size_t largest = 0;
         for (const auto& layer : layers_)
             largest = std::max({largest, layer.input_scratch_size(rows), layer.state_scratch_size(rows)});
         return largest;
     }
     /// Scratch bytes of step().
-    [[nodiscard]] std::size_t step_scratch_size(std::size_t rows) const noexcept {
+    std::size_t step_scratch_size(std::size_t rows) const noexcept {
         return 2 * scratch_bytes<T>(rows * 3 * hidden()) + project_scratch_size(rows);
     }
     /// One step of `states.rows` independent sequences: states [rows, layers * hidden] in place, `projected[r]`

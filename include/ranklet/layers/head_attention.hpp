@@ -21,7 +21,7 @@ class HeadAttention {
 public:
     /// `qkv` [3 * heads * head size, in]: query, key and value projections one above the other, each with its heads one
     /// after the other; biases as the linear map has them. Its inputs are not rounded.
-    [[nodiscard]] Result<void> assign(Linear<T> qkv, std::size_t heads) {
+    Result<void> assign(Linear<T> qkv, std::size_t heads) {
         if (heads == 0 || qkv.out() == 0 || qkv.out() % 3 != 0 || qkv.out() / 3 % heads != 0 || qkv.rounds_inputs())
             return make_error(
                 ErrorCode::invalid_argument,
@@ -31,12 +31,12 @@ public:
         return {};
     }
 
-    [[nodiscard]] std::size_t in() const noexcept { return qkv_.in(); }
-    [[nodiscard]] std::size_t out() const noexcept { return qkv_.out() / 3; }
-    [[nodiscard]] std::size_t heads() const noexcept { return heads_; }
+    std::size_t in() const noexcept { return qkv_.in(); }
+    std::size_t out() const noexcept { return qkv_.out() / 3; }
+    std::size_t heads() const noexcept { return heads_; }
 
     /// Scratch bytes for `tokens` tokens in texts of at most `longest`.
-    [[nodiscard]] std::size_t scratch_size(std::size_t tokens, std::size_t longest) const noexcept {
+    std::size_t scratch_size(std::size_t tokens, std::size_t longest) const noexcept {
         return scratch_bytes<T>(tokens * 3 * out()) + kernels::Ops<T>::attention_scratch_size(longest, out() / heads_);
     }
     /// Text t has tokens [offsets[t], offsets[t + 1]) and attends to itself alone.

@@ -18,7 +18,7 @@ template <class T = float, std::ptrdiff_t Size = dynamic>
 class LayerNorm {
 public:
     /// Takes copies of `weight` and `bias` [size]. Error when their sizes differ or epsilon is negative or NaN.
-    [[nodiscard]] Result<void> assign(std::span<const T> weight, std::span<const T> bias, T epsilon) {
+    Result<void> assign(std::span<const T> weight, std::span<const T> bias, T epsilon) {
         if (weight.empty() || weight.size() != bias.size())
             return make_error(ErrorCode::invalid_argument,
                               {"layer norm got ", weight.size(), " weights and ", bias.size(), " biases"});
@@ -33,7 +33,7 @@ public:
         return {};
     }
 
-    [[nodiscard]] std::size_t size() const noexcept { return size_.get(); }
+    std::size_t size() const noexcept { return size_.get(); }
 
     void forward(MatrixView<const T> x, MatrixView<T> y) const noexcept {
         kernels::Ops<T>::layer_norm(x.rows, x.data, x.stride, weight_.data(), bias_.data(), epsilon_, y.data, y.stride,

@@ -30,14 +30,13 @@ class Linear {
 public:
     /// Takes copies of `weight` [out, in] and `bias` [out] (empty: none). Error when the shapes contradict each other
     /// or the fixed sizes.
-    [[nodiscard]] Result<void> assign(MatrixView<const T> weight, std::span<const T> bias = {}) {
+    Result<void> assign(MatrixView<const T> weight, std::span<const T> bias = {}) {
         WeightBlock none;
         return assign_parts(std::span(&weight, 1), bias, none);
     }
     /// The same, the weight in parts that lie one above the other (of each some of the outputs, all of the inputs),
     /// packed into memory of `block`.
-    [[nodiscard]] Result<void> assign_parts(std::span<const MatrixView<const T>> parts, std::span<const T> bias,
-                                            WeightBlock& block) {
+    Result<void> assign_parts(std::span<const MatrixView<const T>> parts, std::span<const T> bias, WeightBlock& block) {
         RANKLET_ASSIGN(const std::size_t out, outputs_of(parts));
         const std::size_t in = parts[0].cols;
         RANKLET_TRY(set_sizes(out, in, bias));
@@ -50,15 +49,16 @@ public:
         return {};
     }
     /// The same with bf16 weights [out, in], `in` even.
-    [[nodiscard]] Result<void> assign_bf16(MatrixView<const std::uint16_t> weight,
-                                           std::span<const float> bias = {}) requires(may_be_small) {
+    Result<void> assign_bf16(MatrixView<const std::uint16_t> weight, std::span<const float> bias = {})
+        requires(may_be_small)
+    {
         WeightBlock none;
         return assign_bf16_parts(std::span(&weight, 1), bias, none);
     }
     /// The same with the weight in parts, one above the other, packed into memory of `block`.
-    [[nodiscard]] Result<void> assign_bf16_parts(std::span<const MatrixView<const std::uint16_t>> parts,
-                                                 std::span<const float> bias,
-                                                 WeightBlock& block) requires(may_be_small) {
+    Result<void> assign_bf16_parts(std::span<const MatrixView<const std::uint16_t>> parts, std::span<const float> bias,
+                                   WeightBlock& block) requires(may_be_small)
+    {
         RANKLET_ASSIGN(const std::size_t out, outputs_of(parts));
         const std::size_t in = parts[0].cols;
         for (const auto& part : parts)
@@ -74,16 +74,17 @@ public:
         return {};
     }
     /// The same with 8-bit weights: W[o, i] = scale[o] * weight[o, i], `weight` [out, in] in [-127, 127].
-    [[nodiscard]] Result<void> assign(MatrixView<const std::int8_t> weight, std::span<const float> scale,
-                                      std::span<const float> bias = {}) requires(may_be_small) {
+    Result<void> assign(MatrixView<const std::int8_t> weight, std::span<const float> scale,
+                        std::span<const float> bias = {}) requires(may_be_small)
+    {
         WeightBlock none;
         return assign_parts(std::span(&weight, 1), scale, bias, none);
     }
     /// The same with the weight in parts, one above the other, packed into memory of `block`; `scale` and `bias` are of
     /// all outputs.
-    [[nodiscard]] Result<void> assign_parts(std::span<const MatrixView<const std::int8_t>> parts,
-                                            std::span<const float> scale, std::span<const float> bias,
-                                            WeightBlock& block) requires(may_be_small) {
+    Result<void> assign_parts(std::span<const MatrixView<const std::int8_t>> parts, std::span<const float> scale,
+                              std::span<const float> bias, WeightBlock& block) requires(may_be_small)
+    {
         RANKLET_ASSIGN(const std::size_t out, outputs_of(parts));
         const std::size_t in = parts[0].cols;
         for (const auto& part : parts)
@@ -102,22 +103,22 @@ public:
         return {};
     }
 
-    [[nodiscard]] std::size_t in() const noexcept { return in_.get(); }
-    [[nodiscard]] std::size_t out() const noexcept { return out_.get(); }
-    [[nodiscard]] bool has_bias() const noexcept { return has_bias_; }
+    std::size_t in() const noexcept { return in_.get(); }
+    std::size_t out() const noexcept { return out_.get(); }
+    bool has_bias() const noexcept { return has_bias_; }
 
-    [[nodiscard]] bool is_i8() const noexcept { return !i8_.packed.empty(); }
-    [[nodiscard]] bool is_bf16() const noexcept { return !bf16_.empty(); }
+    bool is_i8() const noexcept { return !i8_.packed.empty(); }
+    bool is_bf16() const noexcept { return !bf16_.empty(); }
 
     /// Whether the forward passes round their inputs, row by row, to what weights of this kind are multiplied with:
     /// 8-bit weights do everywhere, bf16 weights where `uses_bf16_dot`. Such passes need a Scratch.
-    [[nodiscard]] bool rounds_inputs() const noexcept {
+    bool rounds_inputs() const noexcept {
         if constexpr (may_be_small) return is_i8() || (is_bf16() && Ops::rounds_bf16);
         return false;
     }
 
     /// Scratch bytes of the forward passes over `rows` rows that take a Scratch.
-    [[nodiscard]] std::size_t scratch_size(std::size_t rows) const noexcept {
+    std::size_t scratch_size(std::size_t rows) const noexcept {
         if constexpr (may_be_small) {
             if (is_i8()) return Ops::linear_i8_scratch_size(rows, in());
             if (is_bf16()) return Ops::linear_bf16_scratch_size(rows, in());
@@ -146,9 +147,9 @@ private:
                                         : static_cast<std::ptrdiff_t>(Ops::packed_size(static_cast<std::size_t>(Out),
                                                                                        static_cast<std::size_t>(In)));
 
-    [[nodiscard]] const T* bias() const noexcept { return has_bias_ ? bias_.data() : nullptr; }
+    const T* bias() const noexcept { return has_bias_ ? bias_.data() : nullptr; }
     template <class Weight>
-    [[nodiscard]] static Result<std::size_t> outputs_of(std::span<const MatrixView<const Weight>> parts) {
+    static Result<std::size_t> outputs_of(std::span<const MatrixView<const Weight>> parts) {
         if (parts.empty()) return Error{ErrorCode::invalid_argument, "a linear layer got no weights"};
         std::size_t out = 0;
         for (const auto& part : parts) {
@@ -158,7 +159,7 @@ private:
         }
         return out;
     }
-    [[nodiscard]] Result<void> set_sizes(std::size_t out, std::size_t in, std::span<const T> bias) {
+    Result<void> set_sizes(std::size_t out, std::size_t in, std::span<const T> bias) {
         if (out == 0 || in == 0)
             return Error{ErrorCode::invalid_argument, "a linear layer needs at least one input and one output"};
         if (!bias.empty() && bias.size() != out)

@@ -25,7 +25,7 @@ RANKLET_NAMESPACE_BEGIN
 /// The result; an error gets the file and the place put before its message. What a caller would be told is an invalid
 /// argument is a malformed file here.
 template <class T>
-[[nodiscard]] Result<T> in_file(const GgufFile& file, std::string_view place, Result<T> result) {
+Result<T> in_file(const GgufFile& file, std::string_view place, Result<T> result) {
     if (result.ok()) return result;
     const Error& error = result.error();
     return make_error(error.code == ErrorCode::invalid_argument ? ErrorCode::format : error.code,
@@ -33,8 +33,8 @@ template <class T>
 }
 
 /// A tensor [rows, cols] as f32. Error when it is missing, of another shape, or of a type that is not read.
-[[nodiscard]] RANKLET_COLD inline Result<Matrix> load_matrix(const GgufFile& file, const std::string& name,
-                                                             std::size_t rows, std::size_t cols) {
+RANKLET_COLD inline Result<Matrix> load_matrix(const GgufFile& file, const std::string& name, std::size_t rows,
+                                               std::size_t cols) {
     RANKLET_ASSIGN(const TensorView tensor, file.tensor(name, rows, cols));
     RANKLET_ASSIGN(Matrix matrix, Matrix::zeroed(rows, cols));
     for (std::size_t r = 0; r < rows; ++r) dequantize_row(tensor, r, matrix.row(r).data());
@@ -42,8 +42,8 @@ template <class T>
 }
 
 /// A vector of `size` values as f32.
-[[nodiscard]] RANKLET_COLD inline Result<std::vector<float>> load_vector(const GgufFile& file, const std::string& name,
-                                                                         std::size_t size) {
+RANKLET_COLD inline Result<std::vector<float>> load_vector(const GgufFile& file, const std::string& name,
+                                                           std::size_t size) {
     RANKLET_ASSIGN(const TensorView tensor, file.tensor(name, 1, size));
     std::vector<float> values(size);
     dequantize_row(tensor, 0, values.data());
@@ -51,7 +51,7 @@ template <class T>
 }
 
 /// Memory for the matrices, packed, whose names begin with `prefix`.
-[[nodiscard]] RANKLET_COLD inline WeightBlock block_for(const GgufFile& file, std::string_view prefix) {
+RANKLET_COLD inline WeightBlock block_for(const GgufFile& file, std::string_view prefix) {
     std::size_t bytes = 0;
     for (const TensorView& tensor : file.tensors()) {
         if (tensor.rows < 2 || tensor.bytes == 0 || tensor.name.substr(0, prefix.size()) != prefix) continue;
@@ -79,9 +79,9 @@ struct PagesReleased {
 /// is there, bias [out]. 8-bit weights stay 8-bit when all are, bf16 weights bf16 when all are and `in` is even; but
 /// where that makes the forward passes round their inputs, only `with_scratch`: when the layer gives them a Scratch.
 /// What is packed lies in `block`.
-[[nodiscard]] RANKLET_COLD inline Result<Linear<>> load_linear(const GgufFile& file, std::span<const LinearNames> names,
-                                                               std::size_t in, std::size_t out, bool with_scratch,
-                                                               WeightBlock& block) {
+RANKLET_COLD inline Result<Linear<>> load_linear(const GgufFile& file, std::span<const LinearNames> names,
+                                                 std::size_t in, std::size_t out, bool with_scratch,
+                                                 WeightBlock& block) {
     const std::size_t outputs = names.size() * out;
     std::vector<float> bias;
     std::vector<TensorView> tensors;
@@ -140,22 +140,22 @@ struct PagesReleased {
     return linear;
 }
 /// The same with memory of its own.
-[[nodiscard]] RANKLET_COLD inline Result<Linear<>> load_linear(const GgufFile& file, std::span<const LinearNames> names,
-                                                               std::size_t in, std::size_t out, bool with_scratch) {
+RANKLET_COLD inline Result<Linear<>> load_linear(const GgufFile& file, std::span<const LinearNames> names,
+                                                 std::size_t in, std::size_t out, bool with_scratch) {
     WeightBlock none;
     return load_linear(file, names, in, out, with_scratch, none);
 }
 
 /// `prefix`.weight [out, in] and, if it is there, `prefix`.bias [out]; its inputs are not rounded.
-[[nodiscard]] RANKLET_COLD inline Result<Linear<>> load_linear(const GgufFile& file, const std::string& prefix,
-                                                               std::size_t in, std::size_t out) {
+RANKLET_COLD inline Result<Linear<>> load_linear(const GgufFile& file, const std::string& prefix, std::size_t in,
+                                                 std::size_t out) {
     const LinearNames names{prefix + ".weight", prefix + ".bias"};
     return load_linear(file, std::span(&names, 1), in, out, false);
 }
 
 /// `prefix`.weight and `prefix`.bias [size].
-[[nodiscard]] RANKLET_COLD inline Result<LayerNorm<>> load_layer_norm(const GgufFile& file, const std::string& prefix,
-                                                                      std::size_t size, float epsilon) {
+RANKLET_COLD inline Result<LayerNorm<>> load_layer_norm(const GgufFile& file, const std::string& prefix,
+                                                        std::size_t size, float epsilon) {
     RANKLET_ASSIGN(const std::vector<float> weight, load_vector(file, prefix + ".weight", size));
     RANKLET_ASSIGN(const std::vector<float> bias, load_vector(file, prefix + ".bias", size));
     LayerNorm<> norm;
@@ -164,7 +164,7 @@ struct PagesReleased {
 }
 
 /// The file's GRU (`ranklet.gru.*`); what the file has in bf16 or 8 bits runs in them.
-[[nodiscard]] RANKLET_COLD inline Result<GruStack<>> load_gru(const GgufFile& file) {
+RANKLET_COLD inline Result<GruStack<>> load_gru(const GgufFile& file) {
     RANKLET_ASSIGN(const std::size_t input, file.u32("ranklet.gru.input_size"));
     RANKLET_ASSIGN(const std::size_t hidden, file.u32("ranklet.gru.hidden_size"));
     RANKLET_ASSIGN(const std::size_t count, file.u32("ranklet.gru.layer_count"));
@@ -187,7 +187,7 @@ struct PagesReleased {
 }
 
 /// The activation of this name, as model files write it.
-[[nodiscard]] RANKLET_COLD inline Result<Activation> parse_activation(std::string_view name) {
+RANKLET_COLD inline Result<Activation> parse_activation(std::string_view name) {
     using Pair = std::pair<std::string_view, Activation>;
     constexpr std::array<Pair, 7> known{Pair{"identity", Activation::identity},
                                         Pair{"gelu", Activation::gelu},

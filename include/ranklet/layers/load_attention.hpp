@@ -20,14 +20,13 @@
 RANKLET_NAMESPACE_BEGIN
 
 /// Rows of a tensor. Error when it is missing.
-[[nodiscard]] RANKLET_COLD inline Result<std::size_t> tensor_rows(const GgufFile& file, const std::string& name) {
+RANKLET_COLD inline Result<std::size_t> tensor_rows(const GgufFile& file, const std::string& name) {
     RANKLET_ASSIGN(const TensorView tensor, file.tensor(name));
     return tensor.rows;
 }
 
 /// The `PREFIX.weight` [?, in] with as many outputs as it has, and its bias, if any.
-[[nodiscard]] RANKLET_COLD inline Result<Linear<>> load_linear_any(const GgufFile& file, const std::string& prefix,
-                                                                   std::size_t in) {
+RANKLET_COLD inline Result<Linear<>> load_linear_any(const GgufFile& file, const std::string& prefix, std::size_t in) {
     RANKLET_ASSIGN(const std::size_t out, tensor_rows(file, prefix + ".weight"));
     return load_linear(file, prefix, in, out);
 }
@@ -35,10 +34,8 @@ RANKLET_NAMESPACE_BEGIN
 /// `PREFIX.form`, `.softmax`, `.epsilon`, `.activation`; `PREFIX.keys.weight` [n, dim], `.keys.bias` [n],
 /// `.query.weight`,
 /// `.v` [n]. `query_dim`: elements of the query that there is to give (0: none).
-[[nodiscard]] RANKLET_COLD inline Result<AttentionPooling<>> load_attention_pooling(const GgufFile& file,
-                                                                                    const std::string& prefix,
-                                                                                    std::size_t dim,
-                                                                                    std::size_t query_dim) {
+RANKLET_COLD inline Result<AttentionPooling<>> load_attention_pooling(const GgufFile& file, const std::string& prefix,
+                                                                      std::size_t dim, std::size_t query_dim) {
     RANKLET_ASSIGN(const auto form, file.string(prefix + ".form"));
     AttentionWeights weights;
     RANKLET_ASSIGN(weights.softmax, file.boolean(prefix + ".softmax"));
@@ -73,9 +70,8 @@ RANKLET_NAMESPACE_BEGIN
 }
 
 /// `PREFIX.heads`; `PREFIX.{q,k,v}.weight` [heads * head size, in] and biases, each by itself.
-[[nodiscard]] RANKLET_COLD inline Result<HeadAttention<>> load_head_attention(const GgufFile& file,
-                                                                              const std::string& prefix,
-                                                                              std::size_t in) {
+RANKLET_COLD inline Result<HeadAttention<>> load_head_attention(const GgufFile& file, const std::string& prefix,
+                                                                std::size_t in) {
     RANKLET_ASSIGN(const std::size_t heads, file.u32(prefix + ".heads"));
     RANKLET_ASSIGN(const std::size_t out, tensor_rows(file, prefix + ".q.weight"));
     std::array<LinearNames, 3> names;
@@ -91,9 +87,8 @@ RANKLET_NAMESPACE_BEGIN
 
 /// `PREFIX.I.weight` [out, width * in], `.bias`, for the widths of `PREFIX.widths`, padded by `PREFIX.padding` (left
 /// and right of each).
-[[nodiscard]] RANKLET_COLD inline Result<std::vector<Conv1d<>>> load_convolutions(const GgufFile& file,
-                                                                                  const std::string& prefix,
-                                                                                  std::size_t in) {
+RANKLET_COLD inline Result<std::vector<Conv1d<>>> load_convolutions(const GgufFile& file, const std::string& prefix,
+                                                                    std::size_t in) {
     RANKLET_ASSIGN(const auto widths, file.u32s(prefix + ".widths"));
     RANKLET_ASSIGN(const auto padding, file.u32s(prefix + ".padding"));
     if (widths.empty() || padding.size() != 2 * widths.size())

@@ -20,8 +20,7 @@ template <class T = float>
 class ResetBeforeGru {
 public:
     /// weight_ih [3 * hidden, in], weight_hh [3 * hidden, hidden], bias [3 * hidden] or empty.
-    [[nodiscard]] Result<void> assign(MatrixView<const T> weight_ih, MatrixView<const T> weight_hh,
-                                      std::span<const T> bias = {}) {
+    Result<void> assign(MatrixView<const T> weight_ih, MatrixView<const T> weight_hh, std::span<const T> bias = {}) {
         const std::size_t hidden = weight_hh.cols;
         if (hidden == 0 || weight_hh.rows != 3 * hidden || weight_ih.rows != weight_hh.rows)
             return make_error(ErrorCode::invalid_argument,
@@ -32,10 +31,10 @@ public:
         return candidate_.assign(weight_hh.middle_rows(2 * hidden, hidden));
     }
 
-    [[nodiscard]] std::size_t in() const noexcept { return from_input_.in(); }
-    [[nodiscard]] std::size_t hidden() const noexcept { return candidate_.in(); }
+    std::size_t in() const noexcept { return from_input_.in(); }
+    std::size_t hidden() const noexcept { return candidate_.in(); }
 
-    [[nodiscard]] std::size_t step_scratch_size() const noexcept {
+    std::size_t step_scratch_size() const noexcept {
         return scratch_bytes<T>(3 * hidden()) + scratch_bytes<T>(2 * hidden()) + 2 * scratch_bytes<T>(hidden());
     }
     /// One step with x [in]; `next` may be `state`.

@@ -22,7 +22,7 @@ template <class T = float>
 class SelfAttention {
 public:
     /// `qkv` [3 * dim, dim]: query, key and value projections one above the other. Error when the sizes do not fit.
-    [[nodiscard]] Result<void> assign(Linear<T> qkv, Linear<T> output, std::size_t heads) {
+    Result<void> assign(Linear<T> qkv, Linear<T> output, std::size_t heads) {
         if (heads == 0 || qkv.in() % heads != 0)
             return make_error(ErrorCode::invalid_argument,
                               {"a width of ", qkv.in(), " does not split into ", heads, " heads"});
@@ -34,12 +34,11 @@ public:
         return {};
     }
 
-    [[nodiscard]] std::size_t dim() const noexcept { return qkv_.in(); }
-    [[nodiscard]] std::size_t heads() const noexcept { return heads_; }
+    std::size_t dim() const noexcept { return qkv_.in(); }
+    std::size_t heads() const noexcept { return heads_; }
 
     /// Scratch bytes for `tokens` tokens in texts of at most `longest`.
-    [[nodiscard]] std::size_t scratch_size(std::size_t tokens, std::size_t longest,
-                                           std::size_t threads = 1) const noexcept {
+    std::size_t scratch_size(std::size_t tokens, std::size_t longest, std::size_t threads = 1) const noexcept {
         return scratch_matrix_bytes<T>(tokens, 3 * dim()) + scratch_matrix_bytes<T>(tokens, dim()) +
                std::max({std::min(threads, heads_) * scratch_bytes<std::byte>(head_scratch_size(longest)),
                          qkv_.scratch_size(tokens), output_.scratch_size(tokens)});
@@ -61,7 +60,7 @@ public:
 private:
     static constexpr std::size_t products_a_thread = 60'000;  // that are worth waking a thread for
 
-    [[nodiscard]] std::size_t head_scratch_size(std::size_t longest) const noexcept {
+    std::size_t head_scratch_size(std::size_t longest) const noexcept {
         return kernels::Ops<T>::attention_scratch_size(longest, dim() / heads_);
     }
 

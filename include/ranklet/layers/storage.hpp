@@ -18,15 +18,15 @@ class Storage {
     static_assert(Size >= 0);
 
 public:
-    [[nodiscard]] Result<void> resize(std::size_t size) {
+    Result<void> resize(std::size_t size) {
         if (size != static_cast<std::size_t>(Size))
             return make_error(ErrorCode::invalid_argument, {"storage holds ", Size, " elements, not ", size});
         return {};
     }
     /// The same for elements that are all written next.
-    [[nodiscard]] Result<void> resize_uninitialized(std::size_t size, WeightBlock&) { return resize(size); }
-    [[nodiscard]] T* data() noexcept { return data_; }
-    [[nodiscard]] const T* data() const noexcept { return data_; }
+    Result<void> resize_uninitialized(std::size_t size, WeightBlock&) { return resize(size); }
+    T* data() noexcept { return data_; }
+    const T* data() const noexcept { return data_; }
 
 private:
     alignas(alignment) T data_[Size > 0 ? Size : 1] = {};
@@ -36,16 +36,16 @@ private:
 template <class T>
 class Storage<T, dynamic> {
 public:
-    [[nodiscard]] Result<void> resize(std::size_t size) {
+    Result<void> resize(std::size_t size) {
         RANKLET_ASSIGN(buffer_, AlignedBuffer<T>::zeroed(size));
         return {};
     }
-    [[nodiscard]] Result<void> resize_uninitialized(std::size_t size, WeightBlock& block) {
+    Result<void> resize_uninitialized(std::size_t size, WeightBlock& block) {
         RANKLET_ASSIGN(buffer_, block.take<T>(size));
         return {};
     }
-    [[nodiscard]] T* data() noexcept { return buffer_.data(); }
-    [[nodiscard]] const T* data() const noexcept { return buffer_.data(); }
+    T* data() noexcept { return buffer_.data(); }
+    const T* data() const noexcept { return buffer_.data(); }
 
 private:
     AlignedBuffer<T> buffer_;
@@ -55,8 +55,8 @@ private:
 template <std::ptrdiff_t Size>
 class Extent {
 public:
-    [[nodiscard]] static constexpr std::size_t get() noexcept { return static_cast<std::size_t>(Size); }
-    [[nodiscard]] Result<void> set(std::size_t size, const char* what) noexcept(false) {
+    static constexpr std::size_t get() noexcept { return static_cast<std::size_t>(Size); }
+    Result<void> set(std::size_t size, const char* what) noexcept(false) {
         if (size != get())
             return make_error(ErrorCode::invalid_argument, {what, " is fixed at ", get(), ", not ", size});
         return {};
@@ -65,8 +65,8 @@ public:
 template <>
 class Extent<dynamic> {
 public:
-    [[nodiscard]] std::size_t get() const noexcept { return size_; }
-    [[nodiscard]] Result<void> set(std::size_t size, const char*) {
+    std::size_t get() const noexcept { return size_; }
+    Result<void> set(std::size_t size, const char*) {
         size_ = size;
         return {};
     }
@@ -76,7 +76,7 @@ private:
 };
 
 /// a * b, or dynamic when either is.
-[[nodiscard]] constexpr std::ptrdiff_t size_product(std::ptrdiff_t a, std::ptrdiff_t b) noexcept {
+constexpr std::ptrdiff_t size_product(std::ptrdiff_t a, std::ptrdiff_t b) noexcept {
     return a == dynamic || b == dynamic ? dynamic : a * b;
 }
 

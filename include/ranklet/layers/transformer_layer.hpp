@@ -21,8 +21,8 @@ template <class T = float>
 class TransformerLayer {
 public:
     /// Error when the parts' sizes do not fit together.
-    [[nodiscard]] Result<void> assign(SelfAttention<T> attention, LayerNorm<T> attention_norm, Linear<T> up,
-                                      Linear<T> down, LayerNorm<T> output_norm, Activation activation) {
+    Result<void> assign(SelfAttention<T> attention, LayerNorm<T> attention_norm, Linear<T> up, Linear<T> down,
+                        LayerNorm<T> output_norm, Activation activation) {
         const std::size_t dim = attention.dim();
         if (attention_norm.size() != dim || up.in() != dim || down.in() != up.out() || down.out() != dim ||
             output_norm.size() != dim)
@@ -37,8 +37,7 @@ public:
     }
 
     /// Scratch bytes for `tokens` tokens in texts of at most `longest`.
-    [[nodiscard]] std::size_t scratch_size(std::size_t tokens, std::size_t longest,
-                                           std::size_t threads = 1) const noexcept {
+    std::size_t scratch_size(std::size_t tokens, std::size_t longest, std::size_t threads = 1) const noexcept {
         return scratch_matrix_bytes<T>(tokens, attention_.dim()) +
                std::max(attention_.scratch_size(tokens, longest, threads),
                         scratch_matrix_bytes<T>(tokens, up_.out()) +

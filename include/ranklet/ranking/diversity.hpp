@@ -15,11 +15,11 @@
 #include <string_view>
 #include <vector>
 
+#include "ranklet/catalog/catalog.hpp"
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/view.hpp"
 #include "ranklet/kernels/ops.hpp"
-#include "ranklet/ranking/catalog.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -41,9 +41,8 @@ struct Diversity {
 };
 
 /// Error invalid_argument, missing or unsupported when caps or diversity do not fit the catalog, naming what does not.
-[[nodiscard]] RANKLET_COLD inline Result<void> check_diversity(const CatalogData& catalog,
-                                                               std::span<const GroupCap> caps,
-                                                               const Diversity& diversity) {
+RANKLET_COLD inline Result<void> check_diversity(const CatalogData& catalog, std::span<const GroupCap> caps,
+                                                 const Diversity& diversity) {
     for (const GroupCap& cap : caps) {
         RANKLET_ASSIGN(const AttributeColumn* column, catalog.attributes.at(cap.attribute));
         if (column->type == AttributeType::number)
@@ -103,7 +102,7 @@ private:
         }
         counts_.assign(total, 0);
     }
-    [[nodiscard]] bool has_room(std::uint32_t item) const noexcept {
+    bool has_room(std::uint32_t item) const noexcept {
         for (const Group& group : groups_)
             for (const std::uint32_t code : group.column->codes_of_item(item))
                 if (counts_[group.first + code] >= group.most) return false;

@@ -10,10 +10,10 @@
 #include <string_view>
 #include <vector>
 
+#include "ranklet/catalog/catalog.hpp"
+#include "ranklet/catalog/filter.hpp"
 #include "ranklet/core/config.hpp"
-#include "ranklet/ranking/catalog.hpp"
 #include "ranklet/ranking/diversity.hpp"
-#include "ranklet/ranking/filter.hpp"
 #include "ranklet/ranking/softmax.hpp"
 #include "ranklet/ranking/top_k.hpp"
 
@@ -32,11 +32,11 @@ struct Ranking {
     Catalog catalog;
     std::vector<Recommendation> items;
 
-    [[nodiscard]] std::size_t size() const noexcept { return items.size(); }
-    [[nodiscard]] bool empty() const noexcept { return items.empty(); }
-    [[nodiscard]] const Recommendation& operator[](std::size_t i) const noexcept { return items[i]; }
-    [[nodiscard]] auto begin() const noexcept { return items.begin(); }
-    [[nodiscard]] auto end() const noexcept { return items.end(); }
+    std::size_t size() const noexcept { return items.size(); }
+    bool empty() const noexcept { return items.empty(); }
+    const Recommendation& operator[](std::size_t i) const noexcept { return items[i]; }
+    auto begin() const noexcept { return items.begin(); }
+    auto end() const noexcept { return items.end(); }
 };
 
 /// Where a text_gru model's GRU starts on a candidate's tokens. The other scorings always use the user's state.
@@ -59,7 +59,7 @@ struct RecommendOptions {
 
     /// Error mismatch when the filter is of another snapshot than `catalog`; those of check_diversity;
     /// invalid_argument when the temperature is not a positive number (with a finite reciprocal).
-    [[nodiscard]] Result<void> check(const Catalog& catalog) const {
+    Result<void> check(const Catalog& catalog) const {
         if (filter != nullptr && !filter->fits(catalog))
             return Error{ErrorCode::mismatch, "the filter was made of another catalog snapshot"};
         if (!(temperature > 0.0f && std::isfinite(temperature) && std::isfinite(1.0f / temperature)))

@@ -19,7 +19,7 @@ struct Hit {
     float score = 0.0f;
 };
 /// The total order of ranking: the higher score, of equals the lower index.
-[[nodiscard]] constexpr bool ranks_before(const Hit& a, const Hit& b) noexcept {
+constexpr bool ranks_before(const Hit& a, const Hit& b) noexcept {
     return a.score > b.score || (a.score == b.score && a.index < b.index);
 }
 
@@ -84,7 +84,7 @@ public:
     explicit BestHits(std::span<Hit> memory) noexcept : heap_(memory) {}
 
     /// The score that a hit has to reach; -infinity as long as there is room.
-    [[nodiscard]] float threshold() const noexcept {
+    float threshold() const noexcept {
         return heap_.empty() ? std::numeric_limits<float>::infinity() : full() ? heap_[0].score : lowest;
     }
     /// Takes a hit if it is among the k best so far. NaN and -infinity never are.
@@ -100,7 +100,7 @@ public:
     }
     void clear() noexcept { count_ = 0; }
     /// The hits so far, in no order.
-    [[nodiscard]] std::span<const Hit> hits() const noexcept { return heap_.first(count_); }
+    std::span<const Hit> hits() const noexcept { return heap_.first(count_); }
     /// Sorts the hits, best first; the heap is used up.
     std::span<const Hit> sorted() noexcept {
         const std::span<Hit> found = heap_.first(count_);
@@ -111,7 +111,7 @@ public:
 
 private:
     static constexpr float lowest = -std::numeric_limits<float>::infinity();
-    [[nodiscard]] bool full() const noexcept { return count_ == heap_.size(); }
+    bool full() const noexcept { return count_ == heap_.size(); }
     std::span<Hit> heap_{};
     std::size_t count_ = 0;
 };

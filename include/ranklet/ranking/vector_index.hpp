@@ -85,8 +85,8 @@ public:
     /// them (f16, i8). `bias` [n] or empty, added to each row's score, is never copied: it must outlive the index
     /// whatever the type. Error invalid_argument naming the first row that has an element that is not finite (f16: or
     /// is beyond 65504; i8: or whose length is 1e33 or more), out_of_memory.
-    [[nodiscard]] RANKLET_COLD static Result<VectorIndex> create(MatrixView<const float> vectors, RowType type,
-                                                                 std::span<const float> bias = {}) {
+    RANKLET_COLD static Result<VectorIndex> create(MatrixView<const float> vectors, RowType type,
+                                                   std::span<const float> bias = {}) {
         if (vectors.rows >= static_cast<std::size_t>(static_cast<std::uint32_t>(-1)))
             return Error{ErrorCode::invalid_argument, "an index holds fewer than 2^32 - 1 rows"};
         if (vectors.stride < vectors.cols)
@@ -109,11 +109,11 @@ public:
         return index;
     }
 
-    [[nodiscard]] std::size_t size() const noexcept { return vectors_.rows; }
-    [[nodiscard]] std::size_t dim() const noexcept { return vectors_.cols; }
-    [[nodiscard]] RowType type() const noexcept { return type_; }
+    std::size_t size() const noexcept { return vectors_.rows; }
+    std::size_t dim() const noexcept { return vectors_.cols; }
+    RowType type() const noexcept { return type_; }
     /// Bytes that the index itself holds, without the caller's vectors.
-    [[nodiscard]] std::size_t memory() const noexcept {
+    std::size_t memory() const noexcept {
         return f16_.size() * sizeof(f16_[0]) + i8_.size() + (scale_.size() + norm_.size() + error_.size()) * 4 +
                sum_.size() * 4;
     }
@@ -123,9 +123,8 @@ public:
     /// rounded row for f16; i8: of the rounded row and the rounded query) plus the bias. Each query's result is what it
     /// is alone, with any number of threads. Error invalid_argument naming a query that is not finite, or when `dim`
     /// differs.
-    [[nodiscard]] Result<std::span<const std::span<const Hit>>> search(MatrixView<const float> queries,
-                                                                       const SearchOptions& options,
-                                                                       Workspace& workspace) const {
+    Result<std::span<const std::span<const Hit>>> search(MatrixView<const float> queries, const SearchOptions& options,
+                                                         Workspace& workspace) const {
         const std::size_t m = queries.rows, k = std::min(options.k, size());
         RANKLET_TRY(take_queries(queries, workspace));
         const bool exact = type_ == RowType::i8_exact && bounds_hold(workspace);
@@ -315,8 +314,9 @@ private:
     // about infinity.
     bool bounds_hold(const Workspace& workspace) const noexcept {
         return largest_norm_ < largest_i8_norm &&
-               std::all_of(workspace.bounds.begin(), workspace.bounds.end(),
-                           [&](const auto& query) { return query.norm * largest_norm_ + largest_bias_ < 1e37; });
+               std::all_of(
+                   workspace.bounds.begin(), workspace.bounds.end(),
+                   [&](const auto& query) { return query.norm * largest_norm_ + largest_bias_ < 1e37; });
     }
 
     void score_block(std::size_t row, std::size_t count, std::size_t first, std::size_t queries, bool exact,

@@ -35,8 +35,7 @@ public:
     AddedTokens() = default;
 
     /// `patterns[i]` is what `tokens[i]` is matched by; of equal patterns the first counts. Error as ByteTrie::create.
-    [[nodiscard]] static Result<AddedTokens> create(const std::vector<AddedToken>& tokens,
-                                                    const std::vector<std::string>& patterns) {
+    static Result<AddedTokens> create(const std::vector<AddedToken>& tokens, const std::vector<std::string>& patterns) {
         AddedTokens out;
         std::vector<std::size_t> order(tokens.size());
         for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -59,7 +58,7 @@ public:
         return out;
     }
 
-    [[nodiscard]] bool empty() const noexcept { return rules_.empty(); }
+    bool empty() const noexcept { return rules_.empty(); }
 
     /// Calls `plain(begin, end)` and `token(begin, end, id)` in the text's order; each says whether to go on.
     template <class Plain, class Token>
@@ -91,13 +90,13 @@ private:
         bool lstrip, rstrip, single_word;
     };
 
-    [[nodiscard]] std::size_t next_start(std::string_view text, std::size_t at) const noexcept {
+    std::size_t next_start(std::string_view text, std::size_t at) const noexcept {
         if (start_count_ == 1) return std::min(text.find(static_cast<char>(only_start_), at), text.size());
         while (at < text.size() && !starts_[static_cast<unsigned char>(text[at])]) ++at;
         return at;
     }
 
-    [[nodiscard]] const Rule* longest_at(std::string_view text, std::size_t at, std::size_t& stop) const noexcept {
+    const Rule* longest_at(std::string_view text, std::size_t at, std::size_t& stop) const noexcept {
         const Rule* found = nullptr;
         ByteTrie::Node node = ByteTrie::root;
         for (std::size_t i = at; i < text.size(); ++i) {

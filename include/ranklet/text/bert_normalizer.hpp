@@ -53,15 +53,15 @@ public:
         }
     }
 
-    [[nodiscard]] const Fate& fate(std::uint32_t code) const noexcept { return fates_[unicode::record_index(code)]; }
+    const Fate& fate(std::uint32_t code) const noexcept { return fates_[unicode::record_index(code)]; }
     /// The character that a letter, punctuation or chinese becomes.
-    [[nodiscard]] static std::uint32_t result(const Fate& fate, std::uint32_t code) noexcept {
+    static std::uint32_t result(const Fate& fate, std::uint32_t code) noexcept {
         return fate.value + (code & fate.keep);
     }
     /// The characters that `several` becomes.
-    [[nodiscard]] const std::uint32_t* results(const Fate& fate) const noexcept { return several_.data() + fate.value; }
-    [[nodiscard]] Kind ascii_kind(unsigned char byte) const noexcept { return ascii_kind_[byte]; }
-    [[nodiscard]] unsigned char ascii(unsigned char byte) const noexcept { return ascii_[byte]; }
+    const std::uint32_t* results(const Fate& fate) const noexcept { return several_.data() + fate.value; }
+    Kind ascii_kind(unsigned char byte) const noexcept { return ascii_kind_[byte]; }
+    unsigned char ascii(unsigned char byte) const noexcept { return ascii_[byte]; }
 
     /// The normalised form of `text` (valid UTF-8, bytes [shift, shift + size) of the original) into
     /// `scratch.normalized`. The way that holds for every text; slower than fate().
@@ -85,10 +85,10 @@ public:
     }
 
 private:
-    [[nodiscard]] bool drops(std::uint8_t flags) const noexcept {
+    bool drops(std::uint8_t flags) const noexcept {
         return options_.clean_text && (flags & unicode::control_flag) != 0;
     }
-    [[nodiscard]] bool is_chinese(std::uint8_t flags) const noexcept {
+    bool is_chinese(std::uint8_t flags) const noexcept {
         return options_.handle_chinese_chars && (flags & unicode::chinese_flag) != 0;
     }
 
@@ -146,12 +146,12 @@ private:
         put_marks();
     }
 
-    [[nodiscard]] static Kind kind_of(std::uint8_t flags) noexcept {
+    static Kind kind_of(std::uint8_t flags) noexcept {
         if ((flags & unicode::space_flag) != 0) return Kind::space;
         return (flags & unicode::punctuation_flag) != 0 ? Kind::punctuation : Kind::letter;
     }
 
-    [[nodiscard]] Fate fate_of(const unicode::CharRecord& of) {
+    Fate fate_of(const unicode::CharRecord& of) {
         constexpr std::uint32_t all = 0xFFFFFFFF;
         if (drops(of.flags)) return {0, 0, Kind::dropped, 0};
         const Kind alone = is_chinese(of.flags) ? Kind::chinese : kind_of(of.flags);
@@ -166,7 +166,7 @@ private:
         return {static_cast<std::uint32_t>(of.lower), all, alone, 1};
     }
 
-    [[nodiscard]] Fate fate_of_parts(const unicode::CharRecord& of, Kind alone) {
+    Fate fate_of_parts(const unicode::CharRecord& of, Kind alone) {
         std::vector<std::uint32_t> parts;
         for (std::uint32_t i = 0; i < of.length; ++i) {
             const std::uint32_t part = unicode::decompositions[of.decomposition + i];
@@ -183,7 +183,7 @@ private:
         return {parts[0], 0, alone, 1};
     }
 
-    [[nodiscard]] Fate several(const std::vector<std::uint32_t>& codes) {
+    Fate several(const std::vector<std::uint32_t>& codes) {
         const Fate fate{static_cast<std::uint32_t>(several_.size()), 0, Kind::several,
                         static_cast<std::uint8_t>(codes.size())};
         several_.insert(several_.end(), codes.begin(), codes.end());

@@ -29,8 +29,7 @@ public:
 
     /// `keys` in ascending byte order, without duplicates and without 0xFF; values are not negative. An empty key is
     /// left out. Error `unsupported` when the keys need more than 2^24 units.
-    [[nodiscard]] static Result<ByteTrie> create(std::span<const std::string_view> keys,
-                                                 std::span<const std::int32_t> values) {
+    static Result<ByteTrie> create(std::span<const std::string_view> keys, std::span<const std::int32_t> values) {
         ByteTrie trie;
         Builder builder(trie.units_);
         struct Range {
@@ -81,24 +80,24 @@ public:
     }
 
     /// The child of `node` by `byte`, or `none`. `node` is not `none`.
-    [[nodiscard]] Node child(Node node, unsigned char byte) const noexcept {
+    Node child(Node node, unsigned char byte) const noexcept {
         const unsigned label = byte == 0 ? 0xFFu : byte;
         const Node next = (units_[node].base_and_byte >> 8) + label;
         return (units_[next].base_and_byte & 0xFFu) == label ? next : none;
     }
 
     /// The value of the key that ends at `node`, or `no_value`. `node` is not `none`.
-    [[nodiscard]] std::int32_t value(Node node) const noexcept { return units_[node].value; }
+    std::int32_t value(Node node) const noexcept { return units_[node].value; }
 
     /// The node that `key` leads to from `node`, or `none`.
-    [[nodiscard]] Node walk(Node node, std::string_view key) const noexcept {
+    Node walk(Node node, std::string_view key) const noexcept {
         for (std::size_t i = 0; i < key.size() && node != none; ++i)
             node = child(node, static_cast<unsigned char>(key[i]));
         return node;
     }
 
     /// Bytes of memory held.
-    [[nodiscard]] std::size_t memory() const noexcept { return units_.capacity() * sizeof(Unit); }
+    std::size_t memory() const noexcept { return units_.capacity() * sizeof(Unit); }
 
 private:
     struct Unit {
@@ -149,7 +148,7 @@ private:
         static void set(std::vector<std::uint64_t>& bits, std::size_t i) { bits[i / 64] |= std::uint64_t{1} << i % 64; }
 
         /// Of 64 units from `unit` on, which are used.
-        [[nodiscard]] std::uint64_t used_from(std::size_t unit) const noexcept {
+        std::uint64_t used_from(std::size_t unit) const noexcept {
             const std::size_t word = unit / 64, shift = unit % 64;
             return shift == 0 ? used_[word] : used_[word] >> shift | used_[word + 1] << (64 - shift);
         }

@@ -52,7 +52,7 @@ struct Encoding {
     std::vector<std::int32_t> words;     ///< which word of its text the token is of; -1 for special tokens around it
     EncodeScratch scratch;
 
-    [[nodiscard]] std::size_t size() const noexcept { return ids.size(); }
+    std::size_t size() const noexcept { return ids.size(); }
     void clear() noexcept {
         ids.clear();
         type_ids.clear();
@@ -87,7 +87,7 @@ struct EncodeOptions {
 
 /// Turns byte offsets into `text` (UTF-8) into code point offsets, in place. Linear in the text for spans in the order
 /// that encode gives them. Error `invalid_argument` for an offset beyond the text, at the first such span.
-[[nodiscard]] inline Result<void> to_code_point_offsets(std::string_view text, std::span<TokenSpan> spans) {
+inline Result<void> to_code_point_offsets(std::string_view text, std::span<TokenSpan> spans) {
     struct Cursor {
         std::string_view text;
         std::uint32_t byte = 0;

@@ -32,8 +32,7 @@ struct Phrase {
 };
 
 /// Error invalid_text when the text is not UTF-8, invalid_argument for options that allow no phrase.
-[[nodiscard]] inline Result<std::vector<Phrase>> candidate_phrases(std::string_view text,
-                                                                   const PhraseOptions& options = {}) {
+inline Result<std::vector<Phrase>> candidate_phrases(std::string_view text, const PhraseOptions& options = {}) {
     if (options.max_words == 0 || options.min_characters == 0 || options.max_characters < options.min_characters)
         return make_error(ErrorCode::invalid_argument,
                           {"phrases of 1 to ", options.max_words, " words, ", options.min_characters, " to ",

@@ -73,15 +73,11 @@ inline constexpr std::size_t longest_chinese_stop_word = 12;  // bytes
 }  // namespace detail
 
 /// The lists, in byte order.
-[[nodiscard]] inline std::span<const std::string_view> english_stop_words() noexcept {
-    return detail::english_stop_words;
-}
-[[nodiscard]] inline std::span<const std::string_view> chinese_stop_words() noexcept {
-    return detail::chinese_stop_words;
-}
+inline std::span<const std::string_view> english_stop_words() noexcept { return detail::english_stop_words; }
+inline std::span<const std::string_view> chinese_stop_words() noexcept { return detail::chinese_stop_words; }
 
 /// Whether the word is in either list; ASCII letters in any case, a typographic apostrophe as the plain one.
-[[nodiscard]] inline bool is_stop_word(std::string_view word) {
+inline bool is_stop_word(std::string_view word) {
     if (std::binary_search(detail::chinese_stop_words.begin(), detail::chinese_stop_words.end(), word)) return true;
     constexpr std::string_view curly = "\xE2\x80\x99";
     std::array<char, 16> plain{};  // longer than any English stop word
@@ -104,7 +100,7 @@ inline constexpr std::size_t longest_chinese_stop_word = 12;  // bytes
 /// each place, from the left) are left. Chinese is not segmented: a stop word inside another word is taken out as well
 /// (的 of 的士), so the list holds few single characters.
 /// Error invalid_text when the text is not UTF-8.
-[[nodiscard]] inline Result<std::vector<WordRun>> content_runs(std::string_view text) {
+inline Result<std::vector<WordRun>> content_runs(std::string_view text) {
     RANKLET_TRY(detail::check_words(text));
     std::vector<WordRun> runs;
     for_each_run(text, [&](const WordRun& run) {
@@ -148,7 +144,7 @@ struct StrippedText {
 
 /// Words and Chinese stretches joined by single spaces; punctuation goes as well.
 /// Error invalid_text when the text is not UTF-8.
-[[nodiscard]] inline Result<StrippedText> remove_stop_words(std::string_view text) {
+inline Result<StrippedText> remove_stop_words(std::string_view text) {
     RANKLET_ASSIGN(const std::vector<WordRun> runs, content_runs(text));
     StrippedText out;
     for (const WordRun& run : runs) {

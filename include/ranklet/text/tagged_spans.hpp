@@ -143,11 +143,10 @@ inline bool continues_span(std::pair<TagRole, std::string_view> before, std::pai
 /// Spans in the order of the text. `scores` [tokens, labels] are probabilities. Sequences that the scheme does not
 /// allow are read as far as they go: an inside or an end without a beginning begins a span.
 /// Error invalid_argument when the sizes do not fit, a score is not finite, or a token is not inside the text.
-[[nodiscard]] RANKLET_COLD inline Result<std::vector<TaggedSpan>> merge_tags(std::string_view text,
-                                                                             std::span<const TagToken> tokens,
-                                                                             MatrixView<const float> scores,
-                                                                             std::span<const std::string> labels,
-                                                                             const TagOptions& options = {}) {
+RANKLET_COLD inline Result<std::vector<TaggedSpan>> merge_tags(std::string_view text, std::span<const TagToken> tokens,
+                                                               MatrixView<const float> scores,
+                                                               std::span<const std::string> labels,
+                                                               const TagOptions& options = {}) {
     if (scores.rows != tokens.size() || scores.cols != labels.size() || labels.empty())
         return make_error(ErrorCode::invalid_argument,
                           {"scores of ", scores.rows, " tokens and ", scores.cols, " labels came with ", tokens.size(),

@@ -14,14 +14,14 @@ RANKLET_NAMESPACE_BEGIN
 namespace unicode {
 
 /// Index into `records` of a code point below 0x110000.
-[[nodiscard]] inline std::uint32_t record_index(std::uint32_t code) noexcept {
+inline std::uint32_t record_index(std::uint32_t code) noexcept {
     const std::uint32_t block = first_stage[code >> block_shift];
     return second_stage[(block << block_shift) + (code & ((1u << block_shift) - 1u))];
 }
-[[nodiscard]] inline const CharRecord& record(std::uint32_t code) noexcept { return records[record_index(code)]; }
+inline const CharRecord& record(std::uint32_t code) noexcept { return records[record_index(code)]; }
 
-[[nodiscard]] inline bool is_space(std::uint32_t code) noexcept { return (record(code).flags & space_flag) != 0; }
-[[nodiscard]] inline bool is_word(std::uint32_t code) noexcept { return (record(code).flags & word_flag) != 0; }
+inline bool is_space(std::uint32_t code) noexcept { return (record(code).flags & space_flag) != 0; }
+inline bool is_word(std::uint32_t code) noexcept { return (record(code).flags & word_flag) != 0; }
 
 /// Up to four code points (the longest canonical decomposition, and more than any lower case has).
 struct Expansion {
@@ -30,7 +30,7 @@ struct Expansion {
 };
 
 /// The full canonical decomposition, without reordering; the code point itself when it has none.
-[[nodiscard]] inline Expansion decompose(std::uint32_t code) noexcept {
+inline Expansion decompose(std::uint32_t code) noexcept {
     const CharRecord& of = record(code);
     if ((of.flags & hangul_flag) != 0) {
         const std::uint32_t syllable = code - 0xAC00;
@@ -46,7 +46,7 @@ struct Expansion {
 }
 
 /// The lower case, context-free (a capital sigma always gives the inner sigma): two code points for U+0130 alone.
-[[nodiscard]] inline Expansion lower(std::uint32_t code) noexcept {
+inline Expansion lower(std::uint32_t code) noexcept {
     const std::uint32_t simple = code + static_cast<std::uint32_t>(record(code).lower);
     if (code == 0x130) return {{simple, 0x307, 0, 0}, 2};
     return {{simple, 0, 0, 0}, 1};

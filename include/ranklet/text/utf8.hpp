@@ -14,7 +14,7 @@ RANKLET_NAMESPACE_BEGIN
 namespace utf8 {
 
 /// Byte offset of the first ill-formed sequence of `text`, or `text.size()` when all of it is UTF-8.
-[[nodiscard]] inline std::size_t valid_prefix(std::string_view text) noexcept {
+inline std::size_t valid_prefix(std::string_view text) noexcept {
     const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
     const std::size_t size = text.size();
     std::size_t i = 0;
@@ -55,7 +55,7 @@ namespace utf8 {
 }
 
 /// The code point that starts at `p`, and its length in bytes. Precondition: `p` starts a valid sequence.
-[[nodiscard]] inline std::uint32_t decode(const unsigned char* p, std::uint32_t& length) noexcept {
+inline std::uint32_t decode(const unsigned char* p, std::uint32_t& length) noexcept {
     if (p[0] < 0x80) return length = 1, p[0];
     if (p[0] < 0xE0) return length = 2, (p[0] & 0x1Fu) << 6 | (p[1] & 0x3Fu);
     if (p[0] < 0xF0) return length = 3, (p[0] & 0x0Fu) << 12 | (p[1] & 0x3Fu) << 6 | (p[2] & 0x3Fu);
@@ -88,14 +88,14 @@ inline std::uint32_t encode(std::uint32_t code, char* p) noexcept {
 }
 
 /// Code points of valid text.
-[[nodiscard]] inline std::size_t count(std::string_view text) noexcept {
+inline std::size_t count(std::string_view text) noexcept {
     std::size_t code_points = 0;
     for (const char c : text) code_points += (static_cast<unsigned char>(c) & 0xC0u) != 0x80;
     return code_points;
 }
 
 /// The code point that ends right before byte `end` of valid, non-empty text.
-[[nodiscard]] inline std::uint32_t last_before(std::string_view text, std::size_t end) noexcept {
+inline std::uint32_t last_before(std::string_view text, std::size_t end) noexcept {
     std::size_t start = end - 1;
     while ((static_cast<unsigned char>(text[start]) & 0xC0u) == 0x80) --start;
     std::uint32_t length = 0;

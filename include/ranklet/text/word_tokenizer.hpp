@@ -54,8 +54,8 @@ public:
     /// `words` by id; they are not kept. Errors: `invalid_argument` for an empty vocabulary, a word that stands twice
     /// or is empty, an unknown id out of range; `invalid_text` for a word that is not UTF-8; `unsupported` when the
     /// words need more than ByteTrie holds.
-    [[nodiscard]] RANKLET_COLD static Result<WordTokenizer> create(std::span<const std::string_view> words,
-                                                                   const WordTokenizerConfig& config) {
+    RANKLET_COLD static Result<WordTokenizer> create(std::span<const std::string_view> words,
+                                                     const WordTokenizerConfig& config) {
         if (words.empty()) return Error{ErrorCode::invalid_argument, "the vocabulary is empty"};
         if (words.size() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()))
             return make_error(ErrorCode::unsupported, {"the vocabulary has ", words.size(), " words"});
@@ -99,17 +99,17 @@ public:
         return tokenizer;
     }
 
-    [[nodiscard]] std::size_t vocabulary_size() const noexcept { return size_; }
-    [[nodiscard]] const WordTokenizerConfig& config() const noexcept { return config_; }
+    std::size_t vocabulary_size() const noexcept { return size_; }
+    const WordTokenizerConfig& config() const noexcept { return config_; }
     /// The id of a word, looked up as a word of a text is (lower-cased where the vocabulary is).
-    [[nodiscard]] std::optional<std::int32_t> id_of(std::string_view word) const noexcept {
+    std::optional<std::int32_t> id_of(std::string_view word) const noexcept {
         if (word.empty() || utf8::valid_prefix(word) < word.size()) return std::nullopt;
         const std::int32_t id = value(walk(ByteTrie::root, word, 0, word.size()));
         if (id == ByteTrie::no_value) return std::nullopt;
         return id;
     }
     /// Bytes of memory that the vocabulary takes.
-    [[nodiscard]] std::size_t memory() const noexcept { return trie_.memory(); }
+    std::size_t memory() const noexcept { return trie_.memory(); }
 
     /// The text's tokens into `out`, which is cleared first; no special tokens. Stops after options.max_length of them.
     /// No heap once `out` has grown to what the texts need. Errors, with `out` left empty: `invalid_text` with the
@@ -143,7 +143,7 @@ public:
         return {};
     }
     /// The same as a value of its own.
-    [[nodiscard]] Result<Encoding> encode(std::string_view text, const EncodeOptions& options = {}) const {
+    Result<Encoding> encode(std::string_view text, const EncodeOptions& options = {}) const {
         Encoding encoding;
         RANKLET_TRY(encode(text, options, encoding));
         return encoding;

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "ranklet/core/config.hpp"
-#include "ranklet/core/groups.hpp"
+#include "ranklet/core/parallel_groups.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/text/added_tokens.hpp"
 #include "ranklet/text/bert_normalizer.hpp"
@@ -48,7 +48,7 @@ public:
     /// as Hugging Face numbers them: beyond the model's own vocabulary, so that no word's piece can become one.
     /// Errors: `invalid_argument` for an empty vocabulary, a duplicate token, an id out of range, an added token whose
     /// content is not its id's; `missing` for no unk, cls or sep; `invalid_text` for a token that is not UTF-8.
-    [[nodiscard]] static Result<WordPiece> create(std::span<const std::string_view> tokens, WordPieceConfig config) {
+    static Result<WordPiece> create(std::span<const std::string_view> tokens, WordPieceConfig config) {
         WordPiece out(std::move(config));
         RANKLET_TRY(out.check_ids(tokens.size()));
         RANKLET_TRY(out.take_vocabulary(tokens));
@@ -80,7 +80,7 @@ public:
     }
 
     /// The same as a value of its own.
-    [[nodiscard]] Result<Encoding> encode(std::string_view text, const EncodeOptions& options = {}) const {
+    Result<Encoding> encode(std::string_view text, const EncodeOptions& options = {}) const {
         Encoding encoding;
         RANKLET_TRY(encode(text, options, encoding));
         return encoding;
@@ -89,22 +89,22 @@ public:
     /// The same for many texts, out[i] of texts[i], shared among `threads` (0: all the machine has). No influence on
     /// the result. Error: that of the first text that has one, which it names as "text N"; `invalid_argument` when
     /// `out` is not as long as `texts`. With an Error some texts may not have been read.
-    [[nodiscard]] Result<void> encode_batch(std::span<const std::string_view> texts, const EncodeOptions& options,
-                                            std::span<Encoding> out, std::size_t threads = 1) const {
+    Result<void> encode_batch(std::span<const std::string_view> texts, const EncodeOptions& options,
+                              std::span<Encoding> out, std::size_t threads = 1) const {
         if (out.size() != texts.size())
             return make_error(ErrorCode::invalid_argument,
                               {texts.size(), " texts are to be encoded into ", out.size(), " encodings"});
         constexpr std::size_t group = 64;
-        return parallel_groups(
-            texts.size(), group, resolve_threads(threads),
-            [&](std::size_t first, std::size_t last, std::size_t) -> Result<void> {
-                for (std::size_t i = first; i < last; ++i) {
-                    const auto status = encode(texts[i], options, out[i]);
-                    if (!status.ok())
-                        return make_error(status.error().code, {"text ", i, ": ", status.error().message});
-                }
-                return {};
-            });
+        return parallel_groups(texts.size(), group, resolve_threads(threads),
+                               [&](std::size_t first, std::size_t last, std::size_t) -> Result<void> {
+                                   for (std::size_t i = first; i < last; ++i) {
+                                       const auto status = encode(texts[i], options, out[i]);
+                                       if (!status.ok())
+                                           return make_error(status.error().code,
+                                                             {"text ", i, ": ", status.error().message});
+                                   }
+                                   return {};
+                               });
     }
 
     /// [CLS] a [SEP] b [SEP] into `out`; type ids are 1 from b on. Offsets and word indices are each text's own.
@@ -136,23 +136,23 @@ public:
     }
 
     /// Tokens, added ones included.
-    [[nodiscard]] std::size_t vocabulary_size() const noexcept { return starts_.size() - 1; }
+    std::size_t vocabulary_size() const noexcept { return starts_.size() - 1; }
     /// The token of an id, with its "##"; empty for an id that is out of range. Lives as long as this object.
-    [[nodiscard]] std::string_view token(std::int32_t id) const noexcept {
+    std::string_view token(std::int32_t id) const noexcept {
         if (id < 0 || static_cast<std::size_t>(id) >= vocabulary_size()) return {};
         const auto i = static_cast<std::size_t>(id);
         return std::string_view(text_).substr(starts_[i], starts_[i + 1] - starts_[i]);
     }
     /// The id of a token, written as in the vocabulary.
-    [[nodiscard]] std::optional<std::int32_t> id_of(std::string_view token_text) const noexcept {
+    std::optional<std::int32_t> id_of(std::string_view token_text) const noexcept {
         const auto found = std::lower_bound(sorted_.begin(), sorted_.end(), token_text,
                                             [&](std::int32_t id, std::string_view with) { return token(id) < with; });
         if (found == sorted_.end() || token(*found) != token_text) return std::nullopt;
         return *found;
     }
-    [[nodiscard]] const WordPieceConfig& config() const noexcept { return config_; }
+    const WordPieceConfig& config() const noexcept { return config_; }
     /// Bytes of memory that the vocabulary takes.
-    [[nodiscard]] std::size_t memory() const noexcept {
+    std::size_t memory() const noexcept {
         return text_.capacity() + starts_.capacity() * sizeof(starts_[0]) + sorted_.capacity() * sizeof(sorted_[0]) +
                pieces_.memory();
     }
@@ -160,7 +160,7 @@ public:
     /// Text from ids, as Hugging Face's WordPiece decoder writes it (with its clean-up of spaces before punctuation).
     /// `skip_special` leaves special tokens out. Added tokens that match normalised text are written normalised. Error
     /// `invalid_argument` naming the first id that is out of range.
-    [[nodiscard]] Result<std::string> decode(std::span<const std::int32_t> ids, bool skip_special) const {
+    Result<std::string> decode(std::span<const std::int32_t> ids, bool skip_special) const {
         WordPieceDecoder decoder;
         for (std::size_t i = 0; i < ids.size(); ++i) {
             if (ids[i] < 0 || static_cast<std::size_t>(ids[i]) >= vocabulary_size())
@@ -189,7 +189,7 @@ private:
 
     // --- making ---
 
-    [[nodiscard]] Result<void> check_ids(std::size_t count) const {
+    Result<void> check_ids(std::size_t count) const {
         if (count == 0) return Error{ErrorCode::invalid_argument, "the vocabulary is empty"};
         if (count > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()))
             return Error{ErrorCode::unsupported, "the vocabulary has " + std::to_string(count) + " tokens"};
@@ -211,7 +211,7 @@ private:
         return {};
     }
 
-    [[nodiscard]] static Result<void> check_id(std::int32_t id, std::size_t count, const char* name) {
+    static Result<void> check_id(std::int32_t id, std::size_t count, const char* name) {
         if (id >= 0 && static_cast<std::size_t>(id) < count) return {};
         return Error{ErrorCode::invalid_argument, std::string("the ") + name + " id " + std::to_string(id) +
                                                       " is not in a vocabulary of " + std::to_string(count) +
@@ -244,7 +244,7 @@ private:
         }
     }
 
-    [[nodiscard]] Result<void> take_vocabulary(std::span<const std::string_view> tokens) {
+    Result<void> take_vocabulary(std::span<const std::string_view> tokens) {
         std::size_t bytes = 0;
         for (std::size_t i = 0; i < tokens.size(); ++i) {
             if (const std::size_t valid = utf8::valid_prefix(tokens[i]); valid < tokens[i].size())
@@ -287,7 +287,7 @@ private:
         return {};
     }
 
-    [[nodiscard]] Result<void> take_added_tokens() {
+    Result<void> take_added_tokens() {
         model_size_ = vocabulary_size();
         std::vector<bool> is_added(vocabulary_size());
         std::vector<AddedToken> raw, normalized;
@@ -325,7 +325,7 @@ private:
         return {};
     }
 
-    [[nodiscard]] Result<void> build_trie() {
+    Result<void> build_trie() {
         std::vector<std::string_view> keys;
         std::vector<std::int32_t> values;
         keys.reserve(sorted_.size());
@@ -342,7 +342,7 @@ private:
 
     // --- encoding ---
 
-    [[nodiscard]] static Result<void> check_text(std::string_view text) {
+    static Result<void> check_text(std::string_view text) {
         if (text.size() > std::numeric_limits<std::uint32_t>::max())
             return Error{ErrorCode::invalid_argument,
                          "a text of " + std::to_string(text.size()) + " bytes: 4 GiB or more is too long"};
@@ -351,20 +351,19 @@ private:
         return {};
     }
 
-    [[nodiscard]] static Result<void> check_length(const EncodeOptions& options, std::size_t special) {
+    static Result<void> check_length(const EncodeOptions& options, std::size_t special) {
         if (!options.add_special_tokens || options.max_length >= special) return {};
         return Error{ErrorCode::invalid_argument, "max_length " + std::to_string(options.max_length) +
                                                       " has no room for " + std::to_string(special) +
                                                       " special tokens"};
     }
 
-    [[nodiscard]] static std::size_t saturating_sum(std::size_t a, std::size_t b) noexcept {
+    static std::size_t saturating_sum(std::size_t a, std::size_t b) noexcept {
         return a + b < a ? std::numeric_limits<std::size_t>::max() : a + b;
     }
 
     /// Tokens to keep of a pair's two texts, of `a` and `b` tokens: Hugging Face's `longest_first`.
-    [[nodiscard]] static std::pair<std::size_t, std::size_t> longest_first(std::size_t a, std::size_t b,
-                                                                           std::size_t room) noexcept {
+    static std::pair<std::size_t, std::size_t> longest_first(std::size_t a, std::size_t b, std::size_t room) noexcept {
         if (a + b <= room) return {a, b};
         std::size_t shorter = std::min(a, b);
         std::size_t longer = shorter > room ? shorter : std::max(shorter, room - shorter);
@@ -562,9 +561,7 @@ private:
         const std::uint32_t end = run.last_end;
         pieces(
             run, run.bytes, run.chars, [=](std::uint32_t i) { return word[i]; },
-            [=](std::uint32_t first, std::uint32_t last) {
-                return TokenSpan{spans[first].begin, spans[last - 1].end};
-            },
+            [=](std::uint32_t first, std::uint32_t last) { return TokenSpan{spans[first].begin, spans[last - 1].end}; },
             TokenSpan{spans[0].begin, end});
         run.chars = run.bytes = 0;
     }
@@ -573,9 +570,7 @@ private:
         const auto* bytes = reinterpret_cast<const unsigned char*>(run.text.data()) + begin;
         pieces(
             run, end - begin, end - begin, [=, this](std::uint32_t i) { return normalizer_.ascii(bytes[i]); },
-            [=](std::uint32_t first, std::uint32_t last) {
-                return TokenSpan{begin + first, begin + last};
-            },
+            [=](std::uint32_t first, std::uint32_t last) { return TokenSpan{begin + first, begin + last}; },
             TokenSpan{begin, end});
     }
 

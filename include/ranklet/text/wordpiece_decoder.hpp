@@ -33,7 +33,7 @@ public:
         text_ += token_;
     }
 
-    [[nodiscard]] std::string text() && { return std::move(text_); }
+    std::string text() && { return std::move(text_); }
 
 private:
     std::string text_;

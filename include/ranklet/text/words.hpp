@@ -35,7 +35,7 @@ inline std::uint32_t code_at(std::string_view text, std::size_t at, std::uint32_
 }
 
 /// Error invalid_text or invalid_argument where the text is not UTF-8 or 4 GiB or more.
-[[nodiscard]] inline Result<void> check_words(std::string_view text) {
+inline Result<void> check_words(std::string_view text) {
     if (text.size() > 0xFFFFFFFFu)
         return make_error(ErrorCode::invalid_argument,
                           {"a text of ", text.size(), " bytes: 4 GiB or more is too long"});

@@ -1,0 +1,230 @@
+// Attributes: what a catalog knows of its items besides their text: category, price, language, tags ...
+// In: named values of one item after the other. Out: one typed column a name, strings interned.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// What a column holds: one string an item, one number an item, or a set of strings an item.
+enum class AttributeType : std::uint32_t { category, number, tags };
+
+constexpr const char* to_string(AttributeType type) noexcept {
+    switch (type) {
+        case AttributeType::category:
+            return "category";
+        case AttributeType::number:
+            return "number";
+        case AttributeType::tags:
+            return "tags";
+    }
+    return "unknown";
+}
+
+/// One attribute of one item. Strings belong to the caller; they are compared byte by byte, whatever they contain.
+/// An item that lacks an attribute leaves it out: there is no value that stands for "missing".
+struct Attribute {
+    std::string_view name;  ///< "price"
+    std::variant<std::string_view, double, std::span<const std::string_view>> value;
+};
+
+/// One attribute of all n items. A category or number may be missing; an item without tags has the empty set.
+struct AttributeColumn {
+    /// The code of an item without a value.
+    static constexpr std::uint32_t no_value = static_cast<std::uint32_t>(-1);
+
+    std::string name;
+    AttributeType type = AttributeType::category;
+    std::vector<std::string> values;       ///< category, tags: the distinct strings, in order of appearance
+    std::vector<std::uint32_t> codes;      ///< category: [n] places in `values`, or no_value; tags: of all items
+    std::vector<std::size_t> tag_offsets;  ///< tags: [n + 1] item i's are codes[tag_offsets[i] : tag_offsets[i + 1]]
+    std::vector<double> numbers;           ///< number: [n], NaN where missing
+
+    /// The place of a string in `values`; no_value when no item has it.
+    std::uint32_t code_of(std::string_view value) const noexcept {
+        const auto found = std::find(values.begin(), values.end(), value);
+        return found == values.end() ? no_value : static_cast<std::uint32_t>(found - values.begin());
+    }
+    /// The codes of one item: at most one for a category, none for a number. Precondition: item < n.
+    std::span<const std::uint32_t> codes_of_item(std::size_t item) const noexcept {
+        if (type == AttributeType::tags)
+            return {codes.data() + tag_offsets[item], tag_offsets[item + 1] - tag_offsets[item]};
+        if (type == AttributeType::number || codes[item] == no_value) return {};
+        return {codes.data() + item, 1};
+    }
+    /// Whether an item has no value (tags: the empty set). Precondition: item < n.
+    bool missing(std::size_t item) const noexcept {
+        return type == AttributeType::number ? std::isnan(numbers[item]) : codes_of_item(item).empty();
+    }
+};
+
+/// The columns of a catalog; none when its items have no attributes.
+struct AttributeTable {
+    std::vector<AttributeColumn> columns;
+
+    bool empty() const noexcept { return columns.empty(); }
+    /// The column of a name; null when there is none.
+    const AttributeColumn* find(std::string_view name) const noexcept {
+        for (const AttributeColumn& column : columns)
+            if (column.name == name) return &column;
+        return nullptr;
+    }
+    /// Error missing, naming the attribute and those that there are.
+    RANKLET_COLD Result<const AttributeColumn*> at(std::string_view name) const {
+        if (const AttributeColumn* column = find(name)) return column;
+        std::string known;
+        for (const AttributeColumn& column : columns) known += (known.empty() ? "\"" : ", \"") + column.name + "\"";
+        return make_error(ErrorCode::missing, {"no item of the catalog has an attribute \"", name, "\"; there ",
+                                               columns.empty() ? "are none" : "are ", known});
+    }
+
+    /// Error invalid_argument when a part does not fit `n` items: for tables that AttributeBuilder has not made.
+    RANKLET_COLD Result<void> check(std::size_t n) const {
+        for (std::size_t c = 0; c < columns.size(); ++c) {
+            const AttributeColumn& column = columns[c];
+            const auto wrong = [&](const char* what) {
+                return make_error(ErrorCode::invalid_argument, {"attribute \"", column.name, "\": ", what});
+            };
+            if (column.name.empty()) return make_error(ErrorCode::invalid_argument, {"attribute ", c, " has no name"});
+            if (find(column.name) != &column) return wrong("stands twice");
+            const bool tags = column.type == AttributeType::tags, number = column.type == AttributeType::number;
+            if (!number && !tags && column.type != AttributeType::category) return wrong("is of an unknown type");
+            if (column.numbers.size() != (number ? n : 0) || column.tag_offsets.size() != (tags ? n + 1 : 0) ||
+                (!tags && column.codes.size() != (number ? 0 : n)) || (number && !column.values.empty()))
+                return wrong("does not have one entry for each item");
+            if (tags && (column.tag_offsets.front() != 0 || column.tag_offsets.back() != column.codes.size() ||
+                         !std::is_sorted(column.tag_offsets.begin(), column.tag_offsets.end())))
+                return wrong("its tags' offsets do not fit its tags");
+            for (const std::uint32_t code : column.codes)
+                if (code >= column.values.size() && (tags || code != AttributeColumn::no_value))
+                    return wrong("has a code beyond its values");
+            std::vector<std::string_view> sorted(column.values.begin(), column.values.end());
+            std::sort(sorted.begin(), sorted.end());
+            if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) return wrong("has a value twice");
+            std::vector<std::size_t> last_item(tags ? column.values.size() : 0, 0);  // that had a tag, from 1 on
+            for (std::size_t i = 0; tags && i < n; ++i)
+                for (const std::uint32_t code : column.codes_of_item(i))
+                    if (std::exchange(last_item[code], i + 1) == i + 1) return wrong("has a tag of an item twice");
+            for (const double value : column.numbers)
+                if (std::isinf(value)) return wrong("has an infinite number");
+        }
+        return {};
+    }
+
+    /// The attributes of one item, to give to another builder. `tags` is memory for the sets: keep it as long as the
+    /// result. Precondition: item < n.
+    std::vector<Attribute> item(std::size_t item, std::vector<std::vector<std::string_view>>& tags) const {
+        std::vector<Attribute> result;
+        tags.clear();
+        tags.reserve(columns.size());
+        for (const AttributeColumn& column : columns) {
+            if (column.missing(item)) continue;
+            if (column.type == AttributeType::number) {
+                result.push_back({column.name, column.numbers[item]});
+            } else if (column.type == AttributeType::category) {
+                result.push_back({column.name, std::string_view(column.values[column.codes[item]])});
+            } else {
+                auto& set = tags.emplace_back();
+                for (const std::uint32_t code : column.codes_of_item(item)) set.push_back(column.values[code]);
+                result.push_back({column.name, std::span<const std::string_view>(set)});
+            }
+        }
+        return result;
+    }
+};
+
+/// Builds the columns item by item.
+class AttributeBuilder {
+public:
+    /// The next item's attributes. Error invalid_argument, naming the attribute, when its name is empty or stands
+    /// twice, a number is not finite, or it was given before with another type. An empty set of tags counts as left
+    /// out. After an Error the builder is of no more use.
+    Result<void> add(std::span<const Attribute> attributes) {
+        for (const Attribute& attribute : attributes) {
+            const auto type = static_cast<AttributeType>(attribute.value.index());
+            const auto wrong = [&](std::string_view what, std::string_view more = {}) {
+                return make_error(ErrorCode::invalid_argument, {"attribute \"", attribute.name, "\" ", what, more});
+            };
+            if (attribute.name.empty()) return Error{ErrorCode::invalid_argument, "an attribute has no name"};
+            if (const auto* set = std::get_if<2>(&attribute.value); set != nullptr && set->empty()) continue;
+            const auto [place, is_new] = places_.try_emplace(std::string(attribute.name), table_.columns.size());
+            if (is_new) {
+                table_.columns.push_back(empty_column(attribute.name, type));
+                interned_.emplace_back();
+                last_item_.push_back(0);
+            }
+            AttributeColumn& column = table_.columns[place->second];
+            if (column.type != type) return wrong("was given before as ", to_string(column.type));
+            if (last_item_[place->second] == count_ + 1) return wrong("stands twice");
+            last_item_[place->second] = count_ + 1;
+            if (const double* number = std::get_if<double>(&attribute.value)) {
+                if (!std::isfinite(*number)) return wrong("is not a finite number; leave it out when it is unknown");
+                column.numbers.push_back(*number);
+            } else if (const auto* value = std::get_if<std::string_view>(&attribute.value)) {
+                column.codes.push_back(intern(place->second, *value));
+            } else {
+                const std::size_t first = column.codes.size();
+                for (const std::string_view tag : std::get<2>(attribute.value)) {
+                    const std::uint32_t code = intern(place->second, tag);
+                    const auto begin = column.codes.begin() + static_cast<std::ptrdiff_t>(first);
+                    if (std::find(begin, column.codes.end(), code) == column.codes.end()) column.codes.push_back(code);
+                }
+                column.tag_offsets.push_back(column.codes.size());
+            }
+        }
+        ++count_;
+        for (AttributeColumn& column : table_.columns) fill(column);
+        return {};
+    }
+
+    /// The table of all items so far.
+    AttributeTable finish() && { return std::move(table_); }
+
+private:
+    AttributeColumn empty_column(std::string_view name, AttributeType type) const {
+        AttributeColumn column;
+        column.name = name;
+        column.type = type;
+        if (type == AttributeType::tags) column.tag_offsets.push_back(0);
+        const std::size_t before = count_;
+        if (type == AttributeType::category) column.codes.assign(before, AttributeColumn::no_value);
+        if (type == AttributeType::number) column.numbers.assign(before, missing_number);
+        if (type == AttributeType::tags) column.tag_offsets.assign(before + 1, 0);
+        return column;
+    }
+    // Items without the attribute have no value.
+    void fill(AttributeColumn& column) const {
+        if (column.type == AttributeType::category) column.codes.resize(count_, AttributeColumn::no_value);
+        if (column.type == AttributeType::number) column.numbers.resize(count_, missing_number);
+        if (column.type == AttributeType::tags) column.tag_offsets.resize(count_ + 1, column.codes.size());
+    }
+    std::uint32_t intern(std::size_t column, std::string_view value) {
+        auto& values = table_.columns[column].values;
+        const auto [place, is_new] =
+            interned_[column].try_emplace(std::string(value), static_cast<std::uint32_t>(values.size()));
+        if (is_new) values.emplace_back(value);
+        return place->second;
+    }
+
+    static constexpr double missing_number = std::numeric_limits<double>::quiet_NaN();
+    AttributeTable table_;
+    std::size_t count_ = 0;
+    std::unordered_map<std::string, std::size_t> places_;
+    std::vector<std::unordered_map<std::string, std::uint32_t>> interned_;
+    std::vector<std::size_t> last_item_;  // of each column: 1 + the last item that had it
+};
+
+RANKLET_NAMESPACE_END

@@ -1,0 +1,156 @@
+// Catalog: an immutable snapshot of items, ready to be scored.
+// In: ids and what the model made of each item. Out: look-up by id, rows by index. Copies share the data.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ranklet/catalog/attributes.hpp"
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/matrix.hpp"
+#include "ranklet/core/result.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// What a catalog holds of its n items. Which parts are filled depends on the model's scoring.
+struct CatalogData {
+    std::vector<std::string> ids;            ///< [n], distinct, not empty
+    Matrix vectors;                          ///< [n, dim] item vectors: what an event feeds to the decoder
+    Matrix outputs;                          ///< [n, out_dim] what a user's vector is multiplied with; empty: `vectors`
+    std::vector<float> bias;                 ///< [n] added to each score; empty: none
+    Matrix projected;                        ///< [n or tokens, 3 * hidden] the GRU's input part, once per item or token
+    std::vector<std::size_t> token_offsets;  ///< [n + 1] item i's rows of `projected`, when they are per token
+    std::vector<float> initial_scores;       ///< [n] each item's score from the zero state, when that has a meaning
+    AttributeTable attributes;               ///< what filters and caps look at; no influence on scores
+    std::uint64_t model = 0;                 ///< fingerprint of the model that made it
+};
+
+class Catalog;
+
+/// One item of a catalog: a handle, valid as long as any copy of the catalog lives.
+class ItemRef {
+public:
+    std::string_view id() const noexcept { return data_->ids[index_]; }
+    std::size_t index() const noexcept { return index_; }
+    /// The item vector [dim]; empty when the model's scoring keeps none.
+    std::span<const float> vector() const noexcept {
+        return data_->vectors.empty() ? std::span<const float>{} : data_->vectors.row(index_);
+    }
+    const CatalogData& data() const noexcept { return *data_; }
+
+private:
+    friend class Catalog;
+    ItemRef(const CatalogData* data, std::size_t index) noexcept : data_(data), index_(index) {}
+    const CatalogData* data_;
+    std::size_t index_;
+};
+
+/// Tells snapshots apart: equal for copies of one catalog, different for any two others, also after one is gone.
+class CatalogSnapshot {
+public:
+    CatalogSnapshot() = default;
+    friend bool operator==(const CatalogSnapshot& a, const CatalogSnapshot& b) noexcept {
+        return !a.state_.owner_before(b.state_) && !b.state_.owner_before(a.state_);
+    }
+
+private:
+    friend class Catalog;
+    explicit CatalogSnapshot(std::weak_ptr<const void> state) noexcept : state_(std::move(state)) {}
+    std::weak_ptr<const void> state_;  // the count behind it outlives the catalog: no address is used twice
+};
+
+class Catalog {
+public:
+    /// An empty catalog.
+    Catalog() : state_(std::make_shared<State>()) {}
+
+    /// Takes the data over. Error when an id is empty or stands twice, or the parts' sizes contradict each other.
+    RANKLET_COLD static Result<Catalog> create(CatalogData data) {
+        const std::size_t n = data.ids.size();
+        if (n >= static_cast<std::size_t>(static_cast<std::uint32_t>(-1)))
+            return Error{ErrorCode::invalid_argument, "a catalog holds fewer than 2^32 - 1 items"};
+        const bool per_token = !data.token_offsets.empty();
+        const auto other_rows = [&](const Matrix& part) {  // a part that is absent has no columns either
+            return (part.rows() != 0 || part.cols() != 0) && part.rows() != n;
+        };
+        if (other_rows(data.vectors) || other_rows(data.outputs) || (!data.bias.empty() && data.bias.size() != n) ||
+            (!data.initial_scores.empty() && data.initial_scores.size() != n) ||
+            (per_token && (data.token_offsets.size() != n + 1 || data.token_offsets.front() != 0 ||
+                           data.token_offsets.back() != data.projected.rows() ||
+                           !std::is_sorted(data.token_offsets.begin(), data.token_offsets.end()))) ||
+            (!per_token && other_rows(data.projected)))
+            return Error{ErrorCode::invalid_argument, "the catalog's parts do not all have one row for each item"};
+        RANKLET_TRY(data.attributes.check(n));
+        auto state = std::make_shared<State>();
+        state->data = std::move(data);
+        std::size_t slots = 16;
+        while (slots < 2 * n) slots *= 2;
+        state->slots.assign(slots, free_slot);
+        for (std::size_t i = 0; i < n; ++i) {
+            const std::string& id = state->data.ids[i];
+            if (id.empty()) return make_error(ErrorCode::invalid_argument, {"item ", i, " has no id"});
+            std::uint32_t& slot = state->slots[state->find_slot(id)];
+            if (slot != free_slot)
+                return make_error(ErrorCode::invalid_argument,
+                                  {"items ", slot, " and ", i, " have the same id \"", id, "\""});
+            slot = static_cast<std::uint32_t>(i);
+        }
+        Catalog catalog;
+        catalog.state_ = std::move(state);
+        return catalog;
+    }
+
+    std::size_t size() const noexcept { return state_->data.ids.size(); }
+    bool empty() const noexcept { return size() == 0; }
+    const CatalogData& data() const noexcept { return state_->data; }
+    /// Which snapshot this is.
+    CatalogSnapshot snapshot() const noexcept { return CatalogSnapshot(state_); }
+    /// What a user's vector is multiplied with, [n, dim]: for a VectorIndex. It lives as long as any copy of the
+    /// catalog.
+    MatrixView<const float> output_vectors() const noexcept {
+        return (data().outputs.empty() ? data().vectors : data().outputs).view();
+    }
+    bool contains(std::string_view id) const noexcept { return find(id) < size(); }
+
+    /// The index of the item with this id, or size() when there is none.
+    std::size_t find(std::string_view id) const noexcept {
+        if (empty()) return 0;
+        const std::uint32_t slot = state_->slots[state_->find_slot(id)];
+        return slot == free_slot ? size() : slot;
+    }
+    /// The item with this id. Error missing when there is none.
+    Result<ItemRef> at(std::string_view id) const {
+        const std::size_t index = find(id);
+        if (index >= size())
+            return make_error(ErrorCode::missing, {"the catalog has no item with the id \"", id, "\""});
+        return ItemRef(&state_->data, index);
+    }
+    /// The item at an index. Precondition: index < size().
+    ItemRef operator[](std::size_t index) const noexcept { return {&state_->data, index}; }
+
+private:
+    static constexpr std::uint32_t free_slot = static_cast<std::uint32_t>(-1);
+
+    struct State {
+        CatalogData data;
+        std::vector<std::uint32_t> slots;  // open addressing, a power of two, at most half full
+
+        std::size_t find_slot(std::string_view id) const noexcept {
+            std::uint64_t hash = 14695981039346656037ull;  // FNV-1a
+            for (const char c : id) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;
+            hash ^= hash >> 32;
+            std::size_t slot = static_cast<std::size_t>(hash) & (slots.size() - 1);
+            while (slots[slot] != free_slot && data.ids[slots[slot]] != id) slot = (slot + 1) & (slots.size() - 1);
+            return slot;
+        }
+    };
+    std::shared_ptr<const State> state_;
+};
+
+RANKLET_NAMESPACE_END

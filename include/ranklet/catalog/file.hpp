@@ -1,0 +1,211 @@
+// Catalogs on disk: save_catalog and load_catalog.
+// In: a catalog and a path. Out: one GGUF v3 file, mapped when loaded: vectors are used where they lie, processes share
+// them. The file names its model by fingerprint; a catalog of another model is refused.
+// Keys and tensors: `ranklet.catalog.*`, listed in ARCHITECTURE.md.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ranklet/catalog/attributes.hpp"
+#include "ranklet/catalog/catalog.hpp"
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/matrix.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/io/gguf.hpp"
+#include "ranklet/io/gguf_writer.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+struct CatalogLoadOptions {
+    /// Read all numbers once and compare their checksum. Without it loading touches the header alone (whose checksum is
+    /// always compared), and a damaged vector gives a wrong score.
+    bool verify_checksum = true;
+};
+
+namespace detail {
+
+inline std::string to_hex(std::uint64_t value) {
+    std::string text(16, '0');
+    for (std::size_t i = 16; i-- > 0; value >>= 4) text[i] = "0123456789abcdef"[value & 15u];
+    return text;
+}
+
+/// A name that keeps apart the parts of the attribute columns.
+inline std::string column_key(std::size_t column, const char* part) {
+    return "ranklet.catalog.attributes." + std::to_string(column) + "." + part;
+}
+
+inline std::vector<std::uint32_t> counts_of(std::span<const std::size_t> offsets) {
+    std::vector<std::uint32_t> counts;
+    for (std::size_t i = 1; i < offsets.size(); ++i)
+        counts.push_back(static_cast<std::uint32_t>(offsets[i] - offsets[i - 1]));
+    return counts;
+}
+inline std::vector<std::size_t> offsets_of(std::span<const std::uint32_t> counts) {
+    std::vector<std::size_t> offsets(1, 0);
+    for (const std::uint32_t count : counts) offsets.push_back(offsets.back() + count);
+    return offsets;
+}
+
+/// The catalog as a file to be written; it looks at the numbers of `data`.
+RANKLET_COLD inline GgufWriter catalog_writer(const CatalogData& data) {
+    GgufWriter writer;
+    writer.key("general.architecture", "ranklet-catalog");
+    writer.key("ranklet.catalog.version", 1);
+    writer.key("ranklet.catalog.model", to_hex(data.model));
+    writer.array("ranklet.catalog.ids", data.ids);
+    if (!data.token_offsets.empty()) writer.array("ranklet.catalog.token_counts", counts_of(data.token_offsets));
+    std::vector<std::string> names;
+    std::vector<std::uint32_t> types;
+    for (const AttributeColumn& column : data.attributes.columns) {
+        names.push_back(column.name);
+        types.push_back(static_cast<std::uint32_t>(column.type));
+    }
+    if (!names.empty()) {
+        writer.array("ranklet.catalog.attributes.names", names);
+        writer.array("ranklet.catalog.attributes.types", types);
+    }
+    for (std::size_t c = 0; c < names.size(); ++c) {
+        const AttributeColumn& column = data.attributes.columns[c];
+        if (column.type == AttributeType::number) {
+            writer.array(column_key(c, "numbers"), column.numbers);
+            continue;
+        }
+        writer.array(column_key(c, "values"), column.values);
+        writer.array(column_key(c, "codes"), column.codes);
+        if (column.type == AttributeType::tags)
+            writer.array(column_key(c, "tag_counts"), counts_of(column.tag_offsets));
+    }
+    const auto matrix = [&](const char* name, const Matrix& m) {
+        if (m.rows() * m.cols() > 0) writer.tensor(name, m.rows(), m.cols(), {m.view().data, m.rows() * m.cols()});
+    };
+    const auto vector = [&](const char* name, const std::vector<float>& v) {
+        if (!v.empty()) writer.tensor(name, 1, v.size(), v);
+    };
+    matrix("vectors", data.vectors);
+    matrix("outputs", data.outputs);
+    matrix("projected", data.projected);
+    vector("bias", data.bias);
+    vector("initial_scores", data.initial_scores);
+    return writer;
+}
+
+/// Reads the parts of a catalog; its matrices look into the file and keep it.
+class CatalogReader {
+public:
+    explicit CatalogReader(std::shared_ptr<const GgufFile> file) : file_(std::move(file)) {}
+
+    RANKLET_COLD Result<Catalog> read(std::uint64_t model, const CatalogLoadOptions& options) const {
+        constexpr std::string_view version_key = "ranklet.catalog.version";
+        if (!file_->has(version_key))
+            return make_error(ErrorCode::missing, {file_->name(), ": no key ", version_key, ": not a catalog"});
+        RANKLET_TRY(file_->verify_header_checksum());
+        RANKLET_ASSIGN(const std::uint32_t version, file_->u32(version_key));
+        if (version != 1)
+            return make_error(ErrorCode::unsupported,
+                              {file_->name(), ": ", version_key, " is ", version, ", this program reads 1"});
+        RANKLET_ASSIGN(const std::string_view made_by, file_->string("ranklet.catalog.model"));
+        if (made_by != to_hex(model))
+            return make_error(ErrorCode::mismatch, {file_->name(), ": the catalog was made by another model (", made_by,
+                                                    ", not ", to_hex(model), ")"});
+        if (options.verify_checksum) RANKLET_TRY(file_->verify_checksum());
+        CatalogData data;
+        data.model = model;
+        RANKLET_ASSIGN(const auto ids, file_->strings("ranklet.catalog.ids"));
+        data.ids.assign(ids.begin(), ids.end());
+        RANKLET_ASSIGN(data.vectors, matrix("vectors"));
+        RANKLET_ASSIGN(data.outputs, matrix("outputs"));
+        RANKLET_ASSIGN(data.projected, matrix("projected"));
+        RANKLET_ASSIGN(data.bias, vector("bias"));
+        RANKLET_ASSIGN(data.initial_scores, vector("initial_scores"));
+        if (file_->has("ranklet.catalog.token_counts")) {
+            RANKLET_ASSIGN(const auto counts, file_->u32s("ranklet.catalog.token_counts"));
+            data.token_offsets = offsets_of(counts);
+        }
+        RANKLET_TRY(attributes(data.attributes));
+        auto catalog = Catalog::create(std::move(data));
+        if (!catalog.ok()) return make_error(ErrorCode::format, {file_->name(), ": ", catalog.error().message});
+        return catalog;
+    }
+
+private:
+    RANKLET_COLD Result<Matrix> matrix(const char* name) const {
+        if (!file_->has_tensor(name)) return Matrix();
+        RANKLET_ASSIGN(const TensorView tensor, file_->tensor(name));
+        if (tensor.type != TensorType::f32)
+            return make_error(ErrorCode::unsupported, {file_->name(), ": tensor \"", name, "\" is of type ",
+                                                       to_string(tensor.type), ", expected F32"});
+        if (reinterpret_cast<std::uintptr_t>(tensor.data) % alignof(float) == 0)
+            return Matrix::borrowed(reinterpret_cast<const float*>(tensor.data), tensor.rows, tensor.cols, file_);
+        RANKLET_ASSIGN(Matrix copy, Matrix::zeroed(tensor.rows, tensor.cols));  // bytes in memory may lie anywhere
+        std::memcpy(copy.view().data, tensor.data, tensor.bytes);
+        return copy;
+    }
+    RANKLET_COLD Result<std::vector<float>> vector(const char* name) const {
+        RANKLET_ASSIGN(const Matrix row, matrix(name));
+        if (row.empty()) return std::vector<float>();
+        if (row.rows() != 1)
+            return make_error(ErrorCode::format,
+                              {file_->name(), ": tensor \"", name, "\" has ", row.rows(), " rows, expected 1"});
+        return std::vector<float>(row.row(0).begin(), row.row(0).end());
+    }
+    RANKLET_COLD Result<void> attributes(AttributeTable& table) const {
+        if (!file_->has("ranklet.catalog.attributes.names")) return {};
+        RANKLET_ASSIGN(const auto names, file_->strings("ranklet.catalog.attributes.names"));
+        RANKLET_ASSIGN(const auto types, file_->u32s("ranklet.catalog.attributes.types"));
+        if (names.size() != types.size())
+            return make_error(ErrorCode::format,
+                              {file_->name(), ": ", names.size(), " attributes, ", types.size(), " types of them"});
+        for (std::size_t c = 0; c < names.size(); ++c) {
+            AttributeColumn& column = table.columns.emplace_back();
+            column.name = names[c];
+            column.type = static_cast<AttributeType>(types[c]);
+            if (column.type == AttributeType::number) {
+                RANKLET_ASSIGN(column.numbers, file_->doubles(column_key(c, "numbers")));
+                continue;
+            }
+            RANKLET_ASSIGN(const auto values, file_->strings(column_key(c, "values")));
+            column.values.assign(values.begin(), values.end());
+            RANKLET_ASSIGN(column.codes, file_->u32s(column_key(c, "codes")));
+            if (column.type != AttributeType::tags) continue;
+            RANKLET_ASSIGN(const auto counts, file_->u32s(column_key(c, "tag_counts")));
+            column.tag_offsets = offsets_of(counts);
+        }
+        return {};
+    }
+
+    std::shared_ptr<const GgufFile> file_;
+};
+
+}  // namespace detail
+
+/// Writes the catalog with its attributes to `path`, whole or not at all: another program that has the old file mapped
+/// keeps it. Error io when it cannot be written.
+RANKLET_COLD inline Result<void> save_catalog(const Catalog& catalog, const std::string& path) {
+    return detail::catalog_writer(catalog.data()).write(path);
+}
+
+/// Maps a catalog that save_catalog wrote. `model`: the fingerprint of the model that will use it
+/// (Recommender::fingerprint()). The catalog and its copies keep the file mapped; it must not be changed in place.
+/// Error mismatch when another model made it; io, format, missing or unsupported, naming the place, when it is damaged
+/// or no catalog.
+RANKLET_COLD inline Result<Catalog> load_catalog(const std::string& path, std::uint64_t model,
+                                                 const CatalogLoadOptions& options = {}) {
+    RANKLET_ASSIGN(GgufFile file, GgufFile::open(path));
+    return detail::CatalogReader(std::make_shared<const GgufFile>(std::move(file))).read(model, options);
+}
+/// The same from a file that is open; bytes that it looks at in memory must outlive the catalog.
+RANKLET_COLD inline Result<Catalog> load_catalog(const GgufFile& file, std::uint64_t model,
+                                                 const CatalogLoadOptions& options = {}) {
+    return detail::CatalogReader(std::make_shared<const GgufFile>(file)).read(model, options);
+}
+
+RANKLET_NAMESPACE_END

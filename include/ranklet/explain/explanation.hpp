@@ -1,0 +1,68 @@
+// Explanation: what explain says of a recommended item, and what it wants to know.
+// Contributions are leave-one-out: the score minus the score without that part, recomputed from the beginning. Where a
+// score is a sum over its parts this is each part's own term and the contributions add up; a GRU and a transformer are
+// not linear, so theirs do not. Attention says where the model looks, not what it adds.
+#pragma once
+
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/decoders/user_state.hpp"
+#include "ranklet/explain/shared_attributes.hpp"
+#include "ranklet/ranking/recommendation.hpp"
+#include "ranklet/recommender.hpp"
+#include "ranklet/text/encoding.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// What an event added to the item's score.
+struct EventContribution {
+    std::size_t event = 0;  ///< its place in the user's history
+    std::string id;         ///< empty for a text
+    float rating = no_rating;
+    float contribution = 0.0f;  ///< the score minus the score of a user who never met this event
+    /// The user tower's attention on the event; NaN where the model has none or it sees the event no more.
+    float attention = std::numeric_limits<float>::quiet_NaN();
+};
+
+/// What a word or token of the item's text added to its score.
+struct TextContribution {
+    std::string text;           ///< as it stands in the text
+    TokenSpan span;             ///< its bytes [begin, end) of the text
+    float contribution = 0.0f;  ///< the score minus the score of the item with these tokens taken out
+    std::string view = {};      ///< the view of a NewsEncoder whose text it is: "title", "body"; else empty
+    /// A NewsEncoder's attention on the word within its view (the sum over its tokens); NaN where there is none.
+    float attention = std::numeric_limits<float>::quiet_NaN();
+};
+
+struct Explanation {
+    float score = 0.0f;                     ///< the item's logit
+    std::vector<EventContribution> events;  ///< in the order of the history
+    std::vector<TextContribution> text;     ///< in the order of the text; empty when no text was given
+    std::vector<SharedAttribute> shared;    ///< the attributes that the item shares with events' items
+};
+
+/// What is taken out of a text at a time: a whole word (all its pieces; a Chinese character is a word), or one token.
+enum class TextUnit { word, token };
+
+struct ExplainOptions {
+    /// The item's text, as it was given to encode_catalog (catalogs do not keep texts). Not given: events alone. What
+    /// else a NewsEncoder reads of an item (its body, its category) is in the catalog's attributes.
+    std::optional<std::string_view> text = {};
+    TextUnit unit = TextUnit::word;
+    std::size_t most_events = 100;  ///< only the last so many are explained; each costs as many steps as events follow
+    /// The texts of the user's events without an id (observe_text), in order: a user's state does not keep them.
+    std::span<const std::string_view> event_texts = {};
+    std::optional<std::string_view> event_prompt = {};  ///< the prompt that observe_text was called with
+    std::optional<std::string_view> prompt = {};        ///< the prompt that encode_catalog was called with
+    std::span<const ItemVector> vectors = {};           ///< the item's vectors, for a NewsEncoder that reads some
+    std::size_t threads = 1;
+    InitialState initial_state = InitialState::user;
+};
+
+RANKLET_NAMESPACE_END

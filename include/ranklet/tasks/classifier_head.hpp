@@ -1,0 +1,109 @@
+// ClassifierHead: token states to logits of labels, as the heads of Hugging Face's BERT and DistilBERT classifiers.
+// In: states [length, hidden] of one text. Out: logits [labels] of the text, or [length, labels] of its tokens.
+// A text: out(f(dense(first state))), f tanh (BERT's pooler) or ReLU (DistilBERT); a token: out(state).
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/core/scratch.hpp"
+#include "ranklet/core/view.hpp"
+#include "ranklet/io/gguf.hpp"
+#include "ranklet/layers/linear.hpp"
+#include "ranklet/layers/load.hpp"
+#include "ranklet/text/utf8.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// What makes a row of logits scores.
+enum class ScoreFunction {
+    softmax,   ///< one label of several: probabilities that sum to one
+    sigmoid,   ///< each label by itself: probabilities
+    identity,  ///< the logits themselves (regression)
+};
+
+class ClassifierHead {
+public:
+    enum class Kind { sequence, token };
+
+    /// From `ranklet.classifier.*`. Error missing when the file has no head, unsupported when it has the other kind.
+    RANKLET_COLD static Result<ClassifierHead> load(const GgufFile& file, std::size_t hidden, Kind kind) {
+        if (!file.has("ranklet.classifier.kind"))
+            return make_error(ErrorCode::missing,
+                              {file.name(), ": no key ranklet.classifier.kind: the model has no classifier"});
+        RANKLET_ASSIGN(const std::string_view found, file.string("ranklet.classifier.kind"));
+        if (found != "sequence" && found != "token")
+            return make_error(ErrorCode::unsupported, {file.name(), ": ranklet.classifier.kind is \"", found,
+                                                       "\", not \"sequence\" or \"token\""});
+        if ((found == "sequence") != (kind == Kind::sequence))
+            return make_error(ErrorCode::unsupported,
+                              {file.name(), ": classifies ", found == "token" ? "tokens" : "whole texts",
+                               ", load it as a ", found == "token" ? "TokenClassifier" : "SequenceClassifier"});
+        ClassifierHead head;
+        RANKLET_ASSIGN(const auto labels, file.strings("ranklet.classifier.labels"));
+        if (labels.empty()) return make_error(ErrorCode::format, {file.name(), ": ranklet.classifier.labels is empty"});
+        for (std::size_t i = 0; i < labels.size(); ++i)
+            if (utf8::valid_prefix(labels[i]) != labels[i].size())
+                return make_error(ErrorCode::invalid_text,
+                                  {file.name(), ": ranklet.classifier.labels: label ", i, " is not UTF-8"});
+        head.labels_.assign(labels.begin(), labels.end());
+        RANKLET_ASSIGN(const std::string_view function, file.string("ranklet.classifier.activation"));
+        if (function == "softmax")
+            head.function_ = ScoreFunction::softmax;
+        else if (function == "sigmoid")
+            head.function_ = ScoreFunction::sigmoid;
+        else if (function == "identity")
+            head.function_ = ScoreFunction::identity;
+        else
+            return make_error(ErrorCode::unsupported, {file.name(), ": ranklet.classifier.activation is \"", function,
+                                                       "\", not softmax, sigmoid or identity"});
+        if (kind == Kind::sequence) {
+            RANKLET_ASSIGN(head.dense_, load_linear(file, "ranklet.classifier.dense", hidden, hidden));
+            RANKLET_ASSIGN(const auto activation, file.string("ranklet.classifier.dense.activation"));
+            RANKLET_ASSIGN(head.activation_,
+                           in_file(file, "ranklet.classifier.dense.activation", parse_activation(activation)));
+        }
+        RANKLET_ASSIGN(head.out_, load_linear(file, "ranklet.classifier.out", hidden, labels.size()));
+        return head;
+    }
+
+    const std::vector<std::string>& labels() const noexcept { return labels_; }
+    ScoreFunction function() const noexcept { return function_; }
+
+    /// Scratch bytes of classify_text.
+    std::size_t scratch_size() const noexcept { return scratch_bytes<float>(out_.in()); }
+    /// logits [labels] of a text. Precondition: a head of kind sequence; states [length, hidden], length >= 1.
+    void classify_text(MatrixView<const float> states, float* logits, Scratch& scratch) const noexcept {
+        const ScratchFrame frame(scratch);
+        float* pooled = scratch.take<float>(out_.in());
+        dense_.forward(states.middle_rows(0, 1), {pooled, 1, out_.in()}, activation_);
+        out_.forward(MatrixView<float>(pooled, 1, out_.in()), {logits, 1, out_.out()});
+    }
+    /// logits [length, labels] of a text's tokens.
+    void classify_tokens(MatrixView<const float> states, MatrixView<float> logits) const noexcept {
+        out_.forward(states, logits);
+    }
+    /// Logits to scores, in place: a row [labels].
+    void score(float* row) const noexcept {
+        switch (function_) {
+            case ScoreFunction::softmax:
+                return kernels::Ops<float>::softmax(row, labels_.size());
+            case ScoreFunction::sigmoid:
+                return kernels::Ops<float>::activate(Activation::sigmoid, row, labels_.size());
+            case ScoreFunction::identity:
+                return;
+        }
+    }
+
+private:
+    std::vector<std::string> labels_;
+    ScoreFunction function_ = ScoreFunction::softmax;
+    Linear<> dense_, out_;
+    Activation activation_ = Activation::tanh;
+};
+
+RANKLET_NAMESPACE_END

@@ -1,0 +1,84 @@
+// Keywords of a text: the candidate phrases whose vectors are nearest to the whole text's.
+// In: a text encoder and UTF-8 text. Out: phrases with their places and cosines, best first.
+// KeyBERT (Grootendorst 2020); diversity by maximal marginal relevance (Carbonell and Goldstein 1998).
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/matrix.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/encoders/text_encoder.hpp"
+#include "ranklet/kernels/ops.hpp"
+#include "ranklet/text/phrases.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+struct KeywordOptions {
+    std::size_t k = 5;
+    /// 0: the nearest phrases, however alike; towards 1: phrases unlike those chosen before. KeyBERT's `diversity`.
+    float diversity = 0.0f;
+    /// Threads to use; 0: as many as the machine offers. Has no influence on the result.
+    std::size_t threads = 1;
+    PhraseOptions phrases = {};
+};
+
+/// A phrase of the text and the cosine of its vector with the text's.
+struct Keyword {
+    std::string text;
+    TokenSpan bytes;  ///< its first occurrence, into the text as it was given
+    float score = 0.0f;
+};
+
+/// Up to k keywords. Without diversity by cosine, equal ones by place; with it, in the order in which they are chosen:
+/// the nearest first, then whatever has the largest (1 - diversity) * cosine - diversity * largest cosine with a chosen
+/// one. Texts longer than the model's max_length are compared by their beginning. No prompts are used.
+/// Errors: invalid_text; invalid_argument for a diversity outside [0, 1] or options that allow no phrase.
+template <TextEncoder Encoder>
+Result<std::vector<Keyword>> extract_keywords(const Encoder& encoder, std::string_view text,
+                                              const KeywordOptions& options = {}) {
+    if (!(options.diversity >= 0.0f && options.diversity <= 1.0f))
+        return make_error(ErrorCode::invalid_argument, {"diversity ", options.diversity, " is not between 0 and 1"});
+    RANKLET_ASSIGN(std::vector<Phrase> phrases, candidate_phrases(text, options.phrases));
+    std::vector<std::string_view> texts{text};
+    for (const Phrase& phrase : phrases) texts.push_back(phrase.text);
+    BatchOptions batch;
+    batch.threads = options.threads;
+    batch.prompt = "";
+    RANKLET_ASSIGN(Matrix vectors, encoder.encode(std::span<const std::string_view>(texts), batch));
+    using Ops = kernels::Ops<float>;
+    for (std::size_t i = 0; i < vectors.rows(); ++i) Ops::normalize(vectors.row(i).data(), vectors.cols());
+    const auto cosine = [&](std::size_t a, std::size_t b) {
+        return Ops::dot(vectors.row(a).data(), vectors.row(b).data(), vectors.cols());
+    };
+    const std::size_t n = phrases.size();
+    std::vector<float> to_text(n), to_chosen(n, -2.0f);
+    for (std::size_t i = 0; i < n; ++i) to_text[i] = cosine(i + 1, 0);
+    std::vector<bool> chosen(n);
+    std::vector<Keyword> keywords;
+    while (keywords.size() < std::min(options.k, n)) {
+        std::size_t best = n;
+        float best_value = 0.0f;
+        for (std::size_t i = 0; i < n; ++i) {
+            if (chosen[i]) continue;
+            const float value = keywords.empty() || options.diversity == 0.0f
+                                    ? to_text[i]
+                                    : (1.0f - options.diversity) * to_text[i] - options.diversity * to_chosen[i];
+            if (best == n || value > best_value) {
+                best = i;
+                best_value = value;
+            }
+        }
+        chosen[best] = true;
+        keywords.push_back({phrases[best].text, phrases[best].bytes, to_text[best]});
+        if (options.diversity > 0.0f)
+            for (std::size_t i = 0; i < n; ++i) to_chosen[i] = std::max(to_chosen[i], cosine(i + 1, best + 1));
+    }
+    return keywords;
+}
+
+RANKLET_NAMESPACE_END
