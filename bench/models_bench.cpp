@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+#include "ranklet/core/half.hpp"
+#include "ranklet/layers/layers.hpp"
 #include "ranklet/ranklet.hpp"
 
 namespace {

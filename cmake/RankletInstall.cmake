@@ -5,7 +5,8 @@ include(CMakePackageConfigHelpers)
 set(ranklet_package_dir ${CMAKE_INSTALL_DATADIR}/cmake/ranklet)
 
 install(DIRECTORY include/ranklet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
-install(TARGETS ranklet EXPORT ranklet)
+install(FILES cmake/compiled.cpp DESTINATION ${CMAKE_INSTALL_DATADIR}/ranklet)
+install(TARGETS ranklet ranklet_compiled EXPORT ranklet)
 install(EXPORT ranklet NAMESPACE ranklet:: FILE rankletTargets.cmake DESTINATION ${ranklet_package_dir})
 
 configure_package_config_file(cmake/rankletConfig.cmake.in ${PROJECT_BINARY_DIR}/rankletConfig.cmake

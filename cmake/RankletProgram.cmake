@@ -1,7 +1,7 @@
 # What ranklet's own tests, examples and benchmarks share. Nothing here reaches a program that uses the library.
 
-# ranklet_program(TARGET): links the library, with the project's warnings, RANKLET_WERROR and RANKLET_NATIVE.
-function(ranklet_program target)
+# ranklet_flags(TARGET): links the headers, with the project's warnings, RANKLET_WERROR and RANKLET_NATIVE.
+function(ranklet_flags target)
     target_link_libraries(${target} PRIVATE ranklet::ranklet)
     target_compile_options(${target} PRIVATE -Wall -Wextra -Wconversion -Wshadow
         $<$<BOOL:${RANKLET_WERROR}>:-Werror>
@@ -15,12 +15,18 @@ function(ranklet_program target)
     set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
 endfunction()
 
-# ranklet_compiled_recommender(TARGET): Recommender is compiled once and linked in, not by each translation unit anew.
-function(ranklet_compiled_recommender target)
-    if(NOT TARGET ranklet_recommender)
-        add_library(ranklet_recommender OBJECT ${PROJECT_SOURCE_DIR}/cmake/recommender.cpp)
-        ranklet_program(ranklet_recommender)
-        target_compile_definitions(ranklet_recommender INTERFACE RANKLET_EXTERN_RECOMMENDER)
+# ranklet_program(TARGET [HEADER_ONLY]): the same, with the library compiled once for all of these programs; HEADER_ONLY:
+# by headers alone.
+function(ranklet_program target)
+    ranklet_flags(${target})
+    if("HEADER_ONLY" IN_LIST ARGN)
+        return()
     endif()
-    target_link_libraries(${target} PRIVATE ranklet_recommender)
+    if(NOT TARGET ranklet_compiled_once)
+        # What ranklet::compiled does for one target, once for many: they have the same flags.
+        add_library(ranklet_compiled_once OBJECT ${PROJECT_SOURCE_DIR}/cmake/compiled.cpp)
+        ranklet_flags(ranklet_compiled_once)
+        target_compile_definitions(ranklet_compiled_once PUBLIC RANKLET_COMPILED)
+    endif()
+    target_link_libraries(${target} PRIVATE ranklet_compiled_once)
 endfunction()

@@ -3,6 +3,7 @@
 //   python3 -m weights_converter CHECKPOINT examples/models/founding.gguf
 #include <iomanip>
 #include <iostream>
+#include <ranklet/decoders/text_gru.hpp>
 #include <ranklet/ranklet.hpp>
 #include <vector>
 
@@ -31,6 +32,8 @@ int main(int argc, char** argv) {
     print(nobody, {.k = 5, .initial_state = ranklet::InitialState::zero});
 
     std::cout << "The score of 手机 after each of its tokens ([CLS] ... [SEP]):";
-    for (const float score : model.position_scores(nobody, "手机").value()) std::cout << ' ' << score;
+    for (const float score :
+         model.as<ranklet::TextGru>()->position_scores(model.encoder(), nobody.state(), "手机").value())
+        std::cout << ' ' << score;
     std::cout << '\n';
 }

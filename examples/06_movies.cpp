@@ -26,7 +26,7 @@ int main(int argc, char** argv) try {
     }
     const auto model = ranklet::Recommender::load(path).value();
     const auto catalog = model.items().value();
-    const auto& titles = model.item_table()->texts;
+    const auto& titles = model.as<ranklet::ItemTable>()->texts();
     const auto title = [&](std::size_t i) { return titles.empty() ? std::string(catalog[i].id()) : titles[i]; };
 
     if (history.empty()) history = {"0", "120", "203", "180", "171"};

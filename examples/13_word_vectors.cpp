@@ -1,5 +1,5 @@
 // Word vectors without a decoder: the shop's items by similarity to a query and to each other, plain and with SIF.
-// The vectors were made from the shop's own texts in seconds: weights_converter/training/train_word_vectors.py.
+// The vectors were made from the shop's own texts in seconds: examples/training/train_word_vectors.py.
 #include <algorithm>
 #include <iomanip>
 #include <iostream>

@@ -1,5 +1,5 @@
 // News: an LSTUR reads titles and categories; readers it knows start from their own embedding, others from zero, and
-// what was read today changes both. (The model is trained on made news: weights_converter/training/train_news.py.)
+// what was read today changes both. (The model is trained on made news: examples/training/train_news.py.)
 #include <array>
 #include <iomanip>
 #include <iostream>

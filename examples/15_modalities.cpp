@@ -1,6 +1,6 @@
 // Several modalities: an item brings a vector that was computed elsewhere, of its picture, say; the model joins it to
 // the title's by a gated sum. A picture that is missing has a meaning: the vector that the model learned for it. (The
-// model is trained on made news and made pictures: weights_converter/training/train_news.py --images.)
+// model is trained on made news and made pictures: examples/training/train_news.py --images.)
 #include <array>
 #include <iostream>
 #include <ranklet/ranklet.hpp>

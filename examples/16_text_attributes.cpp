@@ -22,7 +22,7 @@ int main() {
     std::vector<ranklet::TextAttributes> found(products.size());
     for (std::size_t i = 0; i < products.size(); ++i) {
         found[i].add(titles[i], tagged[i], {.minimum_score = 0.6f}).value();
-        const auto keywords = ranklet::extract_keywords(*model.bert(), products[i].text, {.k = 2}).value();
+        const auto keywords = ranklet::extract_keywords(*model.as<ranklet::Bert>(), products[i].text, {.k = 2}).value();
         found[i].add(keywords, {.minimum_score = 0.3f}).value();
     }
     std::vector<std::vector<ranklet::Attribute>> attributes;

@@ -27,7 +27,7 @@ using Session = std::vector<Event>;
 
 float rating_of(const std::string& text) { return text.empty() ? ranklet::no_rating : std::stof(text); }
 
-/// Test sessions that weights_converter.training.make_demo_data --sessions has written: a line holds a number, "train"
+/// Test sessions that examples.training.make_demo_data --sessions has written: a line holds a number, "train"
 /// or "test", a language, and events: query:TEXT, item:ID or item:ID=RATING.
 std::vector<Session> read_sessions(const std::string& path) {
     std::ifstream file(path);

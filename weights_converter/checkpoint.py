@@ -183,3 +183,23 @@ class StateDict:
             raise ConversionError(f"{self.path}: tensor {name} has {array[tuple(at)]} at {at}, every weight must be finite")
         self.used.add(name)
         return array
+
+    def leave_out_heads(self, note):
+        """At the end of an encoder: heads that are not converted are named and left out."""
+        self._name_left_out(self.unused(), note)
+
+    def refuse_rest(self, note):
+        """At the end of a recommender: nothing may be left that could change a score."""
+        rest = self.unused()
+        heads = [name for name in rest if "pooler." in name or name.startswith("cls.") or ".cls." in name]
+        other = [name for name in rest if name not in heads]
+        if other:
+            raise ConversionError(f"{self.path}: what {', '.join(other[:5])}{' ...' if len(other) > 5 else ''} is for is not "
+                                  "known, and a recommender without it would score differently")
+        self._name_left_out(heads, note)
+
+    @staticmethod
+    def _name_left_out(heads, note):
+        if heads:
+            some = ", ".join(heads[:4]) + (f" and {len(heads) - 4} more" if len(heads) > 4 else "")
+            note(f"left out (a pooler and other heads than classifiers are not converted): {some}")

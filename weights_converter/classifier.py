@@ -5,6 +5,7 @@ Layouts: BertForSequenceClassification (pooler.dense, tanh, classifier), DistilB
 (pre_classifier, ReLU, classifier), BertForTokenClassification and DistilBertForTokenClassification (classifier).
 """
 from .errors import ConversionError
+from .options import Option
 
 KINDS = {"ForSequenceClassification": "sequence", "ForTokenClassification": "token"}
 ACTIVATIONS = ("softmax", "sigmoid", "identity")
@@ -12,6 +13,8 @@ PROBLEMS = {"single_label_classification": "softmax", "multi_label_classificatio
 # What sentence-transformers' cross-encoders write of their activation; its default differs by version, so it says
 CROSS_ENCODER_ACTIVATIONS = {"Identity": "identity", "Sigmoid": "sigmoid"}
 WEIGHT = "classifier.weight"
+ACTIVATION = Option("--activation", "classifiers", dict(
+    choices=ACTIVATIONS, help="what makes a sequence classifier's outputs scores, in place of what config.json says"))
 
 
 def find_kind(config, state, prefix):

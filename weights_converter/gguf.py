@@ -1,7 +1,7 @@
 """Writes and reads GGUF version 3 files.
 
 In: keys with typed values and tensors as numpy arrays in PyTorch's [rows, cols] order. Out: the file, and back.
-Format: the GGUF specification (little-endian; dimensions innermost first; tensor data aligned), see ARCHITECTURE.md.
+Format: the GGUF specification (little-endian; dimensions innermost first; tensor data aligned), see docs/model-file.md.
 """
 import mmap
 import os

@@ -1,6 +1,6 @@
 """What will be written: keys with their types, tensors with their stored type.
 
-In: values and arrays, in PyTorch's shapes. Out: a model file. Names and meanings: ARCHITECTURE.md.
+In: values and arrays, in PyTorch's shapes. Out: a model file. Names and meanings: docs/model-file.md.
 """
 import numpy as np
 
@@ -11,8 +11,14 @@ I8_PREFIXES = ("blk.", "token_embd.", "ranklet.words.", "ranklet.gru.")  # what 
 
 
 class Model:
-    def __init__(self, dtype):
+    def __init__(self, dtype, name):
+        """With the keys that every file begins with; a kind may say otherwise with key(), which keeps their place."""
         self.dtype, self.keys, self.tensors = dtype, {}, {}
+        self.key("general.architecture", "ranklet", "string")
+        self.key("general.name", name, "string")
+        self.key("general.file_type", FILE_TYPES[dtype], "u32")
+        self.key("general.alignment", 32, "u32")
+        self.key("ranklet.version", 1, "u32")
 
     def key(self, name, value, kind):
         self.keys[name] = (value, kind)

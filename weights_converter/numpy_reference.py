@@ -1,8 +1,7 @@
-"""The forward pass in numpy: what a model file's self-test expects, computed without PyTorch.
+"""What the kinds' forward passes in numpy share: formulas, and a model file's tensors in the type that is computed in.
 
-In: a model's metadata and tensors (as ARCHITECTURE.md names them) and token ids. Out: states, vectors, logits.
-Formulas: BERT (Devlin et al. 2019, post-norm), sentence-transformers' pooling, torch.nn.GRU, "Scoring" in
-ARCHITECTURE.md. Written for clearness and double precision, not speed.
+A kind's Reference computes what a model file's self-test expects, without PyTorch. Written for clearness and double
+precision, not speed.
 """
 import math
 
@@ -37,30 +36,12 @@ def softmax(x):
     return e / e.sum(-1, keepdims=True)
 
 
-def layer_norm(x, weight, bias, epsilon):
-    centred = x - x.mean(-1, keepdims=True)
-    return centred / np.sqrt((centred ** 2).mean(-1, keepdims=True) + epsilon) * weight + bias
-
-
 def attention(q, k, v, heads):
     """[length, dim] each -> [length, dim]; softmax(q k^T / sqrt(head size)) v in every head."""
     length, dim = q.shape
     q, k, v = (x.reshape(length, heads, dim // heads).transpose(1, 0, 2) for x in (q, k, v))
     weights = softmax(q @ k.transpose(0, 2, 1) / math.sqrt(dim // heads))
     return (weights @ v).transpose(1, 0, 2).reshape(length, dim)
-
-
-def pool(states, mode):
-    """sentence-transformers' modes over all of a text's tokens: [length, dim] -> [dim]."""
-    length = states.shape[0]
-    if mode in ("cls", "last"):
-        return states[0 if mode == "cls" else -1]
-    if mode == "max":
-        return states.max(0)
-    if mode == "weighted_mean":
-        weights = np.arange(1, length + 1, dtype=states.dtype)
-        return weights @ states / weights.sum()
-    return states.sum(0) / {"mean": length, "mean_sqrt_len": math.sqrt(length)}[mode]
 
 
 def quantize_rows(x):
@@ -105,119 +86,3 @@ class Reference:
             return y if bias is None else y + bias
 
         return apply
-
-    # ---- encoder
-
-    def token_states(self, texts, type_ids=None):
-        """Token ids of several texts -> the last layer's states [length, dim] of each.
-
-        type_ids: of each text its tokens' types (None: all 0); a model without token types has no use for them.
-        """
-        offset = self.metadata["ranklet.encoder.position_offset"]
-        epsilon = self.kind(np.float32(self.metadata["bert.attention.layer_norm_epsilon"]))
-        heads = self.metadata["bert.attention.head_count"]
-        activation = ACTIVATIONS[self.metadata["ranklet.encoder.activation"]]
-        of_tokens = np.zeros(1, np.int64) if type_ids is None else np.concatenate([np.asarray(t, np.int64) for t in type_ids])
-        types = self.tensor("token_types.weight", of_tokens)
-        bounds = np.cumsum([0] + [len(ids) for ids in texts])
-
-        def norm(x, name):
-            return layer_norm(x, self.tensor(f"{name}.weight"), self.tensor(f"{name}.bias"), epsilon)
-
-        x = self.tensor("token_embd.weight", np.concatenate([np.asarray(ids, dtype=np.int64) for ids in texts]))
-        x = x + self.tensor("position_embd.weight", np.concatenate([np.arange(len(ids)) for ids in texts]) + offset)
-        x = norm(x if types is None else x + types, "token_embd_norm")
-        for n in range(self.metadata["bert.block_count"]):
-            block = f"blk.{n}."
-            q, k, v = (self.linear(x, block + name) for name in ("attn_q", "attn_k", "attn_v"))
-            context = np.concatenate([attention(q[a:b], k[a:b], v[a:b], heads) for a, b in zip(bounds, bounds[1:])])
-            x = norm(x + self.linear(context, block + "attn_output"), block + "attn_output_norm")
-            inner = activation(self.linear(x, block + "ffn_up"))
-            x = norm(x + self.linear(inner, block + "ffn_down"), block + "layer_output_norm")
-        return [x[a:b] for a, b in zip(bounds, bounds[1:])]
-
-    def vector(self, states):
-        """Token states of one text -> its vector after all modules."""
-        for module in self.metadata["ranklet.encoder.modules"]:
-            if module == "pooling":
-                x = np.concatenate([pool(states, mode) for mode in self.metadata["ranklet.encoder.pooling"]])
-            elif module == "normalize":
-                x = x / max(math.sqrt(float(x @ x)), 1e-12)
-            else:
-                activation = self.metadata[f"ranklet.encoder.{module}.activation"]
-                x = ACTIVATIONS[activation](self.linear(x, f"ranklet.{module}"))
-            x = x.astype(self.kind)
-        return x
-
-    # ---- classifier
-
-    def logits(self, states):
-        """Token states of one text -> logits [labels] of the text, or [length, labels] of its tokens."""
-        if self.metadata["ranklet.classifier.kind"] == "sequence":
-            activation = ACTIVATIONS[self.metadata["ranklet.classifier.dense.activation"]]
-            states = activation(self.linear(states[0], "ranklet.classifier.dense"))
-        return self.linear(states, "ranklet.classifier.out").astype(self.kind)
-
-    # ---- recommender
-
-    def new_state(self):
-        return np.zeros((self.metadata["ranklet.gru.layer_count"], self.metadata["ranklet.gru.hidden_size"]), self.kind)
-
-    def gru(self, steps, state):
-        """steps [n, input], state [layers, hidden] -> the state after them (torch.nn.GRU, gates r, z, n)."""
-        state = state.copy()
-        for n in range(len(state)):
-            prefix = f"ranklet.gru.{n}."
-            inputs = self.map(prefix + "weight_ih", prefix + "bias_ih", True)(steps)
-            from_state = self.map(prefix + "weight_hh", prefix + "bias_hh", True)
-            h, outputs = state[n], []
-            for x in inputs:
-                xr, xz, xn = np.split(x, 3)
-                hr, hz, hn = np.split(from_state(h), 3)
-                z = sigmoid(xz + hz)
-                h = (1 - z) * np.tanh(xn + sigmoid(xr + hr) * hn) + z * h
-                outputs.append(h)
-            state[n], steps = h, np.stack(outputs)
-        return state
-
-    def rate(self, steps, rating):
-        """The rating of an event put into what the GRU reads of it."""
-        mode = self.metadata.get("ranklet.rating.mode", "none")
-        if rating is None or mode == "none":
-            return steps
-        if mode == "weight":
-            return steps * self.kind(rating * self.metadata["ranklet.rating.scale"])
-        values = self.metadata["ranklet.rating.values"]
-        nearest = min(range(len(values)), key=lambda i: (abs(values[i] - rating), i))
-        return steps + self.tensor("ranklet.rating.weight", np.array([nearest]))[0]
-
-    def scores(self, events, history, ratings=None):
-        """Logits [candidates] after a history.
-
-        events: of each candidate what the GRU reads of it, [steps, input]; history: indices into it; the vectors of
-        dot_product are the items' (item_out, item_embd) or, for texts, the single step itself.
-        """
-        state = self.new_state()
-        for index, rating in zip(history, ratings if ratings is not None else [None] * len(history)):
-            state = self.gru(self.rate(events[index], rating), state)
-        if self.metadata["ranklet.recommender.scoring"] != "dot_product":
-            return np.array([self.linear(self.gru(steps, state)[-1], "ranklet.out")[0] for steps in events])
-        user = state[-1]
-        if self.tensor("ranklet.user_proj.weight") is not None:
-            user = self.linear(user, "ranklet.user_proj")
-        if self.metadata["ranklet.encoder.type"] != "items":
-            return np.array([steps[0] @ user for steps in events])
-        output = self.tensor("ranklet.item_out.weight")
-        bias = self.tensor("ranklet.item_bias")
-        scores = (self.tensor("ranklet.item_embd.weight") if output is None else output) @ user
-        return scores if bias is None else scores + bias
-
-    def item_events(self):
-        """`items`: what the GRU reads of every item."""
-        return self.tensor("ranklet.item_embd.weight")[:, None, :]
-
-    def text_events(self, states):
-        """What the GRU reads of texts whose token states these are: all of them (text_gru), else the vector."""
-        if self.metadata["ranklet.recommender.scoring"] == "text_gru":
-            return states
-        return [self.vector(each)[None] for each in states]

@@ -1,6 +1,6 @@
 """Reads a checkpoint's WordPiece tokenizer and writes it as model-file keys.
 
-In: a folder with tokenizer.json, or vocab.txt and tokenizer_config.json. Out: a Tokenizer; the keys of ARCHITECTURE.md.
+In: a folder with tokenizer.json, or vocab.txt and tokenizer_config.json. Out: a Tokenizer; the keys of docs/model-file.md.
 Formats: tokenizer.json of Hugging Face's `tokenizers`; the other files of `transformers`' BertTokenizer.
 """
 import os
@@ -328,7 +328,7 @@ def from_gguf_token(stored):
 
 
 def add_keys(model, tokenizer):
-    """The tokenizer's keys, as ARCHITECTURE.md lists them."""
+    """The tokenizer's keys, as docs/model-file.md lists them."""
     model.key("tokenizer.ggml.model", "bert", "string")
     model.key("tokenizer.ggml.pre", "default", "string")
     stored = [to_gguf_token(token) for token in tokenizer.tokens]

@@ -121,7 +121,8 @@ def main():
         (root / part).mkdir(parents=True, exist_ok=True)
 
     scripts = [Path(__file__), HERE / "graphs.py", REPOSITORY / "tests/parity/make_checkpoints.py",
-               REPOSITORY / "tests/parity/onnx/export.py", *sorted((REPOSITORY / "weights_converter").glob("*.py"))]
+               REPOSITORY / "tests/parity/onnx/export.py", *sorted((REPOSITORY / "weights_converter").glob("*.py")),
+               *sorted((REPOSITORY / "weights_converter/kinds").glob("*.py"))]
     stamp, made_by = root / "inputs/.made_by", hashlib.sha256(b"".join(script.read_bytes() for script in scripts)).hexdigest()
     if stamp.exists() and stamp.read_text() == made_by:
         return

@@ -121,7 +121,7 @@ Work encode_ids(const Options& o) {
         s->offsets.push_back(s->ids.size());
     }
     const auto& model = s->model->model();
-    const ranklet::PackedBatch batch{s->ids, {}, s->offsets};
+    const ranklet::TokenBatch batch{s->ids, {}, s->offsets};
     model.check(batch).value();
     s->states = ranklet::Matrix::zeroed(s->ids.size(), model.hidden()).value();
     s->vectors = ranklet::Matrix::zeroed(s->offsets.size() - 1, s->model->dim()).value();

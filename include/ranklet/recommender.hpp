@@ -1,79 +1,47 @@
 // Recommender: an encoder and a decoder from one model file; the composition that applications use.
 // In: items (id, text) and a user's events. Out: ranked items with scores and probabilities.
-// BasicRecommender<Encoder, Decoder> fixes the kinds at compile time; Recommender chooses by what the file says.
+// Which kinds of encoder and decoder they are, the file says; this class knows their interfaces alone.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "ranklet/catalog/catalog.hpp"
-#include "ranklet/catalog/gather.hpp"
+#include "ranklet/catalog/item.hpp"
+#include "ranklet/catalog/update.hpp"
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/matrix.hpp"
-#include "ranklet/core/parallel.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
-#include "ranklet/decoders/gru_scorer.hpp"
+#include "ranklet/decoders/decoder.hpp"
 #include "ranklet/decoders/user_state.hpp"
-#include "ranklet/decoders/user_tower.hpp"
-#include "ranklet/encoders/bert.hpp"
-#include "ranklet/encoders/item_table.hpp"
-#include "ranklet/encoders/news_encoder.hpp"
+#include "ranklet/encoders/item_encoder.hpp"
 #include "ranklet/encoders/options.hpp"
-#include "ranklet/encoders/self_test.hpp"
-#include "ranklet/encoders/text_encoder.hpp"
-#include "ranklet/encoders/word_vectors.hpp"
-#include "ranklet/io/gguf.hpp"
+#include "ranklet/model_file/load.hpp"
 #include "ranklet/ranking/recommendation.hpp"
-#include "ranklet/text/utf8.hpp"
+#include "ranklet/recommender/kind.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
-/// A vector of an item that was computed elsewhere, of an image or a sound, say. The numbers belong to the caller.
-struct ItemVector {
-    std::string_view name;  ///< of a view of the model (NewsEncoder)
-    std::span<const float> values;
+/// How items are scored.
+struct ScoreOptions {
+    Threads threads = 1;
+    InitialState initial_state = InitialState::user;
 };
 
-/// An item to be encoded. The strings belong to the caller.
-struct Item {
-    std::string_view id;
-    std::string_view text;
-    /// For filters and caps; no part of the item's vector, but for a NewsEncoder with views of their names: then the
-    /// strings "body", "category" ... are what those views read.
-    std::span<const Attribute> attributes = {};
-    std::span<const ItemVector> vectors = {};  ///< of the model's vector views; those that are not given are missing
-};
-
-/// An encoder that is one of the library's, chosen at run time.
-using AnyEncoder = std::variant<Bert, WordVectors, NewsEncoder, ItemTable>;
-/// A decoder that is one of the library's, chosen at run time.
-using AnyDecoder = std::variant<DotProduct, NextEvent, TextGru, UserTower>;
-
-namespace detail {
-template <class T, class Variant>
-inline constexpr bool is_alternative = false;
-template <class T, class... Ts>
-inline constexpr bool is_alternative<T, std::variant<Ts...>> = (std::is_same_v<T, Ts> || ...);
-}  // namespace detail
-
-/// `Encoder` and `Decoder`: one of the library's each, or a std::variant of some of them: a program compiles only the
-/// kinds that it names, and a file of another kind is an Error.
-template <class Encoder, class Decoder>
-class BasicRecommender {
+/// Immutable once loaded; any number of threads may use one. Copies share the model.
+class Recommender : public Loadable<Recommender> {
     struct Model {
-        Encoder encoder;
-        Decoder decoder;
+        std::shared_ptr<const ItemEncoder> encoder;
+        std::shared_ptr<const Decoder> decoder;
         std::uint64_t fingerprint = 0;
-        bool text_gru = false;
     };
     using ModelPointer = std::shared_ptr<const Model>;
 
@@ -82,54 +50,60 @@ public:
 
     /// Memory of recommend(), reused by the next call of the same thread.
     class Workspace {
-        friend class BasicRecommender;
+        friend class Recommender;
         RankingBuffers buffers_;
-        std::vector<float> shared_;
+        std::vector<float> query_;
         std::vector<Scratch> scratch_;
     };
 
-    /// Maps the file and builds the model. Error when it is not a recommender of this kind, is damaged, or its
-    /// self-test gives other numbers than the file states.
-    RANKLET_COLD static Result<BasicRecommender> load(const std::string& path, const LoadOptions& options = {});
-    RANKLET_COLD static Result<BasicRecommender> from_file(const GgufFile& file, const LoadOptions& options = {});
+    // load(path), from_file(file), from_memory(bytes) are Loadable's: any of the library's kinds, and of options.kinds.
+    using Loadable<Recommender>::load;
+    /// The same for a program that names its kinds: `Recommender::load<Bert, DotProduct>(path)` links those alone. Error
+    /// unsupported when the file is of another kind.
+    template <class First, class... Rest>
+    RANKLET_COLD static Result<Recommender> load(const std::string& path, const LoadOptions& options = {}) {
+        static constexpr const Kind* kinds[] = {&kind<First>, &kind<Rest>...};
+        RANKLET_ASSIGN(const GgufFile file, GgufFile::open(path));
+        return detail::load_model<Recommender>(
+            file, options, [&](const ModelReader& reader) { return read_as(reader, options, kinds); });
+    }
+    RANKLET_COLD static Result<Recommender> read(const ModelReader& reader, const LoadOptions& options);
+    /// The file's texts, events and expected numbers against what this build computes.
+    RANKLET_COLD Result<void> self_test(const ModelReader& reader) const;
 
-    const Encoder& encoder() const noexcept { return model_->encoder; }
-    const Decoder& decoder() const noexcept { return model_->decoder; }
+    const ItemEncoder& encoder() const noexcept { return *model_->encoder; }
+    const Decoder& decoder() const noexcept { return *model_->decoder; }
+    /// The encoder or decoder as its own class, for what only that class offers: `model.as<Bert>()->tokenizer()`. Null
+    /// when it is of another.
+    template <class Class>
+    const Class* as() const noexcept {
+        if constexpr (std::is_base_of_v<ItemEncoder, Class>)
+            return encoder().kind() == kind_id<Class> ? static_cast<const Class*>(&encoder()) : nullptr;
+        else
+            return decoder().kind() == kind_id<Class> ? static_cast<const Class*>(&decoder()) : nullptr;
+    }
     /// Identifies the model file; catalogs and user states carry it.
     std::uint64_t fingerprint() const noexcept { return model_->fingerprint; }
-    /// Whether items are texts (of any encoder); otherwise they are the model's own.
-    bool encodes_text() const noexcept {
-        return with_text_encoder(model_->encoder, [](const auto&) {});
-    }
-    /// The text encoder when it is a Bert (whoever needs token states); null when it is another or there is none.
-    const Bert* bert() const noexcept { return as<Bert>(model_->encoder); }
-    /// The text encoder when it is WordVectors; null otherwise.
-    const WordVectors* word_vectors() const noexcept { return as<WordVectors>(model_->encoder); }
-    /// The model's own items; null when it encodes text.
-    const ItemTable* item_table() const noexcept { return as<ItemTable>(model_->encoder); }
-    /// The news encoder; null when the encoder is another.
-    const NewsEncoder* news_encoder() const noexcept { return as<NewsEncoder>(model_->encoder); }
-    /// The user tower; null in the scorings of a GRU alone.
-    const UserTower* user_tower() const noexcept { return as<UserTower>(model_->decoder); }
-    /// The text_gru decoder; null in the other scorings.
-    const TextGru* text_gru() const noexcept { return as<TextGru>(model_->decoder); }
+    /// Whether items are the host's, with texts (of any encoder); otherwise they are the model's own.
+    bool encodes_text() const noexcept { return encoder().encodes_items(); }
 
     /// The vector [dim] of a text. Error unsupported when the model has no text encoder.
     Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const;
 
     /// Items to a catalog: their texts through the encoder and all of the decoder that depends on the item alone.
     /// Error when an id is empty or stands twice, a text is not UTF-8, or an attribute is not as AttributeBuilder wants
-    /// it (naming the item).
+    /// it (naming the item; Error::input is its place in `items`); stopped or deadline, when the options say so.
     Result<Catalog> encode_catalog(std::span<const Item> items, const BatchOptions& options = {}) const;
-    /// A catalog of vectors that were made before, by this model's encoder: `ids` and `vectors` (text_gru: `projected`
-    /// with `token_offsets`), and whatever else there is; the decoder's own parts are computed here.
-    /// Error invalid_argument when the vectors are not of the model's size, not one an item, or not finite.
-    Result<Catalog> make_catalog(CatalogData data, std::size_t threads = 1) const;
-    /// The model's own items. Error unsupported when it encodes text instead.
+    /// A catalog of what was encoded before, by this model's encoder: `ids` and `vectors` (or the decoder's parts, for a
+    /// model that reads token states), and whatever else there is; the parts that are missing are computed here.
+    /// Error invalid_argument when there is not a row for each item, or a number is not finite; mismatch when the rows
+    /// are not of the model's size.
+    Result<Catalog> make_catalog(CatalogData data, Threads threads = 1) const;
+    /// The model's own items. Error unsupported when it encodes the host's instead.
     Result<Catalog> items() const;
 
-    /// A user without events. `id`: the user's own in a model file that knows users (LSTUR); one that it does not know
-    /// starts from the zero vector, as everybody does in other models.
+    /// A user without events. `id`: the user's own in a model file that knows users; one that it does not know starts
+    /// from the zero vector, as everybody does in other models.
     User new_user(std::string_view id = {}) const;
     /// A user from a saved state. Error format when the bytes are damaged, mismatch when another model made them.
     Result<User> load_user(std::span<const std::byte> bytes) const;
@@ -143,139 +117,42 @@ public:
                                                       const RecommendOptions& options, Workspace& workspace) const;
 
     /// The logits of all items of a catalog, in its order.
-    Result<std::vector<float>> scores(const User& user, const Catalog& catalog,
-                                      const RecommendOptions& options = {}) const;
+    Result<std::vector<float>> scores(const User& user, const Catalog& catalog, const ScoreOptions& options = {}) const;
     /// The logits of these items only, in the order given, the same bits as in scores(); an index may stand twice.
-    /// Costs what these candidates cost, whatever the catalog's size. Filters and k have no meaning here. Error
-    /// invalid_argument for an index that the catalog lacks.
+    /// Costs what these candidates cost, whatever the catalog's size.
+    /// Error invalid_argument for an index that the catalog lacks.
     Result<std::vector<float>> scores_of(const User& user, const Catalog& catalog, std::span<const std::size_t> indices,
-                                         const RecommendOptions& options = {}) const;
+                                         const ScoreOptions& options = {}) const;
     /// The same by id. Error missing naming an id that the catalog lacks.
     Result<std::vector<float>> scores_of(const User& user, const Catalog& catalog,
-                                         std::span<const std::string_view> ids,
-                                         const RecommendOptions& options = {}) const;
+                                         std::span<const std::string_view> ids, const ScoreOptions& options = {}) const;
     /// The user's vector [dim], whose dot product with a row of `catalog.output_vectors()`, plus the item's bias, is
     /// the item's score: what a VectorIndex over a large catalog is searched with. Error unsupported when the model's
-    /// scoring is not a dot product (next_event, text_gru).
+    /// scores are no dot products.
     Result<std::vector<float>> user_vector(const User& user) const;
-    /// text_gru: the score after each token of a text [length], from the user's state.
-    Result<std::vector<float>> position_scores(const User& user, std::string_view text,
-                                               const BatchOptions& options = {}) const;
 
 private:
-    template <class D>
-    static constexpr bool is_text_gru = std::is_same_v<std::remove_cvref_t<D>, TextGru>;
-
-    // The chosen alternative of a variant, or the thing itself.
-    template <class T, class Function>
-    static decltype(auto) visit(const T& value, const Function& f) {
-        return f(value);
-    }
-    template <class... Ts, class Function>
-    static decltype(auto) visit(const std::variant<Ts...>& value, const Function& f) {
-        return std::visit(f, value);
-    }
-    template <class T, class V>
-    static const T* as(const V& value) noexcept {
-        if constexpr (std::is_same_v<T, V>)
-            return &value;
-        else if constexpr (detail::is_alternative<T, V>)
-            return std::get_if<T>(&value);
-        else
-            return nullptr;
-    }
-
-    template <class D>
-    static constexpr bool is_tower = std::is_same_v<std::remove_cvref_t<D>, UserTower>;
-
-    static std::size_t state_size(const Model& model) {
-        return visit(model.decoder, [](const auto& d) {
-            if constexpr (is_tower<decltype(d)>)
-                return d.state_size();
-            else
-                return d.decoder().gru().state_size();
-        });
-    }
-    // Elements of what an event feeds to the decoder.
-    static std::size_t event_size(const Model& model) {
-        return visit(model.decoder, [](const auto& d) {
-            if constexpr (is_tower<decltype(d)>)
-                return d.in();
-            else
-                return d.decoder().gru().in();
-        });
-    }
-    // Elements of a row of what make_catalog is given.
-    static std::size_t catalog_width(const Model& model) {
-        const TextGru* scorer = as<TextGru>(model.decoder);
-        return scorer != nullptr ? 3 * scorer->decoder().gru().hidden() : event_size(model);
-    }
-    static Error no_text() {
-        return Error{ErrorCode::unsupported, "this model has no text encoder: its items are its own (items())"};
-    }
-    RANKLET_COLD static Result<Matrix> copy(const Matrix& source);
-
-    RANKLET_COLD static Result<Encoder> load_encoder(const GgufFile& file, const BertDefaults& defaults);
-    RANKLET_COLD static Result<Decoder> load_decoder(const GgufFile& file, const Encoder& encoder);
-    template <TextEncoder E>
-    static std::size_t output_dim(const E& encoder) noexcept {
-        return encoder.dim();
-    }
-    static std::size_t output_dim(const ItemTable& table) noexcept {
-        return table.outputs.empty() ? table.vectors.cols() : table.outputs.cols();
-    }
-
-    Result<void> check_sizes(const GgufFile& file) const;
-
+    RANKLET_COLD static Result<Recommender> read_as(const ModelReader& reader, const LoadOptions& options,
+                                                    std::span<const Kind* const> kinds);
+    RANKLET_COLD static Result<void> check_rating(float rating);
     Result<void> check(const User& user) const;
     Result<void> check(const CatalogData& catalog) const;
-    // A catalog that the caller put together (Catalog::create) may lack what this model's decoder reads.
-    static Result<void> check_shapes(const Model& model, const CatalogData& data);
+    static Result<void> check_items(const Model& model, const CatalogData& data);
 
-    // Everything of the decoder that depends on the item alone.
-    Result<Catalog> finish_catalog(CatalogData data, std::size_t threads) const;
+    // Rows of items, in the decoder's form, prepared for `use`. An error says which item by Error::input.
+    static Result<CatalogData> encode(const Model& model, std::span<const Item> items, ItemUse use,
+                                      const BatchOptions& options);
+    Result<Catalog> finish_catalog(CatalogData data, Threads threads) const;
 
-    template <class Scorer>
-    static Result<Matrix> project(const Scorer& scorer, MatrixView<const float> vectors, std::size_t threads);
-
-    static Result<Matrix> project_tokens(const Bert& encoder, const TextGru& scorer, std::string_view text,
-                                         const BatchOptions& options);
-
-    Result<void> encode_items(std::span<const std::string_view> texts, const BatchOptions& options,
-                              CatalogData& data) const;
-    // A news encoder's views: the item's text as "title", string attributes and vectors by their names.
-    RANKLET_COLD Result<void> encode_news(std::span<const Item> items, const BatchOptions& options,
-                                          CatalogData& data) const;
-    // The vectors [texts, dim]. Error unsupported when the model has no text encoder.
-    static Result<Matrix> encode_texts(const Model& model, std::span<const std::string_view> texts,
-                                       const BatchOptions& options);
-
-    // The encoder counts texts; who gave items wants the id.
-    RANKLET_COLD static Error name_item(std::span<const Item> items, const Error& error);
-
-    // text_gru keeps the GRU's input part of every token of every item.
-    Result<void> encode_tokens(std::span<const std::string_view> texts, const BatchOptions& options,
-                               CatalogData& data) const;
-
-    Result<void> score(const User& user, const Catalog& catalog, const RecommendOptions& options,
+    // The scores of all of `data` into the workspace. Precondition: both were checked.
+    Result<void> score(const User& user, const CatalogData& data, const ScoreOptions& options,
                        Workspace& workspace) const;
-    // `n` items, which need no ids. Precondition: check() of both.
-    Result<void> score(const User& user, const CatalogData& data, std::size_t n, const RecommendOptions& options,
-                       Workspace& workspace) const;
-
-    // `known`: the scores, where they are known already; the workspace is sized all the same, for the next call.
-    Result<void> score_from(const UserState& state, const CatalogData& data, std::size_t n, std::size_t max_threads,
-                            Workspace& workspace, std::span<const float> known = {}) const;
-
-    // The file's own texts, events and expected numbers against what this build computes.
-    RANKLET_COLD Result<void> self_test(const GgufFile& file) const;
 
     ModelPointer model_;
 };
 
 /// A user of a model: a state that goes on with each event. A value: copies go on independently. Holds its model.
-template <class Encoder, class Decoder>
-class BasicRecommender<Encoder, Decoder>::User {
+class Recommender::User {
 public:
     User(const User& other) : model_(other.model_), state_(other.state_) {}
     User& operator=(const User& other) {
@@ -294,10 +171,10 @@ public:
     /// Forgets all events, not who the user is (new_user's id).
     void reset();
 
-    /// The user met an item: one GRU step (text_gru: one a token), whatever the history's length. A model without
-    /// ratings remembers the rating and computes without it. Error mismatch when the item is of another model's
-    /// catalog, invalid_argument when the rating is infinite (no_rating, the default, is fine) or so large that the
-    /// state would not be finite. With an error the user stays as before.
+    /// The user met an item: one step of the decoder, whatever the history's length. A model without ratings remembers
+    /// the rating and computes without it. Error mismatch when the item is of another model's catalog, invalid_argument
+    /// when the rating is infinite (no_rating, the default, is fine) or so large that the state would not be finite.
+    /// With an error the user stays as before.
     Result<void> observe(const ItemRef& item, float rating = no_rating);
     /// Straight from `catalog.at(id)`: its error, if it is one, comes back.
     Result<void> observe(const Result<ItemRef>& item, float rating = no_rating);
@@ -305,42 +182,390 @@ public:
     Result<void> observe_text(std::string_view text, float rating = no_rating, const BatchOptions& options = {});
 
 private:
-    friend class BasicRecommender;
+    friend class Recommender;
     explicit User(ModelPointer model) : model_(std::move(model)) {}
-
-    RANKLET_COLD static Result<void> check_rating(float rating) {
-        if (std::isinf(rating)) return Error{ErrorCode::invalid_argument, "a rating must not be infinite"};
-        return {};
-    }
-    Result<void> advance(std::span<const float> vector, float rating);
-    RANKLET_COLD static Error not_finite() {
-        return Error{ErrorCode::invalid_argument,
-                     "the event's numbers are not finite: a rating that is too large, or a damaged model"};
-    }
-    Result<void> run(const TextGru& scorer, MatrixView<const float> projected);
-    // A NaN in the state would stay there and empty every later ranking: such a step is taken back.
-    template <class Function>
-    Result<void> step(std::size_t scratch_size, const Function& function);
 
     ModelPointer model_;
     UserState state_;
     Scratch scratch_;
 };
 
-/// A recommender of whatever kind the model file is.
-using Recommender = BasicRecommender<AnyEncoder, AnyDecoder>;
+/// The catalog with the changes, as a new snapshot: what encoding all its items from scratch would give, bit for bit;
+/// only new and replaced items are encoded. `options` (prompt, threads) as for encode_catalog; the prompt should be that
+/// of the rest. Filters of the old snapshot do not fit the new one; users go on, their events are remembered by id.
+/// Error invalid_argument naming an id that is to be added and is there already, or that stands twice in the changes;
+/// missing naming one that is to be replaced or removed and is not there; mismatch when the catalog is of another
+/// model; unsupported when items are to be encoded and the model has no text encoder; otherwise as encode_catalog.
+Result<Catalog> update_catalog(const Recommender& model, const Catalog& catalog, const CatalogChanges& changes,
+                               const BatchOptions& options = {});
 
 RANKLET_NAMESPACE_END
 
-#include "ranklet/recommender/catalog.hpp"
-#include "ranklet/recommender/load.hpp"
-#include "ranklet/recommender/rank.hpp"
-#include "ranklet/recommender/user.hpp"
+#if RANKLET_DEFINITIONS
 
-// A program of several translation units compiles Recommender once: it defines RANKLET_EXTERN_RECOMMENDER for all of
-// them, and one of them says `template class ranklet::BasicRecommender<ranklet::AnyEncoder, ranklet::AnyDecoder>;`.
-#ifdef RANKLET_EXTERN_RECOMMENDER
+#include <algorithm>
+#include <cmath>
+
+#include "ranklet/catalog/gather.hpp"
+#include "ranklet/core/parallel.hpp"
+#include "ranklet/model_file/self_test.hpp"
+#include "ranklet/recommender/builtin_kinds.hpp"
+
 RANKLET_NAMESPACE_BEGIN
-extern template class BasicRecommender<AnyEncoder, AnyDecoder>;
+
+RANKLET_FUNC Result<Recommender> Recommender::read(const ModelReader& reader, const LoadOptions& options) {
+    std::vector<const Kind*> kinds(options.kinds.begin(), options.kinds.end());
+    kinds.insert(kinds.end(), builtin_kinds.begin(), builtin_kinds.end());
+    return read_as(reader, options, kinds);
+}
+
+RANKLET_FUNC Result<Recommender> Recommender::read_as(const ModelReader& reader, const LoadOptions& options,
+                                                      std::span<const Kind* const> kinds) {
+    constexpr const char *encoder_key = "ranklet.encoder.type", *decoder_key = "ranklet.recommender.scoring";
+    if (!reader.has(decoder_key))
+        return make_error(ErrorCode::missing, {reader.file().name(), ": no key ", decoder_key,
+                                               ": an encoder alone, or not a model of this library"});
+    RANKLET_ASSIGN(const auto encoder_type, reader.string(encoder_key));
+    RANKLET_ASSIGN(const auto decoder_type, reader.string(decoder_key));
+    const auto find = [&](std::string_view type, bool encoder) -> const Kind* {
+        for (const Kind* each : kinds)
+            if (each->type == type && (encoder ? each->read_encoder != nullptr : each->read_decoder != nullptr))
+                return each;
+        return nullptr;
+    };
+    const auto unknown = [&](const char* key, std::string_view type) {
+        return reader.wrong(key, {" \"", type, "\" is not one this program reads"}, ErrorCode::unsupported);
+    };
+    const Kind *encoder_kind = find(encoder_type, true), *decoder_kind = find(decoder_type, false);
+    if (encoder_kind == nullptr) return unknown(encoder_key, encoder_type);
+    if (decoder_kind == nullptr) return unknown(decoder_key, decoder_type);
+    auto model = std::make_shared<Model>();
+    RANKLET_ASSIGN(model->encoder, encoder_kind->read_encoder(reader, options));
+    RANKLET_ASSIGN(model->decoder, decoder_kind->read_decoder(reader, *model->encoder));
+    model->fingerprint = reader.file().fingerprint();
+    Recommender recommender;
+    recommender.model_ = std::move(model);
+    return recommender;
+}
+
+RANKLET_FUNC Result<void> Recommender::self_test(const ModelReader& reader) const {
+    const ModelReader test = reader.scope("ranklet.selftest");
+    if (!test.has("tolerance"))
+        return make_error(ErrorCode::missing,
+                          {reader.file().name(), ": no self-test (LoadOptions::self_test = false loads it)"});
+    RANKLET_TRY(encoder().self_test(reader));
+    Catalog catalog;
+    if (encodes_text()) {
+        RANKLET_ASSIGN(const SelfTestItems inputs, encoder().self_test_items(reader));
+        BatchOptions batch;
+        batch.prompt = "";
+        RANKLET_ASSIGN(CatalogData data, encode(*model_, inputs.items, ItemUse::candidate, batch));
+        for (std::size_t i = 0; i < inputs.items.size(); ++i) data.ids[i] = std::to_string(i);
+        RANKLET_ASSIGN(catalog, finish_catalog(std::move(data), 1));
+    } else {
+        RANKLET_ASSIGN(catalog, items());
+    }
+    RANKLET_ASSIGN(const auto history, test.i32s("history"));
+    std::vector<float> ratings(history.size(), no_rating);
+    if (test.has("ratings")) {
+        RANKLET_ASSIGN(ratings, test.floats("ratings"));
+    }
+    if (ratings.size() != history.size())
+        return test.wrong("ratings", {" has ", ratings.size(), " entries for ", history.size(), " events"});
+    RANKLET_ASSIGN(const auto id, test.string_or("user", ""));
+    User user = new_user(id);
+    for (std::size_t e = 0; e < history.size(); ++e) {
+        if (history[e] < 0 || static_cast<std::size_t>(history[e]) >= catalog.size())
+            return test.wrong("history", {" names item ", history[e], " of ", catalog.size()});
+        const auto status = user.observe(catalog[static_cast<std::size_t>(history[e])], ratings[e]);
+        if (!status.ok())
+            return make_error(ErrorCode::self_test, {reader.file().name(), ": self-test failed: ", test.full("history"),
+                                                     "[", e, "]: ", status.error().message});
+    }
+    RANKLET_ASSIGN(const auto found, scores(user, catalog));
+    return compare_self_test(test, "scores", found);
+}
+
+RANKLET_FUNC Result<std::vector<float>> Recommender::encode(std::string_view text, const BatchOptions& options) const {
+    const Item item{{}, text};
+    const auto encoded = encoder().encode_items(std::span(&item, 1), ItemForm::vector, options);
+    if (!encoded.ok()) return encoded.error();
+    const auto row = encoded->rows.row(0);
+    return std::vector<float>(row.begin(), row.end());
+}
+
+RANKLET_FUNC Result<CatalogData> Recommender::encode(const Model& model, std::span<const Item> items, ItemUse use,
+                                                     const BatchOptions& options) {
+    const auto encode_some = [&](std::span<const Item> some, const BatchOptions& batch) -> Result<CatalogData> {
+        RANKLET_ASSIGN(EncodedItems encoded, model.encoder->encode_items(some, model.decoder->form(), batch));
+        CatalogData data;
+        data.ids.resize(some.size());
+        if (model.decoder->form() == ItemForm::vector) {
+            data.vectors = std::move(encoded.rows);
+        } else {
+            data.token_offsets = std::move(encoded.offsets);
+            data.set_part("token_states", PartRows::token, std::move(encoded.rows));
+        }
+        RANKLET_TRY(model.decoder->prepare(data, use, batch.threads));
+        return data;
+    };
+    // Token states are many numbers an item, of which the decoder keeps what it makes of them: a piece at a time.
+    constexpr std::size_t most = 256;
+    if (model.decoder->form() == ItemForm::vector || items.size() <= most) return encode_some(items, options);
+    std::vector<CatalogData> pieces;
+    std::vector<detail::ItemPick> picks;
+    for (std::size_t first = 0; first < items.size(); first += most) {
+        BatchOptions batch = options;
+        if (options.progress)
+            batch.progress = [&, first](std::size_t done, std::size_t) {
+                options.progress(first + done, items.size());
+            };
+        const std::size_t count = std::min(most, items.size() - first);
+        auto piece = encode_some(items.subspan(first, count), batch);
+        if (!piece.ok()) {
+            const Error& error = piece.error();
+            return error.input == Error::no_input ? error : about_input(error, first + error.input);
+        }
+        for (std::size_t i = 0; i < count; ++i) picks.push_back({pieces.size(), i});
+        pieces.push_back(std::move(*piece));
+    }
+    std::vector<const CatalogData*> sources;
+    for (const CatalogData& piece : pieces) sources.push_back(&piece);
+    RANKLET_ASSIGN(CatalogData data, detail::gather_items(sources, picks));
+    data.ids.resize(items.size());
+    return data;
+}
+
+RANKLET_FUNC Result<Catalog> Recommender::encode_catalog(std::span<const Item> items,
+                                                         const BatchOptions& options) const {
+    const auto named = [&](const Error& error, std::size_t item) {
+        return about_input(error, item, {"item \"", items[item].id, "\""});
+    };
+    AttributeBuilder attributes;
+    if (encodes_text())  // otherwise the encoder says that it encodes none
+        for (std::size_t i = 0; i < items.size(); ++i)
+            if (const auto status = attributes.add(items[i].attributes); !status.ok()) return named(status.error(), i);
+    auto encoded = encode(*model_, items, ItemUse::candidate, options);
+    if (!encoded.ok()) {
+        const Error& error = encoded.error();
+        return error.input == Error::no_input ? error : named(error, error.input);
+    }
+    CatalogData data = std::move(*encoded);
+    for (std::size_t i = 0; i < items.size(); ++i) data.ids[i] = items[i].id;
+    data.attributes = std::move(attributes).finish();
+    return finish_catalog(std::move(data), options.threads);
+}
+
+RANKLET_FUNC Result<Catalog> Recommender::make_catalog(CatalogData data, Threads threads) const {
+    const std::size_t n = data.ids.size();
+    const auto check_given = [](const Matrix& given, std::size_t rows, std::size_t cols) -> Result<void> {
+        if (given.rows() != rows || (rows > 0 && given.cols() != cols))
+            return make_error(ErrorCode::invalid_argument,
+                              {"vectors of ", given.rows(), " x ", given.cols(), ", expected ", rows, " x ", cols});
+        for (std::size_t r = 0; r < rows; ++r)
+            for (const float x : given.row(r))
+                if (!std::isfinite(x))
+                    return make_error(ErrorCode::invalid_argument, {"row ", r, " of the vectors is not finite"});
+        return {};
+    };
+    if (decoder().form() == ItemForm::vector) {
+        RANKLET_TRY(check_given(data.vectors, n, encoder().dim()));
+        data.parts.clear();
+    } else {
+        const auto& offsets = data.token_offsets;
+        if (offsets.size() != n + 1 || offsets.front() != 0 || !std::is_sorted(offsets.begin(), offsets.end()))
+            return Error{ErrorCode::invalid_argument, "the token offsets do not fit the items"};
+        for (const CatalogPart& part : data.parts)
+            RANKLET_TRY(check_given(part.values, data.rows_of(part.rows, part.values.rows()), part.values.cols()));
+    }
+    RANKLET_ASSIGN(Catalog catalog, finish_catalog(std::move(data), threads));
+    RANKLET_TRY(check_items(*model_, catalog.data()));
+    return catalog;
+}
+
+RANKLET_FUNC Result<Catalog> Recommender::items() const {
+    RANKLET_ASSIGN(CatalogData data, encoder().own_items());
+    return finish_catalog(std::move(data), 1);
+}
+
+// What a catalog's items need beside what they were encoded to: the decoder's parts that are missing.
+RANKLET_FUNC Result<Catalog> Recommender::finish_catalog(CatalogData data, Threads threads) const {
+    RANKLET_TRY(decoder().prepare(data, ItemUse::candidate, threads));
+    data.model = fingerprint();
+    return Catalog::create(std::move(data));
+}
+
+RANKLET_FUNC Result<Catalog> update_catalog(const Recommender& model, const Catalog& catalog,
+                                            const CatalogChanges& changes, const BatchOptions& options) {
+    if (catalog.data().model != model.fingerprint())
+        return Error{ErrorCode::mismatch, "the catalog was made by another model"};
+    RANKLET_ASSIGN(const detail::CatalogPlan plan, detail::plan_changes(catalog, changes));
+    Catalog encoded;  // an id that is added twice is found here
+    if (!plan.fresh.empty()) {
+        RANKLET_ASSIGN(encoded, model.encode_catalog(plan.fresh, options));
+    }
+    RANKLET_ASSIGN(CatalogData data, detail::apply_changes(catalog, encoded, plan));
+    RANKLET_TRY(model.decoder().prepare(data, ItemUse::candidate, options.threads));
+    return Catalog::create(std::move(data));
+}
+
+RANKLET_FUNC Recommender::User Recommender::new_user(std::string_view id) const {
+    User user(model_);
+    user.state_.user = id;
+    user.reset();
+    return user;
+}
+RANKLET_FUNC Result<Recommender::User> Recommender::load_user(std::span<const std::byte> bytes) const {
+    RANKLET_ASSIGN(UserState state, UserState::load(bytes));
+    return load_user(std::move(state));
+}
+RANKLET_FUNC Result<Recommender::User> Recommender::load_user(UserState state) const {
+    if (state.model != fingerprint()) return Error{ErrorCode::mismatch, "the user state was made by another model"};
+    RANKLET_TRY(decoder().check(state));
+    User user(model_);
+    user.state_ = std::move(state);
+    return user;
+}
+
+RANKLET_FUNC Result<Ranking> Recommender::recommend(const User& user, const Catalog& catalog,
+                                                    const RecommendOptions& options) const {
+    Workspace workspace;
+    RANKLET_ASSIGN(const auto ranked, recommend(user, catalog, options, workspace));
+    return Ranking{catalog, {ranked.begin(), ranked.end()}};
+}
+RANKLET_FUNC Result<std::span<const Recommendation>> Recommender::recommend(const User& user, const Catalog& catalog,
+                                                                            const RecommendOptions& options,
+                                                                            Workspace& workspace) const {
+    RANKLET_TRY(options.check(catalog));
+    RANKLET_TRY(check(user));
+    RANKLET_TRY(check(catalog.data()));
+    RANKLET_TRY(score(user, catalog.data(), {options.threads, options.initial_state}, workspace));
+    RankingBuffers& buffers = workspace.buffers_;
+    buffers.filter(catalog, options);
+    if (options.exclude_seen)
+        for (const Event& event : user.state().events) buffers.remove(catalog.find(event.id));
+    buffers.rank(catalog, options);
+    return std::span<const Recommendation>(buffers.ranked);
+}
+
+RANKLET_FUNC Result<std::vector<float>> Recommender::scores(const User& user, const Catalog& catalog,
+                                                            const ScoreOptions& options) const {
+    RANKLET_TRY(check(user));
+    RANKLET_TRY(check(catalog.data()));
+    Workspace workspace;
+    RANKLET_TRY(score(user, catalog.data(), options, workspace));
+    return std::move(workspace.buffers_.scores);
+}
+RANKLET_FUNC Result<std::vector<float>> Recommender::scores_of(const User& user, const Catalog& catalog,
+                                                               std::span<const std::size_t> indices,
+                                                               const ScoreOptions& options) const {
+    RANKLET_TRY(check(user));
+    RANKLET_TRY(check(catalog.data()));
+    std::vector<detail::ItemPick> picks;
+    for (const std::size_t index : indices) {
+        if (index >= catalog.size())
+            return make_error(ErrorCode::invalid_argument,
+                              {"candidate ", picks.size(), " is item ", index, " of ", catalog.size()});
+        picks.push_back({0, index});
+    }
+    const CatalogData* source = &catalog.data();
+    RANKLET_ASSIGN(CatalogData candidates, detail::gather_items(std::span(&source, 1), picks));
+    for (const detail::ItemPick& pick : picks) candidates.ids.push_back(source->ids[pick.index]);
+    Workspace workspace;
+    RANKLET_TRY(score(user, candidates, options, workspace));
+    return std::move(workspace.buffers_.scores);
+}
+RANKLET_FUNC Result<std::vector<float>> Recommender::scores_of(const User& user, const Catalog& catalog,
+                                                               std::span<const std::string_view> ids,
+                                                               const ScoreOptions& options) const {
+    std::vector<std::size_t> indices;
+    for (const std::string_view id : ids) {
+        RANKLET_ASSIGN(const ItemRef item, catalog.at(id));
+        indices.push_back(item.index());
+    }
+    return scores_of(user, catalog, indices, options);
+}
+
+RANKLET_FUNC Result<std::vector<float>> Recommender::user_vector(const User& user) const {
+    RANKLET_TRY(check(user));
+    if (!decoder().has_user_vector())
+        return Error{ErrorCode::unsupported, "this model's scores are not dot products with a user's vector"};
+    std::vector<float> vector(decoder().query_size());
+    Scratch scratch;
+    RANKLET_TRY(scratch.reserve(decoder().scratch_size()));
+    const CatalogData no_items;
+    decoder().begin({user.state(), no_items}, vector.data(), scratch);
+    return vector;
+}
+
+RANKLET_FUNC Result<void> Recommender::check(const User& user) const {
+    if (user.model_ == nullptr) return Error{ErrorCode::invalid_argument, "the user has no state: it was moved from"};
+    if (user.model_ != model_ && user.state().model != fingerprint())
+        return Error{ErrorCode::mismatch, "the user belongs to another model"};
+    return {};
+}
+RANKLET_FUNC Result<void> Recommender::check(const CatalogData& catalog) const {
+    if (catalog.model != fingerprint()) return Error{ErrorCode::mismatch, "the catalog was made by another model"};
+    return check_items(*model_, catalog);
+}
+// A catalog that the caller put together (Catalog::create) may lack what this model's decoder reads.
+RANKLET_FUNC Result<void> Recommender::check_items(const Model& model, const CatalogData& data) {
+    if (data.ids.empty()) return {};
+    return model.decoder->check(data);
+}
+RANKLET_FUNC Result<void> Recommender::check_rating(float rating) {
+    if (std::isinf(rating)) return Error{ErrorCode::invalid_argument, "a rating must not be infinite"};
+    return {};
+}
+
+RANKLET_FUNC Result<void> Recommender::score(const User& user, const CatalogData& data, const ScoreOptions& options,
+                                             Workspace& workspace) const {
+    const Decoder& scorer = decoder();
+    const std::size_t n = data.ids.size(), piece = scorer.piece(), pieces = (n + piece - 1) / piece;
+    const std::size_t threads = std::min(resolve_threads(options.threads), std::max<std::size_t>(pieces, 1));
+    workspace.buffers_.scores.resize(n);
+    workspace.query_.resize(scorer.query_size());
+    if (workspace.scratch_.size() < threads) workspace.scratch_.resize(threads);
+    for (Scratch& scratch : workspace.scratch_) RANKLET_TRY(scratch.reserve(scorer.scratch_size()));
+    const ScoreRequest request{user.state(), data, options.initial_state};
+    scorer.begin(request, workspace.query_.data(), workspace.scratch_[0]);
+    parallel_for(pieces, threads, [&](std::size_t p, std::size_t thread) {
+        const IndexRange range{p * piece, std::min(n, (p + 1) * piece)};
+        scorer.score(request, workspace.query_.data(), range, workspace.buffers_.scores.data() + range.first,
+                     workspace.scratch_[thread]);
+    });
+    return {};
+}
+
+RANKLET_FUNC void Recommender::User::reset() {
+    model_->decoder->begin_user(state_);
+    state_.events.clear();
+    state_.model = model_->fingerprint;
+}
+
+RANKLET_FUNC Result<void> Recommender::User::observe(const ItemRef& item, float rating) {
+    if (item.data().model != model_->fingerprint)
+        return make_error(ErrorCode::mismatch, {"item \"", item.id(), "\" is of another model's catalog"});
+    RANKLET_TRY(check_items(*model_, item.data()));
+    RANKLET_TRY(check_rating(rating));
+    RANKLET_TRY(model_->decoder->observe(state_, item.data(), item.index(), rating, scratch_));
+    state_.events.push_back({std::string(item.id()), rating});
+    return {};
+}
+RANKLET_FUNC Result<void> Recommender::User::observe(const Result<ItemRef>& item, float rating) {
+    if (!item.ok()) return item.error();
+    return observe(*item, rating);
+}
+RANKLET_FUNC Result<void> Recommender::User::observe_text(std::string_view text, float rating,
+                                                          const BatchOptions& options) {
+    RANKLET_TRY(check_rating(rating));
+    const Item item{{}, text};
+    const auto encoded = Recommender::encode(*model_, std::span(&item, 1), ItemUse::event, options);
+    if (!encoded.ok()) return encoded.error();
+    RANKLET_TRY(model_->decoder->observe(state_, *encoded, 0, rating, scratch_));
+    state_.events.push_back({std::string(), rating});
+    return {};
+}
+
 RANKLET_NAMESPACE_END
 #endif

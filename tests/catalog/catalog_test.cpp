@@ -16,6 +16,7 @@ using ranklet::Catalog;
 using ranklet::CatalogData;
 using ranklet::ErrorCode;
 using ranklet::Matrix;
+using ranklet::PartRows;
 
 CatalogData data_of(std::vector<std::string> ids) {
     CatalogData data;
@@ -105,17 +106,24 @@ TEST_CASE("parts that do not have one row for each item are refused") {
         return Catalog::create(std::move(data));
     };
     CHECK(with([](CatalogData& d) {
-              d.vectors = rows(2), d.outputs = rows(2), d.projected = rows(2), d.bias = {1, 2};
+              d.vectors = rows(2), d.outputs = rows(2), d.set_part("projected", PartRows::item, rows(2)),
+              d.bias = {1, 2};
           }).ok());
-    CHECK(with([](CatalogData& d) { d.projected = rows(7), d.token_offsets = {0, 3, 7}; }).ok());
+    CHECK(with([](CatalogData& d) {
+              d.set_part("projected", PartRows::token, rows(7)), d.token_offsets = {0, 3, 7};
+          }).ok());
     const auto refused = [&](auto&& change) { check_error(with(change), ErrorCode::invalid_argument, "each item"); };
     refused([](CatalogData& d) { d.vectors = rows(3); });
     refused([](CatalogData& d) { d.outputs = rows(1); });
     refused([](CatalogData& d) { d.bias = {1.0f}; });
-    refused([](CatalogData& d) { d.initial_scores = {1.0f, 2.0f, 3.0f}; });
-    refused([](CatalogData& d) { d.projected = rows(3); });
-    refused([](CatalogData& d) { d.projected = rows(7), d.token_offsets = {0, 7}; });
-    refused([](CatalogData& d) { d.projected = rows(7), d.token_offsets = {0, 3, 8}; });
-    refused([](CatalogData& d) { d.projected = rows(7), d.token_offsets = {0, 9, 7}; });
-    refused([](CatalogData& d) { d.projected = rows(7), d.token_offsets = {1, 3, 7}; });
+    refused([](CatalogData& d) { d.set_part("", PartRows::item, rows(2)); });
+    refused([](CatalogData& d) {
+        for (int i = 0; i < 2; ++i) d.parts.push_back({"twice", PartRows::item, rows(2)});
+    });
+    CHECK(with([](CatalogData& d) { d.set_part("mean", PartRows::catalog, rows(5)); }).ok());
+    refused([](CatalogData& d) { d.set_part("projected", PartRows::item, rows(3)); });
+    refused([](CatalogData& d) { d.set_part("projected", PartRows::token, rows(7)), d.token_offsets = {0, 7}; });
+    refused([](CatalogData& d) { d.set_part("projected", PartRows::token, rows(7)), d.token_offsets = {0, 3, 8}; });
+    refused([](CatalogData& d) { d.set_part("projected", PartRows::token, rows(7)), d.token_offsets = {0, 9, 7}; });
+    refused([](CatalogData& d) { d.set_part("projected", PartRows::token, rows(7)), d.token_offsets = {1, 3, 7}; });
 }

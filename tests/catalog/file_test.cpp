@@ -12,6 +12,7 @@
 
 #include "io/temporary_folder.hpp"
 #include "ranklet/catalog/update.hpp"
+#include "ranklet/io/gguf_writer.hpp"
 #include "recommender/catalogs.hpp"
 #include "recommender/models.hpp"
 
@@ -54,6 +55,55 @@ void repair(Bytes& bytes) {
     std::memcpy(place, &sum, 4);
 }
 
+/// A catalog of n items with parts of a decoder of its own: rows for items, for tokens, for all of it, and none.
+Catalog with_parts(std::size_t n, std::uint64_t model, bool by_token) {
+    Random random(12);
+    const auto matrix = [&](std::size_t rows, std::size_t cols) {
+        auto result = take(ranklet::Matrix::zeroed(rows, cols));
+        for (std::size_t r = 0; r < rows; ++r)
+            for (float& x : result.row(r)) x = random.between(-1.0f, 1.0f);
+        return result;
+    };
+    ranklet::CatalogData data;
+    data.model = model;
+    for (std::size_t i = 0; i < n; ++i) data.ids.push_back("i" + std::to_string(i));
+    if (by_token) {
+        data.token_offsets.assign(1, 0);
+        for (std::size_t i = 0; i < n; ++i) data.token_offsets.push_back(data.token_offsets.back() + i % 3);
+        data.set_part("shop.words", ranklet::PartRows::token, matrix(data.token_offsets.back(), 2));
+    } else {
+        data.vectors = matrix(n, 3);
+    }
+    data.set_part("shop.scale", ranklet::PartRows::item, matrix(n, 1));
+    data.set_part("projected", ranklet::PartRows::item, matrix(n, 2));
+    data.set_part("shop.mean", ranklet::PartRows::catalog, matrix(2, 3));
+    data.set_part("shop.nothing", ranklet::PartRows::catalog, ranklet::Matrix());
+    data.set_part("vectors", ranklet::PartRows::catalog, matrix(1, 5));
+    return take(Catalog::create(std::move(data)));
+}
+
+/// Every truncation of a catalog's bytes, and every byte with a bit changed, is an error naming the file.
+void check_damage(const Bytes& bytes, std::uint64_t model) {
+    const auto load = [&](const Bytes& from) -> ranklet::Result<Catalog> {
+        RANKLET_ASSIGN(const GgufFile file, GgufFile::from_memory(from, "c.gguf"));
+        return load_catalog(file, model);
+    };
+    REQUIRE(load(bytes).ok());
+    std::size_t wrong = 0;
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+        const auto result = load(Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)));
+        wrong += result.ok() || result.error().message.rfind("c.gguf: ", 0) != 0;
+    }
+    CHECK(wrong == 0);
+    for (std::size_t at = 0; at < bytes.size(); ++at) {
+        Bytes changed = bytes;
+        changed[at] ^= static_cast<std::byte>(1u << at % 8);
+        const auto result = load(changed);
+        wrong += result.ok() || result.error().message.rfind("c.gguf: ", 0) != 0;
+    }
+    CHECK(wrong == 0);
+}
+
 }  // namespace
 
 TEST_CASE("a catalog comes back bit for bit, its vectors where the file lies, and ranks the same, in every scoring") {
@@ -69,7 +119,7 @@ TEST_CASE("a catalog comes back bit for bit, its vectors where the file lies, an
             options.verify_checksum = verify;
             const Catalog loaded = take(load_catalog(path, model.fingerprint(), options));
             check_same(loaded.data(), saved.data());
-            CHECK((loaded.data().vectors.is_borrowed() || loaded.data().projected.is_borrowed()));
+            CHECK((loaded.data().vectors.is_borrowed() || loaded.data().find_part("projected")->values.is_borrowed()));
             const auto user = make_user(model, loaded);
             CHECK(same_bits(take(model.scores(user, loaded)), take(model.scores(user, saved))));
             CHECK(take(loaded.at(saved[7].id())).index() == 7);
@@ -118,25 +168,71 @@ TEST_CASE("a catalog of another model, another file, and no file are refused") {
 TEST_CASE("every truncation and every changed byte of a catalog's file is an error naming the file") {
     const Recommender model = load_model("tiny-dot-product");
     const Catalog catalog = with_attributes(model, 3);
-    const Bytes bytes = take(ranklet::detail::catalog_writer(catalog.data()).bytes());
-    const auto load = [&](const Bytes& from) -> ranklet::Result<Catalog> {
-        RANKLET_ASSIGN(const GgufFile file, GgufFile::from_memory(from, "c.gguf"));
-        return load_catalog(file, model.fingerprint());
+    const Bytes bytes = take(ranklet::catalog_bytes(catalog.data()));
+    check_damage(bytes, model.fingerprint());
+}
+
+TEST_CASE("a catalog with a decoder's own parts comes back bit for bit, where the file lies, and no damage is taken") {
+    constexpr std::uint64_t model = 0xFEDCBA9876543210;
+    for (const bool by_token : {false, true})
+        for (const std::size_t n : {4u, 1u, 0u}) {
+            CAPTURE(by_token);
+            CAPTURE(n);
+            const TemporaryFolder folder;
+            const std::string path = folder.path() + "/c";
+            const Catalog saved = with_parts(n, model, by_token);
+            succeed(save_catalog(saved, path));
+            const Catalog loaded = take(load_catalog(path, model));
+            REQUIRE(loaded.data().parts.size() == saved.data().parts.size());
+            for (std::size_t p = 0; p < saved.data().parts.size(); ++p) {
+                const ranklet::CatalogPart &before = saved.data().parts[p], &after = loaded.data().parts[p];
+                CHECK(after.name == before.name);
+                CHECK(after.rows == before.rows);
+                CHECK(after.values.is_borrowed() == (before.values.rows() * before.values.cols() > 0));
+                CHECK(after.values.rows() == before.values.rows());
+                CHECK(same_bits(flat(after.values), flat(before.values)));
+            }
+            CHECK(loaded.data().token_offsets == saved.data().token_offsets);
+            CHECK(loaded.data().ids == saved.data().ids);
+            if (n == 4) check_damage(take(ranklet::catalog_bytes(saved.data())), model);
+        }
+}
+
+TEST_CASE("a part that only looks like one that files do not list comes back whole") {
+    ranklet::CatalogData data;
+    data.ids = {"a", "b"};
+    const std::vector<float> numbers{1, 2, 3, 4};
+    data.set_part("initial_scores", ranklet::PartRows::item, take(ranklet::Matrix::copy_of({numbers.data(), 2, 2})));
+    const Bytes bytes = take(ranklet::catalog_bytes(data));
+    const Catalog loaded = take(load_catalog(take(GgufFile::from_memory(bytes, "c.gguf")), 0));
+    check_same(loaded.data(), data);
+    data.set_part("initial_scores", ranklet::PartRows::catalog, take(ranklet::Matrix::copy_of({numbers.data(), 1, 4})));
+    const Bytes of_catalog = take(ranklet::catalog_bytes(data));
+    check_same(take(load_catalog(take(GgufFile::from_memory(of_catalog, "c.gguf")), 0)).data(), data);
+}
+
+TEST_CASE("listed parts that contradict each other are errors that name the key") {
+    const auto load = [](const std::vector<std::string>& names, const std::vector<std::uint32_t>& rows) {
+        const std::vector<float> numbers{1, 2, 3, 4};
+        ranklet::GgufWriter writer;
+        writer.key("ranklet.catalog.version", 1);
+        writer.key("ranklet.catalog.model", "0000000000000000");
+        writer.array("ranklet.catalog.ids", std::vector<std::string>{"a", "b"});
+        writer.array("ranklet.catalog.parts.names", names);
+        writer.array("ranklet.catalog.parts.rows", rows);
+        writer.tensor("part.x", 1, 4, numbers);
+        const Bytes bytes = take(writer.bytes());
+        const auto result = load_catalog(take(GgufFile::from_memory(bytes, "c.gguf")), 0);
+        return result.ok() ? std::string() : result.error().message;
     };
-    REQUIRE(load(bytes).ok());
-    std::size_t wrong = 0;
-    for (std::size_t size = 0; size < bytes.size(); ++size) {
-        const auto result = load(Bytes(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)));
-        wrong += result.ok() || result.error().message.rfind("c.gguf: ", 0) != 0;
-    }
-    CHECK(wrong == 0);
-    for (std::size_t at = 0; at < bytes.size(); ++at) {
-        Bytes changed = bytes;
-        changed[at] ^= static_cast<std::byte>(1u << at % 8);
-        const auto result = load(changed);
-        wrong += result.ok() || result.error().message.rfind("c.gguf: ", 0) != 0;
-    }
-    CHECK(wrong == 0);
+    CHECK(load({"x"}, {2}).empty());
+    CHECK(load({"x", "y"}, {2, 2}).empty());  // a part without numbers has no tensor
+    CHECK(load({"x"}, {}) == "c.gguf: ranklet.catalog.parts.names has 1 parts, .rows 0");
+    CHECK(load({"x"}, {3}) == "c.gguf: ranklet.catalog.parts.rows[0] is 3, expected 0 to 2");
+    CHECK(load({"x", "x"}, {2, 2}) == "c.gguf: ranklet.catalog.parts.names has \"x\" twice");
+    CHECK(load({"x"}, {0}) == "c.gguf: the catalog's parts do not all have one row for each item");
+    CHECK(load({"x"}, {1}) == "c.gguf: the catalog's parts do not all have one row for each item");
+    CHECK(load({""}, {2}) == "c.gguf: the catalog's parts do not all have one row for each item");
 }
 
 TEST_CASE("a file whose attribute has a string twice, or whose item has a tag twice, is an error naming both") {
@@ -153,7 +249,7 @@ TEST_CASE("a file whose attribute has a string twice, or whose item has a tag tw
         tags.codes = {0, 1, 1};
         tags.tag_offsets = {0, 2, 3};
         change(tags);
-        const Bytes bytes = take(ranklet::detail::catalog_writer(data).bytes());
+        const Bytes bytes = take(ranklet::catalog_bytes(data));
         return load_catalog(take(GgufFile::from_memory(bytes, "c.gguf")), model.fingerprint()).ok()
                    ? std::string()
                    : load_catalog(take(GgufFile::from_memory(bytes, "c.gguf")), model.fingerprint()).error().message;
@@ -167,12 +263,12 @@ TEST_CASE("items without any token come back too") {
     const TemporaryFolder folder;
     const std::string path = folder.path() + "/c";
     const Recommender model = load_model("tiny-text-gru");
-    const std::size_t width = take(model.encode_catalog(std::vector<Item>{{"x", "x"}})).data().projected.cols();
+    const std::size_t width = take(model.encode_catalog(std::vector<Item>{{"x", "x"}})).data().part("projected").cols;
     for (const std::vector<std::size_t>& offsets : {std::vector<std::size_t>{0, 0, 3, 3}, {0, 0, 0, 0}}) {
         ranklet::CatalogData data;
         data.ids = {"a", "b", "c"};
         data.token_offsets = offsets;
-        data.projected = take(ranklet::Matrix::zeroed(offsets.back(), width));
+        data.set_part("projected", ranklet::PartRows::token, take(ranklet::Matrix::zeroed(offsets.back(), width)));
         const Catalog saved = take(model.make_catalog(std::move(data)));
         succeed(save_catalog(saved, path));
         const Catalog loaded = take(load_catalog(path, model.fingerprint()));
@@ -189,7 +285,7 @@ TEST_CASE("whatever a file says, with its checksum made right, it is an error or
     for (const std::string name : {"tiny-dot-product", "tiny-text-gru"}) {
         const Recommender model = load_model(name);
         const Catalog catalog = with_attributes(model, 4);
-        const Bytes original = take(ranklet::detail::catalog_writer(catalog.data()).bytes());
+        const Bytes original = take(ranklet::catalog_bytes(catalog.data()));
         const std::size_t header = take(ranklet::parse_gguf(original, "")).data_start;
         std::mt19937 random(7);
         const auto below = [&](std::size_t limit) { return static_cast<std::size_t>(random()) % limit; };

@@ -26,6 +26,8 @@ by_cmake() {
     if grep -oE -e ' -(march|mtune|mcpu|W(conversion|shadow)|ffast-math|O[0-2])[^ ]*' "$build/compile_commands.json"; then
         fail "ranklet changed the host's flags"
     fi
+    "$build/use_compiled" >"$build/output_compiled"
+    [ "$(cat "$build/output_compiled")" = "$expected" ] || fail "compiled once it prints: $(cat "$build/output_compiled")"
     "$build/use" >"$build/output"
 }
 

@@ -6,7 +6,14 @@
 
 #include "ranklet/ranklet.hpp"
 
+#ifdef RANKLET_COMPILED
+bool refuses_what_is_no_model();  // in the other file
+#else
+static bool refuses_what_is_no_model() { return true; }
+#endif
+
 int main() {
+    if (!refuses_what_is_no_model()) return 1;
     const std::vector<std::string_view> vocabulary{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "phone", "case", "##s"};
     ranklet::WordPieceConfig config;
     config.unk_id = 1;

@@ -32,9 +32,7 @@ std::vector<std::size_t> shuffled(std::size_t n, std::uint64_t seed) {
 }
 
 bool same_data(const Catalog& a, const Catalog& b) {
-    return same_bits(flat(a.data().vectors), flat(b.data().vectors)) &&
-           same_bits(flat(a.data().projected), flat(b.data().projected)) &&
-           same_bits(a.data().initial_scores, b.data().initial_scores) &&
+    return same_bits(flat(a.data().vectors), flat(b.data().vectors)) && same_parts(a.data(), b.data()) &&
            a.data().token_offsets == b.data().token_offsets;
 }
 
@@ -152,7 +150,7 @@ TEST_CASE("scores and recommendations have the same bits with any number of thre
         Recommender::Workspace workspace;
         for (const std::size_t threads : thread_counts) {
             options.threads = threads;
-            CHECK(same_bits(take(model.scores(user, catalog, options)), scores));
+            CHECK(same_bits(take(model.scores(user, catalog, {.threads = threads})), scores));
             for (int call = 0; call < 2; ++call) {
                 const auto again = take(model.recommend(user, catalog, options, workspace));
                 REQUIRE(again.size() == ranking.size());
@@ -178,9 +176,7 @@ TEST_CASE("news models: catalogs and scores have the same bits with any number o
         for (const std::size_t threads : thread_counts) {
             const Catalog other = take(model.encode_catalog(items.items, {.threads = threads}));
             CHECK(same_data(other, catalog));
-            RecommendOptions options;
-            options.threads = threads;
-            CHECK(same_bits(take(model.scores(make_user(model, other), other, options)), scores));
+            CHECK(same_bits(take(model.scores(make_user(model, other), other, {.threads = threads})), scores));
         }
     }
 }

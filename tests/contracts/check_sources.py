@@ -10,23 +10,26 @@ import pathlib
 import re
 import sys
 
-# What each folder may include besides itself. "" is include/ranklet itself: the composition and the umbrella.
+# What each folder of include/ranklet, and each header beside the folders, may include besides itself: folders, or single
+# headers of one. From the bottom to the top: a line names only what has a line above it.
 FOLDERS = {
     "core": set(),
     "kernels": {"core"},
+    "layers": {"core", "kernels"},
     "text": {"core"},
     "io": {"core"},
-    "layers": {"core", "kernels", "io"},
-    "catalog": {"core", "kernels", "io", ""},
-    "ranking": {"core", "kernels", "catalog"},
-    "encoders": {"core", "kernels", "layers", "text", "io"},
-    "decoders": {"core", "kernels", "layers", "io"},
-    "explain": {"core", "kernels", "layers", "encoders", "decoders", "catalog", "ranking", "text", "io", ""},
-    "tasks": {"core", "kernels", "layers", "encoders", "catalog", "ranking", "text", "io", ""},
-    "": {"core", "kernels", "layers", "encoders", "decoders", "catalog", "ranking", "explain", "tasks", "text", "io"},
+    "model_file": {"core", "kernels", "layers", "text", "io"},
+    "catalog": {"core", "io"},
+    "encoders": {"core", "kernels", "layers", "text", "io", "model_file", "catalog"},
+    "decoders": {"core", "kernels", "layers", "io", "model_file", "catalog", "encoders/item_encoder.hpp"},
+    "ranking": {"core", "kernels", "catalog", "decoders/user_state.hpp"},
+    "recommender": {"core", "model_file", "encoders", "decoders"},
+    "recommender.hpp": {"core", "model_file", "catalog", "encoders", "decoders", "ranking", "recommender"},
+    "explain": {"core", "text", "catalog", "encoders/item_encoder.hpp", "decoders/user_state.hpp", "recommender.hpp"},
+    "tasks": {"core", "kernels", "layers", "text", "model_file", "catalog", "encoders"},
+    "ranklet.hpp": {"core", "text", "io", "model_file", "catalog", "encoders", "decoders", "ranking", "recommender.hpp",
+                    "explain", "tasks"},
 }
-# recommender/ holds the definitions of recommender.hpp's members: both are the top.
-PART_OF_THE_TOP = "recommender"
 WITHOUT_EIGEN = {"core", "text", "io"}
 
 INCLUDE = re.compile(r'^[ \t]*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
@@ -68,11 +71,9 @@ def check(root):
     violations = []
     for path in headers:
         name = path.relative_to(base).as_posix()
-        folder = name.split("/")[0] if "/" in name else ""
-        if folder == PART_OF_THE_TOP:
-            folder = ""
+        folder = name.split("/")[0]
         if folder not in FOLDERS:
-            violations.append(f"{path}:1: folder {folder} has no place in the order of includes")
+            violations.append(f"{path}:1: {folder} has no place in the order of includes")
             continue
         code = without_comments(path.read_text(encoding="utf-8"))
 
@@ -82,12 +83,12 @@ def check(root):
         for match in INCLUDE.finditer(code):
             quote, target = match.groups()
             if target.startswith("ranklet/"):
-                parts = target.split("/")
-                other = parts[1] if len(parts) > 2 and parts[1] != PART_OF_THE_TOP else ""
+                header = target.removeprefix("ranklet/")
+                other = header.split("/")[0]
                 if not (base.parent / target).is_file():
                     report(match.start(), f"includes {target}, which does not exist")
-                elif other != folder and other not in FOLDERS[folder]:
-                    report(match.start(), f"{folder or 'the top'} includes {target}: includes go one way")
+                elif other != folder and not {other, header} & FOLDERS[folder]:
+                    report(match.start(), f"{folder} includes {target}: includes go one way")
             elif quote == '"':
                 report(match.start(), f'includes "{target}": own headers are named from ranklet/')
             elif target in SPEAKING_HEADERS:

@@ -1,48 +1,84 @@
 #!/usr/bin/env bash
-# Compile time is a feature: examples/01_minimal.cpp, which includes the umbrella, at -O2 in under 10 s.
-# The goal is not met from nothing: 21 s with g++ 12 on one core of a cloud machine, since Recommender compiles every kind of
-# encoder and decoder. The test keeps it from growing. It is met where the recommender is compiled once
-# for a program (RANKLET_EXTERN_RECOMMENDER): 5 s.
-# The time that counts is the compiler's own CPU time; it is printed. A slow or busy machine may take longer, in proportion to
-# a program of Eigen and <regex>, which is compiled where the time is too long: with g++ 12 the example takes 1.8 to 2.1 times
-# as long as that, 0.6 times with the recommender compiled once.
+# Compile time is a feature. What a program pays is compared with a file that inverts one matrix with Eigen, compiled with
+# the same flags (-O2) in the same run; the figures are the compiler's own CPU time (Eigen's: the least of three).
+#
+#   what                                                     goal     limit here
+#   a program with Recommender, by headers alone             5        8.5      the goal is not met: see docs/performance.md
+#   the same with RANKLET_COMPILED                           1.5      1.5
+#
+# Printed beside them, without a limit: the tokenizer alone, an encoder alone, programs that name their kinds (what each
+# kind adds), and the file that RANKLET_COMPILED leaves the rest to.
 # In: $CXX, $RANKLET_FLAGS (the include path); started at the project's root.
 set -euo pipefail
 
-source=examples/01_minimal.cpp
-TIMEFORMAT='%U %S'
-
-# seconds_of SOURCE FLAG...: CPU time of compiling it.
-seconds_of() {
-    local times
-    # shellcheck disable=SC2086 # the flags are words
-    times=$({ time "$CXX" -std=c++20 -O2 $RANKLET_FLAGS "${@:2}" -c -x c++ "$1" -o /dev/null; } 2>&1)
-    echo "$times" | tail -1 | awk '{ printf "%.1f", $1 + $2 }'
-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-cat >"$work/reference.cpp" <<'CPP'
+TIMEFORMAT='%U %S'
+
+# seconds_of TRIES FLAG...: CPU time of compiling standard input; the least of so many.
+seconds_of() {
+    cat >"$work/source.cpp"
+    local try times tries=$1
+    shift
+    for ((try = 0; try < tries; ++try)); do
+        # shellcheck disable=SC2086 # the flags are words
+        times=$({ time "$CXX" -std=c++20 -O2 $RANKLET_FLAGS "$@" -c "$work/source.cpp" -o "$work/object.o"; } 2>&1) ||
+            { echo "$times" >&2; return 1; }
+        echo "$times" | tail -1
+    done | awk '{ seconds = $1 + $2; if (NR == 1 || seconds < least) least = seconds } END { printf "%.2f", least }'
+}
+
+reference=$(seconds_of 3 <<'CPP'
 #include <Eigen/Dense>
 #include <iostream>
-#include <regex>
-int main(int argc, char** argv) {
-    const std::regex word("(a|b)*c+");
-    const Eigen::MatrixXd m = Eigen::MatrixXd::Random(argc, argc);
-    std::cout << m.inverse() * m.householderQr().solve(m) << std::regex_match(argv[0], word);
+int main(int argc, char**) {
+    const Eigen::MatrixXd matrix = Eigen::MatrixXd::Random(argc, argc);
+    std::cout << matrix.inverse();
 }
 CPP
+)
+echo "Eigen's inverse: $reference s with $CXX"
 
-# compile LIMIT RATIO FLAG...: fails where it takes both more than LIMIT seconds and more than RATIO times the reference.
-compile() {
-    local limit=$1 ratio=$2 seconds reference
+failed=0
+# compare NAME LIMIT FLAG... <SOURCE: prints the ratio; LIMIT 0: none.
+compare() {
+    local name=$1 limit=$2 seconds
     shift 2
-    seconds=$(seconds_of "$source" "$@")
-    echo "$source at -O2 with $CXX $*: $seconds s of CPU time (goal: 10)"
-    awk -v seconds="$seconds" -v limit="$limit" 'BEGIN { exit !(seconds < limit) }' && return
-    reference=$(seconds_of "$work/reference.cpp")
-    echo "the reference takes $reference s: a limit of $ratio times that"
-    awk -v seconds="$seconds" -v limit="$ratio" -v reference="$reference" \
-        'BEGIN { exit !(seconds < limit * reference) }'
+    seconds=$(seconds_of 1 "$@") || { failed=1; echo "does not compile: $name" >&2; return; }
+    awk -v name="$name" -v s="$seconds" -v r="$reference" -v l="$limit" 'BEGIN {
+        printf("%-52s %6.2f s %5.2f times%s\n", name, s, s / r, (l > 0 ? sprintf("  (limit %s)", l) : ""))
+        exit (l > 0 && s > l * r) }' || failed=1
 }
-compile 30 2.6
-compile 10 0.9 -DRANKLET_EXTERN_RECOMMENDER
+recommends() { # [KINDS]
+    cat <<CPP
+#include <iostream>
+#include <ranklet/${2:-ranklet}.hpp>
+int main(int, char** argv) {
+    const auto model = ranklet::Recommender::load$1(argv[1]).value();
+    const std::vector<ranklet::Item> items{{"phone", "Nera One Smartphone"}, {"case", "Slim phone case"}};
+    const auto catalog = model.encode_catalog(items).value();
+    auto user = model.new_user();
+    user.observe(catalog.at("phone"), 5.0f).value();
+    for (const auto& r : model.recommend(user, catalog).value()) std::cout << r.id << ' ' << r.probability << '\n';
+}
+CPP
+}
+recommends "" | compare "a program with Recommender, headers alone" 8.5
+recommends "" | compare "the same, RANKLET_COMPILED" 1.5 -DRANKLET_COMPILED
+compare "cmake/compiled.cpp, once a program" 0 -DRANKLET_COMPILED <cmake/compiled.cpp
+for kinds in "ItemTable, ranklet::DotProduct" "WordVectors, ranklet::DotProduct" "Bert, ranklet::DotProduct" \
+    "NewsEncoder, ranklet::UserTower"; do
+    recommends "<ranklet::$kinds>" recommender | compare "load<${kinds//ranklet::/}>" 0
+done
+compare "the tokenizer alone" 0 <<'CPP'
+#include <ranklet/text/wordpiece.hpp>
+int main(int, char** argv) {
+    const std::string_view words[] = {"[UNK]", argv[0]};
+    return ranklet::WordPiece::create(words, {})->encode("a").ok() ? 0 : 1;
+}
+CPP
+compare "an encoder alone" 0 <<'CPP'
+#include <ranklet/encoders/bert.hpp>
+int main(int, char** argv) { return ranklet::Bert::load(argv[1]).value().encode("text").ok() ? 0 : 1; }
+CPP
+exit "$failed"

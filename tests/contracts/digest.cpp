@@ -162,10 +162,9 @@ void hash_i8_products() {
                         weights[r * k + i] = static_cast<std::int8_t>(input_of_w[i] - Mac::offset);
                 }
                 kernels::pack_rows_i8<Arch>(weights.data(), n, k, packed.data(), start.data());
-                kernels::gemm_i8<Arch>(
-                    m, n, k, inputs.data(), packed.data(), start.data(), c.data(), n,
-                    kernels::DequantizeBiasActivation<Arch>{
-                        weight_scale.data(), input_scale.data(), {bias.data(), Activation::gelu, residual.data(), n}});
+                kernels::gemm_i8<Arch>(m, n, k, inputs.data(), packed.data(), start.data(), c.data(), n,
+                                       kernels::BiasActivation<Arch>{bias.data(), Activation::gelu, residual.data(), n,
+                                                                     weight_scale.data(), input_scale.data()});
                 quantized.add(input_scale);
                 gemm.add(c);
             }

@@ -7,9 +7,15 @@
 #include <vector>
 
 #include "counting_heap.hpp"
+#include "ranklet/decoders/dot_product.hpp"
+#include "ranklet/encoders/sentence_head.hpp"
+#include "ranklet/encoders/word_vectors.hpp"
+#include "ranklet/kernels/ops_eigen.hpp"
 #include "ranklet/layers/attention_pooling.hpp"
 #include "ranklet/layers/conv1d.hpp"
+#include "ranklet/layers/gru.hpp"
 #include "ranklet/layers/head_attention.hpp"
+#include "ranklet/text/word_tokenizer.hpp"
 #include "recommender/models.hpp"
 
 namespace {
@@ -173,7 +179,7 @@ TEST_CASE("texts to word vectors: tokens and sums touch no heap from the second 
 TEST_CASE("forward passes of BertModel, GruStack and a text's head touch no heap") {
     const std::vector<std::int32_t> ids{3, 10, 20, 30, 4, 3, 50, 4};
     const std::vector<std::size_t> offsets{0, 5, 8};
-    const ranklet::PackedBatch batch{ids, {}, offsets};
+    const ranklet::TokenBatch batch{ids, {}, offsets};
     for (const std::string name : {"tiny-minilm", "tiny-minilm-i8", "tiny-distilbert"}) {  // f32, 8 bits, bf16
         const auto bert = take(ranklet::Bert::load(model_path(name)));
         ranklet::Scratch scratch;
@@ -202,7 +208,7 @@ TEST_CASE("forward passes of BertModel, GruStack and a text's head touch no heap
     ranklet::Scratch scratch;
 
     const Recommender model = load_model("tiny-dot-product");
-    const ranklet::GruStack<>& gru = std::get<ranklet::DotProduct>(model.decoder()).decoder().gru();
+    const ranklet::GruStack<>& gru = model.as<ranklet::DotProduct>()->gru();
     succeed(scratch.reserve(std::max(gru.scratch_size(6), gru.step_scratch_size(1))));
     auto inputs = take(ranklet::Matrix::zeroed(6, gru.in())), outputs = take(ranklet::Matrix::zeroed(6, gru.hidden()));
     std::vector<float> state(gru.state_size(), 0.5f), projected(3 * gru.hidden(), 0.1f);

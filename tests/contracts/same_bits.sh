@@ -3,10 +3,13 @@
 # AVX2 (x86-64-v3, also with AVX-VNNI), AVX-512 (this processor's own, and without VNNI), and AArch64 (also with its dot
 # product), under an emulator where need be. bf16 models do so with
 # RANKLET_BF16_DOT=0; with the dot product they alone have other bits, those of its emulation.
+# The bits are those of digest.txt: what digest.cpp printed with the headers of commit 697647c. A line is added there for
+# a kernel or model that is new; a line that changes is a change of results, which a release says.
 # In: $CXX, $RANKLET_FLAGS (the include path); started at the project's root. What cannot run here is skipped, saying so.
 set -euo pipefail
 
 models=tests/parity/goldens
+expected=tests/contracts/digest.txt
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -29,7 +32,6 @@ digest() {
     # shellcheck disable=SC2086 # the runner is words
     "$compiler" -std=c++20 -O2 "$@" tests/contracts/digest.cpp -o "$work/$name" &&
         $runner "$work/$name" "$models" >"$work/$name.digest" || { echo "fails: $name" >&2; return 1; }
-    [ "$(wc -l <"$work/$name.digest")" -ge 45 ] || { echo "prints too little: $name" >&2; return 1; }
     echo "ran: $name"
 }
 names=() pids=()
@@ -115,14 +117,14 @@ fi
 
 for pid in "${pids[@]}"; do wait "$pid"; done
 
-if [ ${#names[@]} -lt 2 ]; then
+if [ ${#names[@]} -lt 1 ]; then
     echo "skipping: nothing to compare on this machine"
     exit 77
 fi
 failed=0
-for name in "${names[@]:1}"; do
-    if ! diff "$work/${names[0]}.digest" "$work/$name.digest" >"$work/difference"; then
-        echo "${names[0]} and $name differ:" >&2
+for name in "${names[@]}"; do
+    if ! diff "$expected" "$work/$name.digest" >"$work/difference"; then
+        echo "$expected and $name differ:" >&2
         cat "$work/difference" >&2
         failed=1
     fi
@@ -133,12 +135,12 @@ for name in "${dots[@]}"; do
         failed=1
     fi
     # Files whose matrices are bf16, as make_goldens.py writes them.
-    changed=$({ diff "$work/${names[0]}.digest" "$work/$name.digest" || true; } |
+    changed=$({ diff "$expected" "$work/$name.digest" || true; } |
         sed -n 's/^> \([^ ]*\) .*/\1/p' | tr '\n' ' ')
     if [ "$changed" != "tiny-distilbert tiny-tokens-distilbert " ]; then
         echo "with $name other digests changed than those of the bf16 models: $changed" >&2
         failed=1
     fi
 done
-[ "$failed" -eq 0 ] && echo "the same bits in all of: ${names[*]}"
+[ "$failed" -eq 0 ] && echo "the bits of $expected in all of: ${names[*]}"
 exit "$failed"

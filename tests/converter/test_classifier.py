@@ -4,7 +4,7 @@ import unittest
 import numpy as np
 
 from helpers import FolderTest, edit, layouts, needs_torch, same
-from weights_converter.numpy_reference import Reference
+from weights_converter.kinds.bert import Reference
 from weights_converter.wordpiece import WordPiece
 
 

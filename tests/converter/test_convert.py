@@ -6,7 +6,7 @@ import numpy as np
 
 from helpers import FolderTest, edit, layouts, needs_torch, same
 from weights_converter.gguf import bf16_from_f32, f32_from_bf16
-from weights_converter.numpy_reference import Reference
+from weights_converter.kinds import bert, gru, items
 from weights_converter.safetensors import SafeTensors
 
 BERT_NAMES = {"attn_q": "attention.self.query", "attn_k": "attention.self.key", "attn_v": "attention.self.value",
@@ -403,7 +403,7 @@ class SelfTest(FolderTest):
                 if not folder.exists():
                     self.checkpoint(recipe, getattr(layouts, recipe))
                 metadata, _ = self.convert(folder, "--dtype", dtype)
-                reference = Reference.of_file(self.folder / "out.gguf")
+                reference = (items if recipe == "tiny_items" else gru).Reference.of_file(self.folder / "out.gguf")
                 key = lambda name: metadata.get(f"ranklet.selftest.{name}")
                 tolerance = key("tolerance")
                 self.assertTrue(1e-6 < tolerance < 1e-3)
@@ -426,12 +426,12 @@ class SelfTest(FolderTest):
                 self.assertGreater(np.std(key("scores")), 100 * tolerance)
 
     def test_in_8_bits_grus_round_their_inputs_and_states_as_the_library_does(self):
-        for recipe in ("tiny_next_event", "tiny_items"):
+        for recipe, kind in (("tiny_next_event", gru), ("tiny_items", items)):
             folder, _ = self.checkpoint(recipe, getattr(layouts, recipe))
             metadata, tensors = self.convert(folder, "--dtype", "i8")
             self.assertIn("ranklet.gru.0.weight_hh_scale", tensors)
             self.assertAlmostEqual(metadata["ranklet.selftest.tolerance"], 0.02)
-            reference = Reference.of_file(self.folder / "out.gguf")
+            reference = kind.Reference.of_file(self.folder / "out.gguf")
             steps = np.random.default_rng(0).standard_normal((3, metadata["ranklet.gru.input_size"]))
             state, single = reference.new_state(), reference.gru(steps[:1], reference.new_state())
             part = lambda name: reference.tensor(f"ranklet.gru.0.{name}")
@@ -449,7 +449,7 @@ class SelfTest(FolderTest):
         folder, _ = self.checkpoint("m", layouts.tiny_minilm)
         metadata, tensors = self.convert(folder)
         changed = {**tensors, "blk.0.ffn_up.weight": -tensors["blk.0.ffn_up.weight"]}
-        reference = Reference(metadata, lambda name, rows=None: None if name not in changed else (
+        reference = bert.Reference(metadata, lambda name, rows=None: None if name not in changed else (
             changed[name] if rows is None else changed[name][rows]))
         offsets = metadata["ranklet.selftest.token_offsets"]
         ids = [metadata["ranklet.selftest.token_ids"][a:b] for a, b in zip(offsets, offsets[1:])]

@@ -5,8 +5,7 @@ import unittest
 import numpy as np
 
 from helpers import FolderTest, layouts, needs_torch, read_gguf, run, torch
-from weights_converter.news import keras_gates
-from weights_converter.news_reference import NewsReference
+from weights_converter.kinds.news import Reference, keras_gates
 
 WORDS = ["", "storm", "hits", "the", "coast", "team"]
 
@@ -116,7 +115,7 @@ class News(FolderTest):
         code, text = self.convert("--dtype", "f16")
         self.assertEqual(code, 0, text)
         meta, tensors = read_gguf(str(self.folder / "out.gguf"))
-        reference = NewsReference.of_file(str(self.folder / "out.gguf"))
+        reference = Reference.of_file(str(self.folder / "out.gguf"))
         item = reference.item({"title": [], "category": meta["ranklet.selftest.view.category"][1]})
         np.testing.assert_allclose(item, np.array(meta["ranklet.selftest.vectors"]).reshape(-1, 5)[1], rtol=1e-5, atol=1e-6)
 
@@ -141,7 +140,7 @@ class AgainstPyTorch(unittest.TestCase):
             goldens.draw_weights(module, goldens.zlib.crc32(name.encode()))
             module = module.double()
             items, _ = goldens.news_items(config, name)
-            reference = NewsReference.of_file(str(goldens.HERE / "goldens" / f"news-{name}.gguf"))
+            reference = Reference.of_file(str(goldens.HERE / "goldens" / f"news-{name}.gguf"))
             plain = [{n: v.numpy() if torch.is_tensor(v) else v for n, v in views.items()} for views in items]
             ours = np.stack([reference.item(views) for views in plain])
             wide = goldens.in_kind(items, torch.float64)

@@ -6,7 +6,9 @@ import unittest
 import numpy as np
 
 from helpers import FolderTest, asset, layouts, needs_torch, torch
-from weights_converter.numpy_reference import ACTIVATIONS, Reference, pool, softmax
+from weights_converter.kinds import gru, items
+from weights_converter.kinds.bert_reference import pool
+from weights_converter.numpy_reference import ACTIVATIONS, softmax
 
 if torch:
     from torch import nn
@@ -52,9 +54,9 @@ class Formulas(unittest.TestCase):
 class AgainstPyTorch(FolderTest):
     IDS = [[2, 30, 31, 32, 3], [2, 3], [2, 40, 41, 40, 41, 50, 60, 70, 80, 90, 3]]
 
-    def reference(self, folder, *options, kind=np.float64):
+    def reference(self, folder, *options, of=gru.Reference):
         self.convert(folder, *options)
-        return Reference.of_file(self.folder / "out.gguf", kind)
+        return of.of_file(self.folder / "out.gguf")
 
     def test_a_transformer_layer_is_pytorchs_own(self):
         folder, state = self.encoder(layers=1)
@@ -99,12 +101,12 @@ class AgainstPyTorch(FolderTest):
             out = draw.linear(7, hidden)
             layouts.write_safetensors(folder / "model.safetensors", {
                 **state, "emb.weight": draw.normal(7, into), "fc.weight": out[0], "fc.bias": out[1]})
-            reference = self.reference(folder)
-            gru = nn.GRU(into, hidden, layers, bias).double()
-            gru.load_state_dict({name[len("gru."):]: tensor for name, tensor in tensors_of(state).items()})
+            reference = self.reference(folder, of=items.Reference)
+            torch_gru = nn.GRU(into, hidden, layers, bias).double()
+            torch_gru.load_state_dict({name[len("gru."):]: tensor for name, tensor in tensors_of(state).items()})
             steps, start = draw.normal(9, into).astype(np.float64), draw.normal(layers, hidden).astype(np.float64)
             with torch.no_grad():
-                last = gru(torch.from_numpy(steps), torch.from_numpy(start))[1].numpy()
+                last = torch_gru(torch.from_numpy(steps), torch.from_numpy(start))[1].numpy()
             close(reference.gru(steps, start), last)
 
     def test_scorings_agree(self):
@@ -159,7 +161,7 @@ class MovieLens(FolderTest):
 
     def scores(self):
         metadata, _ = self.convert(self.weights)
-        reference = Reference.of_file(self.folder / "out.gguf", np.float32)
+        reference = items.Reference.of_file(self.folder / "out.gguf", np.float32)
         events = reference.item_events()
         return metadata, [reference.scores(events, case["history"]) for case in self.cases]
 

@@ -1,7 +1,7 @@
 import unittest
 
 import helpers  # noqa: F401  puts the repository on the path
-from weights_converter.training import parts_of_speech, shop_language, shop_queries
+from examples.training import parts_of_speech, shop_language, shop_queries
 
 
 class Grammar(unittest.TestCase):

@@ -11,7 +11,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 DATA = REPOSITORY / "examples" / "data"
 sys.path.insert(0, str(REPOSITORY))
 
-from weights_converter.training import make_demo_data, vocabulary  # noqa: E402
+from examples.training import make_demo_data, vocabulary  # noqa: E402
 
 
 def table(path):

@@ -9,7 +9,7 @@ import numpy as np
 
 from helpers import FolderTest, asset, edit, layouts, run, same
 from weights_converter.gguf import round_to
-from weights_converter.word_reference import Words
+from weights_converter.words import Words
 
 LISTS = Path(__file__).resolve().parents[2] / "weights_converter" / "stop_words"
 

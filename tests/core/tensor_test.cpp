@@ -8,6 +8,8 @@
 #include <cstring>
 #include <vector>
 
+#include "ranklet/core/half.hpp"
+
 namespace {
 
 using namespace ranklet;

@@ -10,6 +10,14 @@
 #include <vector>
 
 #include "io/gguf_builder.hpp"
+#include "ranklet/core/half.hpp"
+#include "ranklet/encoders/bert_model.hpp"
+#include "ranklet/encoders/sentence_head.hpp"
+#include "ranklet/encoders/token_batch.hpp"
+#include "ranklet/model_file/layers.hpp"
+#include "ranklet/model_file/reader.hpp"
+#include "ranklet/model_file/self_test.hpp"
+#include "ranklet/text/wordpiece.hpp"
 #include "recommender/models.hpp"
 
 namespace {
@@ -20,7 +28,7 @@ using ranklet::Bert;
 using ranklet::ErrorCode;
 using ranklet::GgufFile;
 using ranklet::Matrix;
-using ranklet::PackedBatch;
+using ranklet::TokenBatch;
 
 Bert load_bert(const std::string& name) { return take(Bert::load(model_path(name))); }
 
@@ -125,7 +133,7 @@ TEST_CASE("a packed batch that does not fit the model is an error naming the pla
     const ranklet::BertModel& model = bert.model();
     const auto check = [&](const std::vector<std::int32_t>& ids, const std::vector<std::int32_t>& types,
                            const std::vector<std::size_t>& offsets) {
-        return model.check(PackedBatch{ids, types, offsets});
+        return model.check(TokenBatch{ids, types, offsets});
     };
     CHECK(check({3, 10, 4, 3, 4}, {}, {0, 3, 5}).ok());
     CHECK(check({3, 10, 4, 3, 4}, {0, 0, 1, 1, 0}, {0, 3, 5}).ok());
@@ -153,7 +161,7 @@ TEST_CASE("token types that are given count, and zeros are what is used without 
     const std::vector<std::int32_t> ids{3, 10, 20, 4};
     const std::vector<std::size_t> offsets{0, 4};
     const auto states = [&](const std::vector<std::int32_t>& types) {
-        const PackedBatch batch{ids, types, offsets};
+        const TokenBatch batch{ids, types, offsets};
         ranklet::Scratch scratch;
         succeed(bert.model().check(batch));
         succeed(scratch.reserve(bert.model().scratch_size(4, 4)));
@@ -186,8 +194,10 @@ TEST_CASE("pooling of one token is that token, whatever the mode, and of several
     close(pooled(Pooling::mean, 3), 2.0, -1.0);
     close(pooled(Pooling::mean_sqrt_len, 3), 6.0 / std::sqrt(3.0), -3.0 / std::sqrt(3.0));
     close(pooled(Pooling::weighted_mean, 3), (1.0 + 6.0 + 6.0) / 6.0, (-2.0 + 10.0 - 18.0) / 6.0);
-    check_error(ranklet::parse_pooling("median"), ErrorCode::unsupported, "\"median\"");
-    check_error(ranklet::parse_activation("swish2"), ErrorCode::unsupported, "\"swish2\"");
+    const ranklet::ModelReader reader{ranklet::GgufFile()};
+    check_error(reader.choose("pooling", "median", ranklet::pooling_names), ErrorCode::unsupported,
+                "pooling is \"median\", expected cls, mean, max, mean_sqrt_len, weighted_mean or last");
+    check_error(reader.choose("activation", "swish2", ranklet::activation_names), ErrorCode::unsupported, "\"swish2\"");
 }
 
 TEST_CASE(
@@ -209,10 +219,10 @@ TEST_CASE(
 TEST_CASE("a bf16 model's self-test finds a damaged weight, whether or not its products round their inputs") {
     const auto bytes = read_bytes(model_path("tiny-distilbert"));
     const GgufFile file = take(GgufFile::from_memory(bytes, "small.gguf"));
-    CHECK(ranklet::rounds_bf16_inputs(file) == ranklet::uses_bf16_dot);
-    CHECK_FALSE(ranklet::rounds_bf16_inputs(take(GgufFile::open(model_path("tiny-minilm")))));
+    CHECK(ranklet::detail::rounds_bf16_inputs(file) == ranklet::uses_bf16_dot);
+    CHECK_FALSE(ranklet::detail::rounds_bf16_inputs(take(GgufFile::open(model_path("tiny-minilm")))));
     // Of a table of bf16 vectors no product is made.
-    CHECK_FALSE(ranklet::rounds_bf16_inputs(take(GgufFile::open(model_path("tiny-static-embedding")))));
+    CHECK_FALSE(ranklet::detail::rounds_bf16_inputs(take(GgufFile::open(model_path("tiny-static-embedding")))));
     std::size_t tried = 0, missed = 0;
     for (const auto& tensor : file.tensors())
         for (std::size_t at = 1; at < tensor.rows * tensor.cols; at += tensor.rows * tensor.cols / 3 + 1) {
@@ -220,8 +230,8 @@ TEST_CASE("a bf16 model's self-test finds a damaged weight, whether or not its p
             auto damaged = bytes;
             damaged[static_cast<std::size_t>(tensor.data - bytes.data()) + 2 * at + 1] ^= std::byte{0x40};  // exponent
             const GgufFile changed = take(GgufFile::from_memory(damaged, "damaged.gguf"));
-            const Bert bert = take(Bert::from_file(changed));
-            missed += bert.self_test(changed).ok();
+            const Bert bert = take(Bert::from_file(changed, {.self_test = false}));
+            missed += bert.self_test(ranklet::ModelReader(changed)).ok();
             ++tried;
         }
     CHECK(tried == 36);
@@ -273,14 +283,14 @@ TEST_CASE("a model's scratch holds each of its layers, whatever the kinds of the
     std::vector<std::int32_t> ids;
     for (std::size_t i = 0; i < tokens; ++i) ids.push_back(static_cast<std::int32_t>(i % 10));
     const std::vector<std::size_t> offsets{0, 4, tokens};
-    const PackedBatch batch{ids, {}, offsets};
+    const TokenBatch batch{ids, {}, offsets};
     using enum ranklet::TensorType;
     for (const auto kind : {i8, bf16}) {
         std::vector<std::size_t> sizes;
         for (const auto& kinds : {std::vector{kind, f32}, std::vector{f32, kind}}) {
             const auto bytes = build(kinds);
             const auto file = take(GgufFile::from_memory(bytes, "mixed.gguf"));
-            const auto model = take(ranklet::BertModel::load(file, ranklet::Activation::gelu, 0));
+            const auto model = take(ranklet::BertModel::read(ranklet::ModelReader(file), ranklet::Activation::gelu, 0));
             sizes.push_back(model.scratch_size(tokens, tokens));
             ranklet::Scratch scratch;
             succeed(scratch.reserve(model.scratch_size(tokens, batch.longest())));

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ranklet/text/word_tokenizer.hpp"
 #include "recommender/models.hpp"
 
 namespace {

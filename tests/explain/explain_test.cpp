@@ -146,7 +146,7 @@ TEST_CASE("a word's pieces are taken out together as words, one by one as tokens
     options.unit = TextUnit::token;
     const auto tokens = take(explain_text(model, user, catalog, "a", options));
     ranklet::Encoding encoding;
-    succeed(model.bert()->tokenizer().encode(text, {}, encoding));
+    succeed(model.as<ranklet::Bert>()->tokenizer().encode(text, {}, encoding));
     REQUIRE(tokens.size() == encoding.size() - 2);
     REQUIRE(tokens.size() > words.size());
     for (std::size_t t = 0; t < tokens.size(); ++t) CHECK(tokens[t].span == encoding.offsets[t + 1]);
@@ -166,7 +166,7 @@ TEST_CASE("a truncated text is explained as far as the model reads it, and a pro
     options.text = text;
     options.prompt = "";
     const auto found = take(explain_text(model, model.new_user(), catalog, "a", options));
-    CHECK(found.size() == model.bert()->max_length() - 2);
+    CHECK(found.size() == model.as<ranklet::Bert>()->max_length() - 2);
     CHECK(found.back().span.begin == 4 * (found.size() - 1));
 }
 

@@ -9,8 +9,10 @@
 #include <string_view>
 #include <vector>
 
+#include "ranklet/decoders/user_tower.hpp"
+#include "ranklet/encoders/news_encoder.hpp"
 #include "ranklet/explain/explain.hpp"
-#include "ranklet/layers/load.hpp"
+#include "ranklet/model_file/reader.hpp"
 #include "recommender/models.hpp"
 
 namespace {
@@ -39,9 +41,9 @@ std::string join(const Words& words, std::size_t without = 99) {
 /// sum over j of v_j tanh(b_j + K_j x), for every row of x, as weights by softmax: additive attention, in double.
 std::vector<double> additive(const GgufFile& file, const std::string& pool, const std::vector<std::vector<double>>& x) {
     const auto keys = take(file.tensor(pool + ".keys.weight"));
-    const Matrix k = take(ranklet::load_matrix(file, pool + ".keys.weight", keys.rows, keys.cols));
-    const auto bias = take(ranklet::load_vector(file, pool + ".keys.bias", keys.rows));
-    const auto v = take(ranklet::load_vector(file, pool + ".v", keys.rows));
+    const Matrix k = take(ranklet::ModelReader(file).matrix(pool + ".keys.weight", keys.rows, keys.cols));
+    const auto bias = take(ranklet::ModelReader(file).vector(pool + ".keys.bias", keys.rows));
+    const auto v = take(ranklet::ModelReader(file).vector(pool + ".v", keys.rows));
     std::vector<double> weights;
     double sum = 0.0;
     for (const auto& row : x) {
@@ -64,7 +66,7 @@ TEST_CASE("a word's contribution to a news item is its score minus that of the i
     for (const std::string& name : names) {
         CAPTURE(name);
         const Recommender model = load_model("news-" + name);
-        const NewsEncoder& encoder = *model.news_encoder();
+        const NewsEncoder& encoder = *model.as<ranklet::NewsEncoder>();
         // The item, the item without each word of its title, then of its body; categories and vectors stay.
         Words titles, bodies;
         const bool has_body = encoder.find_view("body") < encoder.view_count();
@@ -119,7 +121,7 @@ TEST_CASE("a word's contribution to a news item is its score minus that of the i
 TEST_CASE("attention on a title's words, on views and on events is that of the formula") {
     const auto file = take(GgufFile::open(model_path("news-naml")));
     const Recommender model = load_model("news-naml");
-    const NewsEncoder& encoder = *model.news_encoder();
+    const NewsEncoder& encoder = *model.as<ranklet::NewsEncoder>();
     const std::string text = join(title), other = join(body);
     const std::vector<Attribute> attributes{{"body", std::string_view(other)}};
     const std::vector<Item> items{{"a", text, attributes}, {"b", other}, {"c", "team wins"}};
@@ -130,10 +132,11 @@ TEST_CASE("attention on a title's words, on views and on events is that of the f
     succeed(encoder.tokenize(encoder.find_view("title"), text, encoding));
     REQUIRE(encoding.size() == title.size());
     const auto table = take(file.tensor("ranklet.words.weight"));
-    const Matrix words = take(ranklet::load_matrix(file, "ranklet.words.weight", table.rows, table.cols));
+    const Matrix words = take(ranklet::ModelReader(file).matrix("ranklet.words.weight", table.rows, table.cols));
     const auto taps = take(file.tensor("ranklet.news.title.conv.0.weight"));
-    const Matrix conv = take(ranklet::load_matrix(file, "ranklet.news.title.conv.0.weight", taps.rows, taps.cols));
-    const auto bias = take(ranklet::load_vector(file, "ranklet.news.title.conv.0.bias", taps.rows));
+    const Matrix conv =
+        take(ranklet::ModelReader(file).matrix("ranklet.news.title.conv.0.weight", taps.rows, taps.cols));
+    const auto bias = take(ranklet::ModelReader(file).vector("ranklet.news.title.conv.0.bias", taps.rows));
     const std::size_t width = taps.cols / table.cols, edge = (width - 1) / 2;
     std::vector<std::vector<double>> states;
     for (std::size_t w = 0; w < title.size(); ++w) {
@@ -195,8 +198,9 @@ TEST_CASE("a model without attention has none to tell: maximum over time, concat
         const auto why = take(explain(*model, user, catalog, "a", options));
         CHECK(std::isnan(why.text[0].attention) == (model == &kim));
         CHECK(std::isnan(why.events[0].attention) == (model == &lstur));
-        std::vector<ranklet::ViewInput> inputs(model->news_encoder()->view_count());
-        for (const auto& view : take(model->news_encoder()->attention(inputs))) CHECK(std::isnan(view.weight));
+        std::vector<ranklet::ViewInput> inputs(model->as<ranklet::NewsEncoder>()->view_count());
+        for (const auto& view : take(model->as<ranklet::NewsEncoder>()->attention(inputs)))
+            CHECK(std::isnan(view.weight));
     }
 }
 
@@ -205,7 +209,7 @@ TEST_CASE("attention on events counts the last that the tower remembers, and pas
     const std::vector<Item> items{{"a", "storm hits"}, {"b", "team wins"}, {"c", "markets fall"}};
     const auto catalog = take(model.encode_catalog(items));
     auto user = model.new_user();
-    const std::size_t most = model.user_tower()->max_events();
+    const std::size_t most = model.as<ranklet::UserTower>()->max_events();
     for (std::size_t e = 0; e < most + 2; ++e) succeed(user.observe(catalog[e % 3]));
     const auto found = take(explain_events(model, user, catalog, "a"));
     REQUIRE(found.size() == most + 2);
@@ -219,7 +223,7 @@ TEST_CASE("attention on events counts the last that the tower remembers, and pas
 
 TEST_CASE("ids in the place of a text are checked") {
     const Recommender model = load_model("news-naml");
-    const NewsEncoder& encoder = *model.news_encoder();
+    const NewsEncoder& encoder = *model.as<ranklet::NewsEncoder>();
     std::vector<ranklet::ViewInput> inputs(encoder.view_count());
     const std::vector<std::int32_t> negative{-1}, beyond{1000000}, many(5000, 1);
     for (const auto* ids : {&negative, &beyond, &many}) {
@@ -236,7 +240,7 @@ TEST_CASE("attention is on the events that the model still sees, also where one 
         const std::vector<Attribute> attributes{{"body", "city plans"}, {"category", "sports"}};
         const std::vector<Item> items{{"a", "storm hits the coast", attributes}, {"b", "new park", attributes}};
         const auto catalog = take(model.encode_catalog(items));
-        const std::size_t seen = model.user_tower()->max_events();
+        const std::size_t seen = model.as<ranklet::UserTower>()->max_events();
         auto user = model.new_user();
         for (std::size_t e = 0; e < seen + 2; ++e) succeed(user.observe(catalog[0]));
         succeed(user.observe(catalog[1]));

@@ -12,6 +12,7 @@
 #include "io/gguf_builder.hpp"
 #include "io/gguf_exercise.hpp"
 #include "io/temporary_folder.hpp"
+#include "ranklet/core/half.hpp"
 
 namespace {
 

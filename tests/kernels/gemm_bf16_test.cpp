@@ -12,6 +12,7 @@
 
 #include "kernels/reference.hpp"
 #include "ranklet/core/half.hpp"
+#include "ranklet/kernels/gemm_f32.hpp"
 
 namespace {
 

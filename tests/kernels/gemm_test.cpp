@@ -1,6 +1,4 @@
 // The packed matrix product against plain loops: values, bits, and what a row's bits may depend on.
-#include "ranklet/kernels/gemm.hpp"
-
 #include <doctest/doctest.h>
 
 #include <array>
@@ -9,6 +7,7 @@
 #include <vector>
 
 #include "kernels/reference.hpp"
+#include "ranklet/kernels/gemm_f32.hpp"
 
 namespace {
 

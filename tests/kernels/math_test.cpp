@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "kernels/reference.hpp"
-#include "ranklet/kernels/elementwise.hpp"
+#include "ranklet/kernels/epilogue.hpp"
 
 namespace {
 
@@ -122,19 +122,19 @@ TEST_CASE("exp2_below is within 1.5e-7 of its value up to 1, zero below -126, on
     CHECK(one(exp2_row, -infinity) == 0.0f);
 }
 
-TEST_CASE("a pack of vectors gives the bits of each vector") {
+TEST_CASE("a bundle of vectors gives the bits of each vector") {
     Random random(2);
     using V = kernels::F32<Arch>;
     constexpr std::size_t width = V::size, count = 3;
     const std::vector<float> x = random.row(count * width, -9.0f, 9.0f);
     const auto check = [&](const auto& function) {
-        kernels::Pack<V, count> pack;
+        kernels::Bundle<V, count> bundle;
         std::vector<float> together(x.size()), alone(x.size());
-        for (std::size_t i = 0; i < count; ++i) pack.v[i] = V::load_unaligned(x.data() + i * width);
-        const auto result = function(pack);
+        for (std::size_t i = 0; i < count; ++i) bundle.v[i] = V::load_unaligned(x.data() + i * width);
+        const auto result = function(bundle);
         for (std::size_t i = 0; i < count; ++i) {
             result.v[i].store_unaligned(together.data() + i * width);
-            function(pack.v[i]).store_unaligned(alone.data() + i * width);
+            function(bundle.v[i]).store_unaligned(alone.data() + i * width);
         }
         CHECK(same_bits(together, alone));
     };

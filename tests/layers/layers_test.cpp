@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "kernels/reference.hpp"
+#include "ranklet/kernels/ops_eigen.hpp"
 #include "ranklet/layers/gru.hpp"
 #include "ranklet/layers/layer_norm.hpp"
 #include "ranklet/layers/linear.hpp"
@@ -313,7 +314,7 @@ TEST_CASE("a linear layer of parts has the bits of one made of the whole; parts 
     Linear<> wrong;
     const MatrixView<const float> unlike[] = {{weight.data(), 2, 4}, {weight.data(), 2, 5}};
     check_refused(wrong.assign_parts(unlike, {}, none), "differ in their inputs");
-    check_refused(wrong.assign_parts(std::span<const MatrixView<const float>>(), {}, none), "no weights");
+    check_refused(wrong.assign_parts(std::span<const MatrixView<const float>>(), {}, none), "at least one input");
     const MatrixView<const std::int8_t> gaps[] = {{steps.data(), 2, 4}, {steps.data(), 2, 4, 5}};
     check_refused(wrong.assign_parts(gaps, std::span<const float>(scale).first(4), {}, none), "without gaps");
 }

@@ -2,6 +2,7 @@
 #include "parity/golden.hpp"
 #include "ranklet/tasks/sequence_classifier.hpp"
 #include "ranklet/tasks/token_classifier.hpp"
+#include "ranklet/text/utf8.hpp"
 
 namespace {
 

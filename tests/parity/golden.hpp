@@ -14,9 +14,10 @@
 #include <vector>
 
 #include "ranklet/core/matrix.hpp"
-#include "ranklet/encoders/self_test.hpp"
 #include "ranklet/io/gguf.hpp"
-#include "ranklet/layers/load.hpp"
+#include "ranklet/model_file/layers.hpp"
+#include "ranklet/model_file/reader.hpp"
+#include "ranklet/model_file/self_test.hpp"
 
 namespace parity {
 
@@ -68,7 +69,7 @@ inline std::span<const float> flat(const ranklet::Matrix& matrix) {
 class CloseTo {
 public:
     explicit CloseTo(const std::string& model_path)
-        : rounds_(ranklet::rounds_bf16_inputs(take(ranklet::GgufFile::open(model_path)))) {}
+        : rounds_(ranklet::detail::rounds_bf16_inputs(take(ranklet::GgufFile::open(model_path)))) {}
 
     void check(std::span<const float> actual, std::span<const float> expected, const std::string& what) const {
         double largest = 1.0;
@@ -89,11 +90,12 @@ public:
     explicit Golden(const std::string& name) : file_(take(ranklet::GgufFile::open("tests/parity/goldens/" + name))) {}
 
     const ranklet::GgufFile& file() const { return file_; }
+    ranklet::ModelReader reader() const { return ranklet::ModelReader(file_); }
     bool has(const std::string& tensor) const { return file_.has_tensor(tensor); }
     /// A tensor [rows, cols]; a vector is one row.
     ranklet::Matrix matrix(const std::string& name) const {
         const ranklet::TensorView tensor = take(file_.tensor(name));
-        return take(ranklet::load_matrix(file_, name, tensor.rows, tensor.cols));
+        return take(reader().matrix(name, tensor.rows, tensor.cols));
     }
     std::vector<float> vector(const std::string& name) const {
         const ranklet::Matrix values = matrix(name);

@@ -94,7 +94,8 @@ TEST_CASE("layer norm agrees with PyTorch for both epsilons") {
 TEST_CASE("activations agree with PyTorch from tiny to huge inputs") {
     for (const char* name : {"gelu", "gelu_tanh", "relu", "silu", "sigmoid", "tanh"}) {
         std::vector<float> x = layers().vector("activation.input");
-        ranklet::kernels::Ops<float>::activate(take(ranklet::parse_activation(name)), x.data(), x.size());
+        ranklet::kernels::Ops<float>::activate(
+            take(layers().reader().choose("activation", name, ranklet::activation_names)), x.data(), x.size());
         check_close(x, layers().vector(std::string("activation.") + name), name);
     }
 }
@@ -126,7 +127,7 @@ TEST_CASE("self-attention agrees with PyTorch for several head counts and length
 TEST_CASE("a transformer layer agrees with PyTorch, each text of a packed batch by itself") {
     for (const auto& prefix : cases("transformer", "q.weight")) {
         const float epsilon = take(layers().file().f32(prefix + "epsilon"));
-        const auto activation = take(ranklet::parse_activation(take(layers().file().string(prefix + "activation"))));
+        const auto activation = take(ranklet::read_activation(layers().reader(), prefix + "activation"));
         ranklet::TransformerLayer<> layer;
         const auto status = layer.assign(self_attention(prefix, layers().u32(prefix + "heads")),
                                          layer_norm(prefix + "norm1", epsilon), linear(prefix + "up"),
@@ -193,7 +194,8 @@ TEST_CASE("every pooling mode agrees with its formula in PyTorch, from one token
         const Matrix input = layers().matrix(prefix + "input");
         std::vector<float> pooled(input.cols());
         for (const char* mode : {"cls", "mean", "max", "mean_sqrt_len", "weighted_mean", "last"}) {
-            ranklet::pool(take(ranklet::parse_pooling(mode)), input.view(), pooled.data());
+            ranklet::pool(take(layers().reader().choose("pooling", mode, ranklet::pooling_names)), input.view(),
+                          pooled.data());
             check_close(pooled, layers().vector(prefix + mode), prefix + mode);
         }
         const auto head = ranklet::SentenceHead::simple(input.cols(), ranklet::Pooling::mean, true);

@@ -25,7 +25,7 @@ sys.path[:0] = [str(REPOSITORY), str(HERE)]
 
 import make_checkpoints as layouts  # noqa: E402
 from weights_converter.gguf import GGUFWriter, read_gguf  # noqa: E402
-from weights_converter.word_reference import Words  # noqa: E402
+from weights_converter.words import Words  # noqa: E402
 
 WORDS = ("<unk> the a of for with phone case charger fast red black camera coffee book don't well made well-known 128 gb 1.5 "
          "café — , . ! k's 手机 手机壳 手 机 壳 充电器 快充 红 红色 色 的 防水 水 t恤 恤 卡拉ok 人民 人民共和国 共和 国").split()

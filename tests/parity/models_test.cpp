@@ -1,8 +1,12 @@
 // Tiny complete models of every form against PyTorch: goldens/NAME.gguf is the model, NAME.golden.gguf what PyTorch
 // says.
 #include "parity/golden.hpp"
+#include "ranklet/decoders/text_gru.hpp"
 #include "ranklet/encoders/bert.hpp"
+#include "ranklet/encoders/bert_model.hpp"
+#include "ranklet/encoders/token_batch.hpp"
 #include "ranklet/recommender.hpp"
+#include "ranklet/text/wordpiece.hpp"
 
 namespace {
 
@@ -45,7 +49,7 @@ void check_recommender(const std::string& name, std::span<const std::string> his
     const Golden golden(name + ".golden.gguf");
     const auto model = take(ranklet::Recommender::load(model_path(name)));
     ranklet::Catalog catalog;
-    if (const ranklet::Bert* bert = model.bert()) {
+    if (const ranklet::Bert* bert = model.as<ranklet::Bert>()) {
         check_encoder(*bert, golden, name);
         const auto texts = take(golden.file().strings("golden.texts"));
         std::vector<std::string> ids;
@@ -96,7 +100,8 @@ TEST_CASE("text_gru's scores per position agree with PyTorch, and the last one i
             auto user = model.new_user();
             for (const std::int32_t event : take(golden.file().i32s("golden.history." + history)))
                 REQUIRE(user.observe_text(texts[static_cast<std::size_t>(event)]).ok());
-            const auto scores = take(model.position_scores(user, texts[text]));
+            const auto scores =
+                take(model.as<ranklet::TextGru>()->position_scores(model.encoder(), user.state(), texts[text]));
             check_close(scores, golden.vector("golden.position_scores." + history),
                         name + " positions after " + history);
             CHECK(scores.back() == doctest::Approx(golden.vector("golden.scores." + history)[text]).epsilon(1e-5));

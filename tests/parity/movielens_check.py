@@ -17,7 +17,7 @@ import numpy as np
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
-from weights_converter.numpy_reference import Reference  # noqa: E402
+from weights_converter.kinds.items import Reference  # noqa: E402
 from weights_converter.safetensors import SafeTensors  # noqa: E402
 
 EXPECTED_HITS, CASES, TOLERANCE = 8, 95, 1e-5

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "parity/golden.hpp"
+#include "ranklet/kernels/ops_eigen.hpp"
 #include "ranklet/layers/attention_pooling.hpp"
 #include "ranklet/layers/conv1d.hpp"
 #include "ranklet/layers/gru.hpp"
@@ -74,7 +75,7 @@ Pooling pooling(const std::string& prefix) {
     if (form == "bilinear") return take(Pooling::bilinear(linear(prefix + "query_map"), weights));
     std::optional<ranklet::Linear<>> query;
     if (layers().has(prefix + "query_map.weight")) query = linear(prefix + "query_map");
-    const auto activation = take(ranklet::parse_activation(take(layers().file().string(prefix + "activation"))));
+    const auto activation = take(ranklet::read_activation(layers().reader(), prefix + "activation"));
     return take(Pooling::additive(linear(prefix + "keys"), std::move(query), layers().vector(prefix + "v"), activation,
                                   weights));
 }

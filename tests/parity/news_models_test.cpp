@@ -4,6 +4,8 @@
 #include <optional>
 
 #include "parity/golden.hpp"
+#include "ranklet/decoders/decoder.hpp"
+#include "ranklet/encoders/news_encoder.hpp"
 #include "ranklet/recommender.hpp"
 
 namespace {
@@ -60,8 +62,8 @@ TEST_CASE("items' vectors and every user's scores agree with PyTorch, in every n
         CAPTURE(name);
         const Golden golden("news-" + name + ".golden.gguf");
         const auto model = load(name);
-        REQUIRE(model.news_encoder() != nullptr);
-        const NewsItems items(*model.news_encoder(), golden);
+        REQUIRE(model.as<ranklet::NewsEncoder>() != nullptr);
+        const NewsItems items(*model.as<ranklet::NewsEncoder>(), golden);
         const auto catalog = take(model.encode_catalog(items.items));
         const Matrix expected = golden.matrix("golden.vectors");
         for (std::size_t i = 0; i < catalog.size(); ++i)
@@ -84,7 +86,7 @@ TEST_CASE("an item's vector has the same bits alone, in any order, and with any 
         CAPTURE(name);
         const Golden golden("news-" + name + ".golden.gguf");
         const auto model = load(name);
-        NewsItems items(*model.news_encoder(), golden);
+        NewsItems items(*model.as<ranklet::NewsEncoder>(), golden);
         const auto catalog = take(model.encode_catalog(items.items));
         std::vector<ranklet::Item> reversed(items.items.rbegin(), items.items.rend());
         for (const std::size_t threads : {1u, 2u, 3u}) {
@@ -105,7 +107,7 @@ TEST_CASE("a user's state is saved and loaded with its events' vectors and its i
         CAPTURE(name);
         const Golden golden("news-" + name + ".golden.gguf");
         const auto model = load(name);
-        const NewsItems items(*model.news_encoder(), golden);
+        const NewsItems items(*model.as<ranklet::NewsEncoder>(), golden);
         const auto catalog = take(model.encode_catalog(items.items));
         auto user = model.new_user(take(golden.file().strings("golden.users")).back());
         for (const std::size_t item : {0u, 2u, 4u, 6u, 0u, 2u}) REQUIRE(user.observe(catalog[item]).ok());
@@ -129,7 +131,7 @@ TEST_CASE("a user's state is saved and loaded with its events' vectors and its i
 TEST_CASE("attention sees the last max_events events only: older ones change nothing") {
     const Golden golden("news-naml.golden.gguf");
     const auto model = load("naml");
-    const NewsItems items(*model.news_encoder(), golden);
+    const NewsItems items(*model.as<ranklet::NewsEncoder>(), golden);
     const auto catalog = take(model.encode_catalog(items.items));
     auto longer = model.new_user(), shorter = model.new_user();
     for (const std::size_t item : {5u, 7u, 1u, 3u}) REQUIRE(longer.observe(catalog[item]).ok());
@@ -211,26 +213,23 @@ TEST_CASE("what cannot be read is an error that names the item and the view") {
 TEST_CASE("an event with numbers that are not finite leaves the user as before") {
     const auto model = load("naml");
     ranklet::UserState state;
-    const ranklet::UserTower& tower = *model.user_tower();
-    tower.begin_user(state);
-    std::vector<float> vector(tower.in(), 1.0f);
-    vector.back() = std::numeric_limits<float>::infinity();
-    auto scratch = scratch_of(tower.advance_scratch_size());
-    tower.make_room(state);
-    CHECK_FALSE(tower.advance(state, vector.data(), ranklet::no_rating, scratch));
+    model.decoder().begin_user(state);
+    ranklet::CatalogData items;
+    items.vectors = take(ranklet::Matrix::zeroed(1, model.encoder().dim()));
+    items.vectors.row(0).back() = std::numeric_limits<float>::infinity();
+    ranklet::Scratch scratch;
+    CHECK_FALSE(model.decoder().observe(state, items, 0, ranklet::no_rating, scratch).ok());
     CHECK(state.memory.empty());
 }
 
 TEST_CASE("the user tower tells its attention on each remembered event; the weights sum to one") {
     const Golden golden("news-naml.golden.gguf");
     const auto model = load("naml");
-    const NewsItems items(*model.news_encoder(), golden);
+    const NewsItems items(*model.as<ranklet::NewsEncoder>(), golden);
     const auto catalog = take(model.encode_catalog(items.items));
     auto user = model.new_user();
     for (const std::size_t item : {0u, 2u, 4u}) REQUIRE(user.observe(catalog[item]).ok());
-    const ranklet::UserTower& tower = *model.user_tower();
-    std::vector<float> vector(tower.shared_size()), weights(3);
-    auto scratch = scratch_of(tower.begin_scratch_size());
-    tower.user_vector(user.state(), vector.data(), weights.data(), scratch);
+    const auto weights = take(model.decoder().event_attention(user.state()));
+    REQUIRE(weights.size() == 3);
     CHECK(weights[0] + weights[1] + weights[2] == doctest::Approx(1.0f));
 }

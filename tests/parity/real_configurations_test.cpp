@@ -6,6 +6,7 @@
 
 #include "parity/golden.hpp"
 #include "ranklet/encoders/bert.hpp"
+#include "ranklet/text/wordpiece.hpp"
 
 namespace {
 

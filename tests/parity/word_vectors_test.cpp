@@ -3,7 +3,10 @@
 #include "ranklet/encoders/word_vectors.hpp"
 
 #include "parity/golden.hpp"
+#include "ranklet/decoders/dot_product.hpp"
+#include "ranklet/encoders/bert.hpp"
 #include "ranklet/recommender.hpp"
+#include "ranklet/text/word_tokenizer.hpp"
 
 namespace {
 
@@ -32,10 +35,10 @@ void check_words(const ranklet::WordVectors& words, const std::string& name) {
 void check_recommender(const std::string& name) {
     const Golden golden(name + ".golden.gguf");
     const auto model = take(ranklet::Recommender::load(model_path(name)));
-    CHECK(model.bert() == nullptr);
+    CHECK(model.as<ranklet::Bert>() == nullptr);
     CHECK(model.encodes_text());
-    REQUIRE(std::get_if<ranklet::WordVectors>(&model.encoder()) != nullptr);
-    check_words(std::get<ranklet::WordVectors>(model.encoder()), name);
+    REQUIRE(model.as<ranklet::WordVectors>() != nullptr);
+    check_words(*model.as<ranklet::WordVectors>(), name);
     const auto texts = take(golden.file().strings("golden.texts"));
     std::vector<std::string> ids;
     for (std::size_t t = 0; t < texts.size(); ++t) ids.push_back("text " + std::to_string(t));
@@ -82,9 +85,11 @@ TEST_CASE("next_event over word vectors agrees with PyTorch, with and without ra
     check_recommender("tiny-words-next");
 }
 
-TEST_CASE("kinds fixed at compile time give the numbers of the choice at run time, and refuse other encoders") {
-    using Fixed = ranklet::BasicRecommender<ranklet::WordVectors, ranklet::DotProduct>;
-    const auto fixed = take(Fixed::load(model_path("tiny-words-dot")));
+TEST_CASE("kinds that a program names give the numbers of the choice at run time, and refuse other encoders") {
+    const auto load_fixed = [](const char* name) {
+        return ranklet::Recommender::load<ranklet::WordVectors, ranklet::DotProduct>(model_path(name));
+    };
+    const auto fixed = take(load_fixed("tiny-words-dot"));
     const auto chosen = take(ranklet::Recommender::load(model_path("tiny-words-dot")));
     const std::vector<ranklet::Item> items{{"a", "red phone"}, {"b", "手机壳"}, {"c", ""}};
     auto one = fixed.new_user();
@@ -93,8 +98,8 @@ TEST_CASE("kinds fixed at compile time give the numbers of the choice at run tim
     REQUIRE(other.observe_text("camera").ok());
     CHECK(take(fixed.scores(one, take(fixed.encode_catalog(items)))) ==
           take(chosen.scores(other, take(chosen.encode_catalog(items)))));
-    CHECK(fixed.word_vectors() == &fixed.encoder());
-    CHECK_FALSE(Fixed::load(model_path("tiny-dot-product")).ok());
+    CHECK(fixed.as<ranklet::WordVectors>() == &fixed.encoder());
+    CHECK_FALSE(load_fixed("tiny-dot-product").ok());
 }
 
 TEST_CASE("random texts are cut as the converter's reference cuts them, for every rule of unknown words and casing") {

@@ -9,6 +9,8 @@
 
 #include "counting_heap.hpp"
 #include "kernels/reference.hpp"
+#include "ranklet/core/half.hpp"
+#include "ranklet/kernels/reduce.hpp"
 
 namespace {
 

@@ -21,9 +21,14 @@ inline void check_same(const ranklet::CatalogData& a, const ranklet::CatalogData
     check_same(a.vectors, b.vectors);
     check_same(a.outputs, b.outputs);
     CHECK(same_bits(a.bias, b.bias));
-    check_same(a.projected, b.projected);
     CHECK(a.token_offsets == b.token_offsets);
-    CHECK(same_bits(a.initial_scores, b.initial_scores));
+    REQUIRE(a.parts.size() == b.parts.size());
+    for (const ranklet::CatalogPart& part : a.parts) {
+        const ranklet::CatalogPart* other = b.find_part(part.name);
+        REQUIRE(other != nullptr);
+        CHECK(part.rows == other->rows);
+        check_same(part.values, other->values);
+    }
     CHECK(a.model == b.model);
     REQUIRE(a.attributes.columns.size() == b.attributes.columns.size());
     for (std::size_t c = 0; c < a.attributes.columns.size(); ++c) {

@@ -123,8 +123,7 @@ TEST_CASE("scores of given candidates have the bits that they have among all oth
         for (const std::size_t events : {0u, 4u})
             for (const auto initial : {ranklet::InitialState::user, ranklet::InitialState::zero}) {
                 const auto user = make_user(model, catalog, events);
-                RecommendOptions options;
-                options.initial_state = initial;
+                const ranklet::ScoreOptions options{.initial_state = initial};
                 const auto all = take(model.scores(user, catalog, options));
                 const std::size_t last = catalog.size() - 1;
                 const std::vector<std::size_t> some{last, 3, 0, 3, 7};

@@ -16,7 +16,13 @@
 #include <vector>
 
 #include "kernels/reference.hpp"
+#include "ranklet/decoders/text_gru.hpp"
+#include "ranklet/encoders/bert.hpp"
+#include "ranklet/encoders/bert_model.hpp"
+#include "ranklet/encoders/item_table.hpp"
+#include "ranklet/encoders/token_batch.hpp"
 #include "ranklet/recommender.hpp"
+#include "ranklet/text/wordpiece.hpp"
 
 namespace ranklet_test {
 
@@ -61,7 +67,7 @@ inline ranklet::Recommender load_model(const std::string& name) {
 struct LargeBatch {
     std::vector<std::int32_t> ids;
     std::vector<std::size_t> offsets{0};
-    ranklet::PackedBatch batch;
+    ranklet::TokenBatch batch;
 
     explicit LargeBatch(const ranklet::Bert& bert) {
         const std::size_t length = std::min<std::size_t>(bert.model().max_tokens(), 60);
@@ -140,6 +146,15 @@ inline ranklet::Recommender::User make_user(const ranklet::Recommender& model, c
 
 inline std::span<const float> flat(const ranklet::Matrix& matrix) {
     return {matrix.view().data, matrix.rows() * matrix.cols()};
+}
+
+/// Whether the decoder's parts of two catalogs are the same, bit for bit.
+inline bool same_parts(const ranklet::CatalogData& a, const ranklet::CatalogData& b) {
+    if (a.parts.size() != b.parts.size()) return false;
+    return std::all_of(a.parts.begin(), a.parts.end(), [&](const ranklet::CatalogPart& part) {
+        const ranklet::CatalogPart* other = b.find_part(part.name);
+        return other != nullptr && other->rows == part.rows && same_bits(flat(part.values), flat(other->values));
+    });
 }
 
 }  // namespace ranklet_test

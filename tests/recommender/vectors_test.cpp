@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "io/temporary_folder.hpp"
+#include "ranklet/catalog/gather.hpp"
 #include "ranklet/io/npy.hpp"
 #include "ranklet/recommender.hpp"
 #include "recommender/catalogs.hpp"
@@ -41,7 +42,7 @@ TEST_CASE("a catalog of exported and imported vectors is the one that was encode
 TEST_CASE("vectors that are not the model's are refused: size, number, not finite, ids") {
     for (const std::string name : {"tiny-next-event", "tiny-dot-product"}) {
         const Recommender model = load_model(name);
-        const std::size_t dim = model.bert()->dim();
+        const std::size_t dim = model.as<ranklet::Bert>()->dim();
         const auto with = [&](auto&& change) {
             CatalogData data;
             data.ids = {"a", "b"};
@@ -63,7 +64,7 @@ TEST_CASE("vectors that are not the model's are refused: size, number, not finit
     const Recommender model = load_model("tiny-dot-product");
     CatalogData data;
     data.ids = {"a"};
-    data.vectors = take(Matrix::zeroed(1, model.bert()->dim()));
+    data.vectors = take(Matrix::zeroed(1, model.as<ranklet::Bert>()->dim()));
     data.outputs = take(Matrix::zeroed(1, 99));
     check_error(model.make_catalog(std::move(data)), ErrorCode::mismatch);
 }
@@ -73,9 +74,9 @@ TEST_CASE("a text_gru catalog is made of its tokens' projections, whose offsets 
     const Catalog catalog = make_catalog(model, 5);
     const auto with = [&](auto&& change) {
         const CatalogData* source = &catalog.data();
-        std::vector<ranklet::ItemPick> all;
+        std::vector<ranklet::detail::ItemPick> all;
         for (std::size_t i = 0; i < catalog.size(); ++i) all.push_back({0, i});
-        CatalogData data = take(ranklet::gather_items(std::span(&source, 1), all));
+        CatalogData data = take(ranklet::detail::gather_items(std::span(&source, 1), all));
         data.ids = source->ids;
         change(data);
         return model.make_catalog(std::move(data));

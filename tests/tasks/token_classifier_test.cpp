@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "ranklet/text/utf8.hpp"
+#include "ranklet/text/wordpiece.hpp"
 #include "recommender/models.hpp"
 
 namespace {

@@ -1,7 +1,7 @@
 """The recommender in PyTorch: a BERT encoder, a GRU decoder and three ways to score, the reference for the C++ one.
 
 In: token ids of texts, histories as lists of (text or item index, rating or None). Out: one logit a candidate.
-Formulas: "Scoring" in ARCHITECTURE.md; the GRU is torch.nn.GRU (Cho et al. 2014 in cuDNN's form, gates r, z, n).
+Formulas: "Scoring" in docs/model-file.md; the GRU is torch.nn.GRU (Cho et al. 2014 in cuDNN's form, gates r, z, n).
 """
 import torch
 from torch import nn

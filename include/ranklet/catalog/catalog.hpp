@@ -18,17 +18,57 @@
 
 RANKLET_NAMESPACE_BEGIN
 
-/// What a catalog holds of its n items. Which parts are filled depends on the model's scoring.
+/// What the rows of a decoder's part of a catalog are of.
+enum class PartRows : std::uint32_t {
+    item,     ///< a row for each item
+    token,    ///< a row for each token of each item's text (token_offsets)
+    catalog,  ///< rows of the catalog as a whole: computed anew whenever its items change
+};
+
+/// What a decoder computed of the items once, for all users: it alone knows what the numbers mean.
+struct CatalogPart {
+    std::string name;  ///< the decoder's, for example "projected"
+    PartRows rows = PartRows::item;
+    Matrix values;
+};
+
+/// What a catalog holds of its n items. Which of it is filled depends on the model's encoder and decoder.
 struct CatalogData {
     std::vector<std::string> ids;            ///< [n], distinct, not empty
     Matrix vectors;                          ///< [n, dim] item vectors: what an event feeds to the decoder
     Matrix outputs;                          ///< [n, out_dim] what a user's vector is multiplied with; empty: `vectors`
     std::vector<float> bias;                 ///< [n] added to each score; empty: none
-    Matrix projected;                        ///< [n or tokens, 3 * hidden] the GRU's input part, once per item or token
-    std::vector<std::size_t> token_offsets;  ///< [n + 1] item i's rows of `projected`, when they are per token
-    std::vector<float> initial_scores;       ///< [n] each item's score from the zero state, when that has a meaning
+    std::vector<std::size_t> token_offsets;  ///< [n + 1] item i's rows of parts that have a row a token; or empty
+    std::vector<CatalogPart> parts;          ///< the decoder's own, each name once
     AttributeTable attributes;               ///< what filters and caps look at; no influence on scores
     std::uint64_t model = 0;                 ///< fingerprint of the model that made it
+
+    /// The part of this name; null when there is none.
+    const CatalogPart* find_part(std::string_view name) const noexcept {
+        for (const CatalogPart& part : parts)
+            if (part.name == name) return &part;
+        return nullptr;
+    }
+    /// Its numbers; no rows when there is none.
+    MatrixView<const float> part(std::string_view name) const noexcept {
+        const CatalogPart* found = find_part(name);
+        return found == nullptr ? MatrixView<const float>() : found->values.view();
+    }
+    /// Adds the part, or replaces that of its name.
+    void set_part(std::string name, PartRows rows, Matrix values) {
+        for (CatalogPart& part : parts)
+            if (part.name == name) {
+                part.rows = rows;
+                part.values = std::move(values);
+                return;
+            }
+        parts.push_back({std::move(name), rows, std::move(values)});
+    }
+    /// Rows that a part has to have.
+    std::size_t rows_of(PartRows rows, std::size_t otherwise) const noexcept {
+        if (rows == PartRows::item) return ids.size();
+        return rows == PartRows::token ? (token_offsets.empty() ? 0 : token_offsets.back()) : otherwise;
+    }
 };
 
 class Catalog;
@@ -75,16 +115,20 @@ public:
         const std::size_t n = data.ids.size();
         if (n >= static_cast<std::size_t>(static_cast<std::uint32_t>(-1)))
             return Error{ErrorCode::invalid_argument, "a catalog holds fewer than 2^32 - 1 items"};
-        const bool per_token = !data.token_offsets.empty();
-        const auto other_rows = [&](const Matrix& part) {  // a part that is absent has no columns either
-            return (part.rows() != 0 || part.cols() != 0) && part.rows() != n;
+        const auto fits = [&](const Matrix& part, std::size_t rows) {  // what is absent has no columns either
+            return (part.rows() == 0 && part.cols() == 0) || part.rows() == rows;
         };
-        if (other_rows(data.vectors) || other_rows(data.outputs) || (!data.bias.empty() && data.bias.size() != n) ||
-            (!data.initial_scores.empty() && data.initial_scores.size() != n) ||
-            (per_token && (data.token_offsets.size() != n + 1 || data.token_offsets.front() != 0 ||
-                           data.token_offsets.back() != data.projected.rows() ||
-                           !std::is_sorted(data.token_offsets.begin(), data.token_offsets.end()))) ||
-            (!per_token && other_rows(data.projected)))
+        const auto& offsets = data.token_offsets;
+        bool fit = fits(data.vectors, n) && fits(data.outputs, n) && (data.bias.empty() || data.bias.size() == n) &&
+                   (offsets.empty() || (offsets.size() == n + 1 && offsets.front() == 0 &&
+                                        std::is_sorted(offsets.begin(), offsets.end())));
+        for (std::size_t p = 0; fit && p < data.parts.size(); ++p) {
+            const CatalogPart& part = data.parts[p];
+            fit = !part.name.empty() && data.find_part(part.name) == &part &&
+                  fits(part.values, data.rows_of(part.rows, part.values.rows())) &&
+                  (part.rows != PartRows::token || (!offsets.empty() && part.values.rows() == offsets.back()));
+        }
+        if (!fit)
             return Error{ErrorCode::invalid_argument, "the catalog's parts do not all have one row for each item"};
         RANKLET_TRY(data.attributes.check(n));
         auto state = std::make_shared<State>();
@@ -111,8 +155,8 @@ public:
     const CatalogData& data() const noexcept { return state_->data; }
     /// Which snapshot this is.
     CatalogSnapshot snapshot() const noexcept { return CatalogSnapshot(state_); }
-    /// What a user's vector is multiplied with, [n, dim]: for a VectorIndex. It lives as long as any copy of the
-    /// catalog.
+    /// What a user's vector is multiplied with, [n, dim]: for a VectorIndex.
+    /// It lives as long as any copy of the catalog.
     MatrixView<const float> output_vectors() const noexcept {
         return (data().outputs.empty() ? data().vectors : data().outputs).view();
     }

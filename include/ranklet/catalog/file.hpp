@@ -1,26 +1,17 @@
 // Catalogs on disk: save_catalog and load_catalog.
 // In: a catalog and a path. Out: one GGUF v3 file, mapped when loaded: vectors are used where they lie, processes share
 // them. The file names its model by fingerprint; a catalog of another model is refused.
-// Keys and tensors: `ranklet.catalog.*`, listed in ARCHITECTURE.md.
+// Keys and tensors: `ranklet.catalog.*`, listed in docs/model-file.md.
 #pragma once
 
-#include <algorithm>
+#include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <memory>
-#include <span>
 #include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
-#include "ranklet/catalog/attributes.hpp"
 #include "ranklet/catalog/catalog.hpp"
 #include "ranklet/core/config.hpp"
-#include "ranklet/core/matrix.hpp"
 #include "ranklet/core/result.hpp"
-#include "ranklet/io/gguf.hpp"
-#include "ranklet/io/gguf_writer.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -30,33 +21,76 @@ struct CatalogLoadOptions {
     bool verify_checksum = true;
 };
 
+class GgufFile;
+
+/// Writes the catalog with its attributes to `path`, whole or not at all: another program that has the old file mapped
+/// keeps it. Error io when it cannot be written.
+RANKLET_COLD Result<void> save_catalog(const Catalog& catalog, const std::string& path);
+/// The bytes that it writes.
+RANKLET_COLD Result<std::vector<std::byte>> catalog_bytes(const CatalogData& catalog);
+
+/// Maps a catalog that save_catalog wrote. `model`: the fingerprint of the model that will use it
+/// (Recommender::fingerprint()). The catalog and its copies keep the file mapped; it must not be changed in place.
+/// Error mismatch when another model made it; io, format, missing or unsupported, naming the place, when it is damaged
+/// or no catalog.
+RANKLET_COLD Result<Catalog> load_catalog(const std::string& path, std::uint64_t model,
+                                          const CatalogLoadOptions& options = {});
+/// The same from a file that is open; bytes that it looks at in memory must outlive the catalog.
+RANKLET_COLD Result<Catalog> load_catalog(const GgufFile& file, std::uint64_t model,
+                                          const CatalogLoadOptions& options = {});
+
+RANKLET_NAMESPACE_END
+
+#if RANKLET_DEFINITIONS
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
+
+#include "ranklet/catalog/attributes.hpp"
+#include "ranklet/core/matrix.hpp"
+#include "ranklet/io/gguf.hpp"
+#include "ranklet/io/gguf_writer.hpp"
+
+RANKLET_NAMESPACE_BEGIN
 namespace detail {
 
-inline std::string to_hex(std::uint64_t value) {
+RANKLET_FUNC std::string to_hex(std::uint64_t value) {
     std::string text(16, '0');
     for (std::size_t i = 16; i-- > 0; value >>= 4) text[i] = "0123456789abcdef"[value & 15u];
     return text;
 }
 
 /// A name that keeps apart the parts of the attribute columns.
-inline std::string column_key(std::size_t column, const char* part) {
+RANKLET_FUNC std::string column_key(std::size_t column, const char* part) {
     return "ranklet.catalog.attributes." + std::to_string(column) + "." + part;
 }
 
-inline std::vector<std::uint32_t> counts_of(std::span<const std::size_t> offsets) {
+RANKLET_FUNC std::vector<std::uint32_t> counts_of(std::span<const std::size_t> offsets) {
     std::vector<std::uint32_t> counts;
     for (std::size_t i = 1; i < offsets.size(); ++i)
         counts.push_back(static_cast<std::uint32_t>(offsets[i] - offsets[i - 1]));
     return counts;
 }
-inline std::vector<std::size_t> offsets_of(std::span<const std::uint32_t> counts) {
+RANKLET_FUNC std::vector<std::size_t> offsets_of(std::span<const std::uint32_t> counts) {
     std::vector<std::size_t> offsets(1, 0);
     for (const std::uint32_t count : counts) offsets.push_back(offsets.back() + count);
     return offsets;
 }
 
+/// Whether a part is one that catalog files have without listing it: such files name no part, and these two are what a
+/// row of them is known to be of.
+RANKLET_FUNC bool is_unlisted(const CatalogPart& part, bool by_token) {
+    if (part.name == "projected") return part.rows == (by_token ? PartRows::token : PartRows::item);
+    return part.name == "initial_scores" && part.rows == PartRows::item && part.values.rows() > 0 &&
+           part.values.cols() == 1;
+}
+
 /// The catalog as a file to be written; it looks at the numbers of `data`.
-RANKLET_COLD inline GgufWriter catalog_writer(const CatalogData& data) {
+RANKLET_COLD RANKLET_FUNC GgufWriter catalog_writer(const CatalogData& data) {
     GgufWriter writer;
     writer.key("general.architecture", "ranklet-catalog");
     writer.key("ranklet.catalog.version", 1);
@@ -92,9 +126,25 @@ RANKLET_COLD inline GgufWriter catalog_writer(const CatalogData& data) {
     };
     matrix("vectors", data.vectors);
     matrix("outputs", data.outputs);
-    matrix("projected", data.projected);
+    const bool listed = std::any_of(data.parts.begin(), data.parts.end(), [&](const CatalogPart& part) {
+        return !is_unlisted(part, !data.token_offsets.empty());
+    });
+    if (listed) {
+        std::vector<std::string> part_names;
+        std::vector<std::uint32_t> part_rows;
+        for (const CatalogPart& part : data.parts) {
+            part_names.push_back(part.name);
+            part_rows.push_back(static_cast<std::uint32_t>(part.rows));
+        }
+        writer.array("ranklet.catalog.parts.names", part_names);
+        writer.array("ranklet.catalog.parts.rows", part_rows);
+        for (const CatalogPart& part : data.parts) matrix(("part." + part.name).c_str(), part.values);
+    } else if (const CatalogPart* projected = data.find_part("projected")) {
+        matrix("projected", projected->values);
+    }
     vector("bias", data.bias);
-    vector("initial_scores", data.initial_scores);
+    if (const CatalogPart* scores = listed ? nullptr : data.find_part("initial_scores"))
+        writer.tensor("initial_scores", 1, scores->values.rows(), {scores->values.view().data, scores->values.rows()});
     return writer;
 }
 
@@ -123,13 +173,12 @@ public:
         data.ids.assign(ids.begin(), ids.end());
         RANKLET_ASSIGN(data.vectors, matrix("vectors"));
         RANKLET_ASSIGN(data.outputs, matrix("outputs"));
-        RANKLET_ASSIGN(data.projected, matrix("projected"));
         RANKLET_ASSIGN(data.bias, vector("bias"));
-        RANKLET_ASSIGN(data.initial_scores, vector("initial_scores"));
         if (file_->has("ranklet.catalog.token_counts")) {
             RANKLET_ASSIGN(const auto counts, file_->u32s("ranklet.catalog.token_counts"));
             data.token_offsets = offsets_of(counts);
         }
+        RANKLET_TRY(parts(data));
         RANKLET_TRY(attributes(data.attributes));
         auto catalog = Catalog::create(std::move(data));
         if (!catalog.ok()) return make_error(ErrorCode::format, {file_->name(), ": ", catalog.error().message});
@@ -156,6 +205,36 @@ private:
             return make_error(ErrorCode::format,
                               {file_->name(), ": tensor \"", name, "\" has ", row.rows(), " rows, expected 1"});
         return std::vector<float>(row.row(0).begin(), row.row(0).end());
+    }
+    RANKLET_COLD Result<void> parts(CatalogData& data) const {
+        constexpr std::string_view key = "ranklet.catalog.parts.names";
+        const bool by_token = !data.token_offsets.empty();
+        if (!file_->has(key)) {
+            RANKLET_ASSIGN(Matrix projected, matrix("projected"));
+            if (by_token || !projected.empty())
+                data.set_part("projected", by_token ? PartRows::token : PartRows::item, std::move(projected));
+            RANKLET_ASSIGN(const std::vector<float> scores, vector("initial_scores"));
+            if (scores.empty()) return {};
+            RANKLET_ASSIGN(Matrix column, Matrix::copy_of({scores.data(), scores.size(), 1}));
+            data.set_part("initial_scores", PartRows::item, std::move(column));
+            return {};
+        }
+        RANKLET_ASSIGN(const auto names, file_->strings(key));
+        RANKLET_ASSIGN(const auto rows, file_->u32s("ranklet.catalog.parts.rows"));
+        if (names.size() != rows.size())
+            return make_error(ErrorCode::format,
+                              {file_->name(), ": ", key, " has ", names.size(), " parts, .rows ", rows.size()});
+        for (std::size_t p = 0; p < names.size(); ++p) {
+            if (rows[p] > static_cast<std::uint32_t>(PartRows::catalog))
+                return make_error(ErrorCode::format, {file_->name(), ": ranklet.catalog.parts.rows[", p, "] is ",
+                                                      rows[p], ", expected 0 to 2"});
+            const std::string name(names[p]);
+            if (data.find_part(name) != nullptr)
+                return make_error(ErrorCode::format, {file_->name(), ": ", key, " has \"", name, "\" twice"});
+            RANKLET_ASSIGN(Matrix values, matrix(("part." + name).c_str()));
+            data.set_part(name, static_cast<PartRows>(rows[p]), std::move(values));
+        }
+        return {};
     }
     RANKLET_COLD Result<void> attributes(AttributeTable& table) const {
         if (!file_->has("ranklet.catalog.attributes.names")) return {};
@@ -187,25 +266,21 @@ private:
 
 }  // namespace detail
 
-/// Writes the catalog with its attributes to `path`, whole or not at all: another program that has the old file mapped
-/// keeps it. Error io when it cannot be written.
-RANKLET_COLD inline Result<void> save_catalog(const Catalog& catalog, const std::string& path) {
+RANKLET_FUNC Result<void> save_catalog(const Catalog& catalog, const std::string& path) {
     return detail::catalog_writer(catalog.data()).write(path);
 }
-
-/// Maps a catalog that save_catalog wrote. `model`: the fingerprint of the model that will use it
-/// (Recommender::fingerprint()). The catalog and its copies keep the file mapped; it must not be changed in place.
-/// Error mismatch when another model made it; io, format, missing or unsupported, naming the place, when it is damaged
-/// or no catalog.
-RANKLET_COLD inline Result<Catalog> load_catalog(const std::string& path, std::uint64_t model,
-                                                 const CatalogLoadOptions& options = {}) {
+RANKLET_FUNC Result<std::vector<std::byte>> catalog_bytes(const CatalogData& catalog) {
+    return detail::catalog_writer(catalog).bytes();
+}
+RANKLET_FUNC Result<Catalog> load_catalog(const std::string& path, std::uint64_t model,
+                                          const CatalogLoadOptions& options) {
     RANKLET_ASSIGN(GgufFile file, GgufFile::open(path));
     return detail::CatalogReader(std::make_shared<const GgufFile>(std::move(file))).read(model, options);
 }
-/// The same from a file that is open; bytes that it looks at in memory must outlive the catalog.
-RANKLET_COLD inline Result<Catalog> load_catalog(const GgufFile& file, std::uint64_t model,
-                                                 const CatalogLoadOptions& options = {}) {
+RANKLET_FUNC Result<Catalog> load_catalog(const GgufFile& file, std::uint64_t model,
+                                          const CatalogLoadOptions& options) {
     return detail::CatalogReader(std::make_shared<const GgufFile>(file)).read(model, options);
 }
 
 RANKLET_NAMESPACE_END
+#endif

@@ -15,6 +15,7 @@
 #include "ranklet/core/result.hpp"
 
 RANKLET_NAMESPACE_BEGIN
+namespace detail {
 
 /// An item of one of several catalogs.
 struct ItemPick {
@@ -22,82 +23,93 @@ struct ItemPick {
     std::size_t index = 0;   ///< of its items
 };
 
+/// Everything but ids and attributes, for each pick; an item may be picked more than once. A catalog's items without a
+/// bias count as bias 0 beside those of one that has it. Parts of a whole catalog are taken over from a single source;
+/// of several they are left out, to be computed anew, as are parts that not every picked item has.
+/// Error mismatch when the catalogs are of different models or do not hold the same parts.
+/// Precondition: each pick's source and index exist.
+Result<CatalogData> gather_items(std::span<const CatalogData* const> sources, std::span<const ItemPick> picks);
+
+}  // namespace detail
+RANKLET_NAMESPACE_END
+
+#if RANKLET_DEFINITIONS
+RANKLET_NAMESPACE_BEGIN
 namespace detail {
 
-/// `rows(data)` is a matrix whose rows [first(pick), last(pick)) are a pick's.
-template <class Part, class Rows>
-Result<Matrix> gather_rows(std::span<const CatalogData* const> sources, std::span<const ItemPick> picks,
-                           const Part& part, const Rows& rows) {
+RANKLET_FUNC Error other_parts() {
+    return Error{ErrorCode::mismatch, "the catalogs do not hold the same parts of their items"};
+}
+
+/// `matrix(data)`: the one whose rows, one an item (or, by_token, one a token), are gathered.
+template <class Find>
+Result<Matrix> gather_rows(std::span<const CatalogData* const> sources, std::span<const ItemPick> picks, bool by_token,
+                           const Find& matrix) {
+    const auto rows = [&](const ItemPick& pick) {
+        const auto& offsets = sources[pick.source]->token_offsets;
+        return by_token ? IndexRange{offsets[pick.index], offsets[pick.index + 1]}
+                        : IndexRange{pick.index, pick.index + 1};
+    };
     std::size_t total = 0, cols = 0;
-    bool first_pick = true;
     for (const ItemPick& pick : picks) {
-        const CatalogData& data = *sources[pick.source];
-        const std::size_t width = part(data).cols();
-        if (!first_pick && width != cols)
-            return Error{ErrorCode::mismatch, "the catalogs do not hold the same parts of their items"};
-        first_pick = false;
+        const std::size_t width = matrix(*sources[pick.source]).cols;
+        if (&pick != picks.data() && width != cols) return other_parts();
         cols = width;
-        if (width > 0) total += rows(data, pick.index).second;
+        if (by_token && sources[pick.source]->token_offsets.empty()) return other_parts();
+        total += rows(pick).last - rows(pick).first;
     }
     if (cols == 0) return Matrix();
     RANKLET_ASSIGN(Matrix result, Matrix::zeroed(total, cols));
     float* out = result.view().data;
     for (const ItemPick& pick : picks) {
+        const IndexRange range = rows(pick);
+        out = std::copy_n(matrix(*sources[pick.source]).data + range.first * cols, (range.last - range.first) * cols,
+                          out);
+    }
+    return result;
+}
+
+RANKLET_FUNC Result<CatalogData> gather_items(std::span<const CatalogData* const> sources,
+                                              std::span<const ItemPick> picks) {
+    CatalogData result;
+    if (sources.empty()) return result;
+    result.model = sources.front()->model;
+    bool by_token = false, bias = false;
+    for (const CatalogData* data : sources) {
+        if (data->model != result.model) return Error{ErrorCode::mismatch, "the catalogs are of different models"};
+        by_token |= !data->token_offsets.empty();
+    }
+    for (const ItemPick& pick : picks) bias |= !sources[pick.source]->bias.empty();
+    RANKLET_ASSIGN(result.vectors, gather_rows(sources, picks, false, [](const auto& d) { return d.vectors.view(); }));
+    RANKLET_ASSIGN(result.outputs, gather_rows(sources, picks, false, [](const auto& d) { return d.outputs.view(); }));
+    if (by_token) result.token_offsets.assign(1, 0);
+    for (const ItemPick& pick : picks) {
         const CatalogData& data = *sources[pick.source];
-        const auto [first, count] = rows(data, pick.index);
-        const MatrixView<const float> from = std::as_const(part(data)).view();
-        out = std::copy_n(from.data + first * cols, count * cols, out);
+        if (bias) result.bias.push_back(data.bias.empty() ? 0.0f : data.bias[pick.index]);
+        if (!by_token) continue;
+        if (data.token_offsets.empty()) return other_parts();
+        result.token_offsets.push_back(result.token_offsets.back() + data.token_offsets[pick.index + 1] -
+                                       data.token_offsets[pick.index]);
+    }
+    for (const CatalogPart& part : sources.front()->parts) {
+        if (part.rows == PartRows::catalog) {
+            if (sources.size() > 1) continue;
+            RANKLET_ASSIGN(Matrix copy, part.values.copy());
+            result.set_part(part.name, part.rows, std::move(copy));
+            continue;
+        }
+        const bool everywhere = std::all_of(picks.begin(), picks.end(), [&](const ItemPick& pick) {
+            const CatalogPart* found = sources[pick.source]->find_part(part.name);
+            return found != nullptr && found->rows == part.rows;
+        });
+        if (!everywhere) continue;
+        RANKLET_ASSIGN(Matrix values, gather_rows(sources, picks, part.rows == PartRows::token,
+                                                  [&](const auto& data) { return data.part(part.name); }));
+        result.set_part(part.name, part.rows, std::move(values));
     }
     return result;
 }
 
 }  // namespace detail
-
-/// The numbers that the decoder reads (all of CatalogData but ids and attributes), for each pick; an item may be picked
-/// more than once. A catalog's items without a bias count as bias 0 beside those of one that has it.
-/// Error mismatch when the catalogs are of different models or do not hold the same parts.
-/// Precondition: each pick's source and index exist.
-inline Result<CatalogData> gather_items(std::span<const CatalogData* const> sources, std::span<const ItemPick> picks) {
-    CatalogData result;
-    if (sources.empty()) return result;
-    result.model = sources.front()->model;
-    bool per_token = false, bias = false, initial = !picks.empty();
-    for (const CatalogData* data : sources)
-        if (data->model != result.model) return Error{ErrorCode::mismatch, "the catalogs are of different models"};
-    for (const ItemPick& pick : picks) {
-        const CatalogData& data = *sources[pick.source];
-        per_token |= !data.token_offsets.empty();
-        bias |= !data.bias.empty();
-        initial &= !data.initial_scores.empty();
-    }
-    const auto one_row = [](const CatalogData&, std::size_t i) { return std::pair<std::size_t, std::size_t>(i, 1); };
-    const auto token_rows = [](const CatalogData& data, std::size_t i) {
-        return std::pair<std::size_t, std::size_t>(data.token_offsets[i],
-                                                   data.token_offsets[i + 1] - data.token_offsets[i]);
-    };
-    const auto vectors = [](const CatalogData& d) -> const Matrix& { return d.vectors; };
-    const auto outputs = [](const CatalogData& d) -> const Matrix& { return d.outputs; };
-    const auto projected = [](const CatalogData& d) -> const Matrix& { return d.projected; };
-    RANKLET_ASSIGN(result.vectors, detail::gather_rows(sources, picks, vectors, one_row));
-    RANKLET_ASSIGN(result.outputs, detail::gather_rows(sources, picks, outputs, one_row));
-    if (per_token) {
-        for (const ItemPick& pick : picks)
-            if (sources[pick.source]->token_offsets.empty())
-                return Error{ErrorCode::mismatch, "the catalogs do not hold the same parts of their items"};
-        RANKLET_ASSIGN(result.projected, detail::gather_rows(sources, picks, projected, token_rows));
-        result.token_offsets.assign(1, 0);
-        for (const ItemPick& pick : picks)
-            result.token_offsets.push_back(result.token_offsets.back() +
-                                           token_rows(*sources[pick.source], pick.index).second);
-    } else {
-        RANKLET_ASSIGN(result.projected, detail::gather_rows(sources, picks, projected, one_row));
-    }
-    for (const ItemPick& pick : picks) {
-        const CatalogData& data = *sources[pick.source];
-        if (bias) result.bias.push_back(data.bias.empty() ? 0.0f : data.bias[pick.index]);
-        if (initial) result.initial_scores.push_back(data.initial_scores[pick.index]);
-    }
-    return result;
-}
-
 RANKLET_NAMESPACE_END
+#endif

@@ -1,21 +1,17 @@
-// update_catalog: items added, replaced and removed, in a new snapshot. Whoever reads the old one keeps it as it was.
-// In: a catalog and the changes. Out: the catalog that encoding all its items from scratch would give, bit for bit;
-// only new and replaced items are encoded.
+// Changes of a catalog: items added, replaced and removed, in a new snapshot; the old one stays as it was.
+// In: a catalog, the changes, and what the new items are encoded to. Out: the new snapshot's items in their order.
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <span>
-#include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-#include "ranklet/catalog/attributes.hpp"
 #include "ranklet/catalog/catalog.hpp"
 #include "ranklet/catalog/gather.hpp"
+#include "ranklet/catalog/item.hpp"
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
-#include "ranklet/recommender.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -26,20 +22,36 @@ struct CatalogChanges {
     std::span<const std::string_view> remove = {};  ///< known ids; the others close up
 };
 
-/// A new snapshot. `options` (prompt, threads) as for encode_catalog; the prompt should be that of the rest.
-/// Filters of the old snapshot do not fit the new one; users go on, their events are remembered by id.
+namespace detail {
+
+/// What changes amount to: the items to encode, and the new snapshot's items, each of the old catalog (source 0) or of
+/// the encoded ones (source 1).
+struct CatalogPlan {
+    std::vector<Item> fresh;
+    std::vector<ItemPick> picks;
+};
 /// Error invalid_argument naming an id that is to be added and is there already, or that stands twice in the changes;
-/// missing naming one that is to be replaced or removed and is not there; mismatch when the catalog is of another
-/// model; unsupported when items are to be encoded and the model has no text encoder; otherwise as encode_catalog.
-template <class Encoder, class Decoder>
-Result<Catalog> update_catalog(const BasicRecommender<Encoder, Decoder>& model, const Catalog& catalog,
-                               const CatalogChanges& changes, const BatchOptions& options = {}) {
-    if (catalog.data().model != model.fingerprint())
-        return Error{ErrorCode::mismatch, "the catalog was made by another model"};
+/// missing naming one that is to be replaced or removed and is not there.
+RANKLET_COLD Result<CatalogPlan> plan_changes(const Catalog& catalog, const CatalogChanges& changes);
+/// The new snapshot's data; `encoded` are the plan's fresh items.
+RANKLET_COLD Result<CatalogData> apply_changes(const Catalog& catalog, const Catalog& encoded, const CatalogPlan& plan);
+
+}  // namespace detail
+RANKLET_NAMESPACE_END
+
+#if RANKLET_DEFINITIONS
+
+#include <utility>
+
+RANKLET_NAMESPACE_BEGIN
+namespace detail {
+
+RANKLET_FUNC Result<CatalogPlan> plan_changes(const Catalog& catalog, const CatalogChanges& changes) {
     constexpr std::size_t kept = static_cast<std::size_t>(-1), removed = kept - 1;
     std::vector<std::size_t> fate(catalog.size(), kept);  // of each old item; a place in `fresh` when replaced
-    std::vector<Item> fresh(changes.replace.begin(), changes.replace.end());
-    fresh.insert(fresh.end(), changes.add.begin(), changes.add.end());
+    CatalogPlan plan;
+    plan.fresh.assign(changes.replace.begin(), changes.replace.end());
+    plan.fresh.insert(plan.fresh.end(), changes.add.begin(), changes.add.end());
     const auto change = [&](std::string_view id, std::size_t what, const char* verb) -> Result<void> {
         const std::size_t index = catalog.find(id);
         if (index >= catalog.size())
@@ -55,23 +67,22 @@ Result<Catalog> update_catalog(const BasicRecommender<Encoder, Decoder>& model, 
         if (catalog.contains(item.id))
             return make_error(ErrorCode::invalid_argument,
                               {"the item \"", item.id, "\" is to be added, but is there already: replace it"});
-
-    Catalog encoded;  // an id that is added twice is found here
-    if (!fresh.empty()) {
-        RANKLET_ASSIGN(encoded, model.encode_catalog(fresh, options));
-    }
-    std::vector<ItemPick> picks;
     for (std::size_t i = 0; i < catalog.size(); ++i)
-        if (fate[i] != removed) picks.push_back(fate[i] == kept ? ItemPick{0, i} : ItemPick{1, fate[i]});
-    for (std::size_t a = changes.replace.size(); a < fresh.size(); ++a) picks.push_back({1, a});
+        if (fate[i] != removed) plan.picks.push_back(fate[i] == kept ? ItemPick{0, i} : ItemPick{1, fate[i]});
+    for (std::size_t a = changes.replace.size(); a < plan.fresh.size(); ++a) plan.picks.push_back({1, a});
+    return plan;
+}
 
+RANKLET_FUNC Result<CatalogData> apply_changes(const Catalog& catalog, const Catalog& encoded,
+                                               const CatalogPlan& plan) {
     std::vector<const CatalogData*> sources{&catalog.data()};
-    if (!fresh.empty()) sources.push_back(&encoded.data());
-    RANKLET_ASSIGN(CatalogData data, gather_items(sources, picks));
+    if (!plan.fresh.empty()) sources.push_back(&encoded.data());
+    RANKLET_ASSIGN(CatalogData data, gather_items(sources, plan.picks));
+    std::erase_if(data.parts, [](const CatalogPart& part) { return part.rows == PartRows::catalog; });
     // Strings are interned anew, so that the order of first appearance is that of the new snapshot.
     AttributeBuilder attributes;
     std::vector<std::vector<std::string_view>> memory;
-    for (const ItemPick& pick : picks) {
+    for (const ItemPick& pick : plan.picks) {
         const CatalogData& source = *sources[pick.source];
         data.ids.push_back(source.ids[pick.index]);
         const auto status = attributes.add(source.attributes.item(pick.index, memory));
@@ -79,7 +90,9 @@ Result<Catalog> update_catalog(const BasicRecommender<Encoder, Decoder>& model, 
             return make_error(status.error().code, {"item \"", data.ids.back(), "\": ", status.error().message});
     }
     data.attributes = std::move(attributes).finish();
-    return Catalog::create(std::move(data));
+    return data;
 }
 
+}  // namespace detail
 RANKLET_NAMESPACE_END
+#endif

@@ -105,6 +105,21 @@
 /// Code of the error path that many places call: never inlined into them.
 #define RANKLET_OUT_OF_LINE __attribute__((noinline, cold))
 
+// Compiled mode. Files of a program that define RANKLET_COMPILED see declarations only; one of them also defines
+// RANKLET_BUILD_COMPILED and has the definitions of what is not a template (cmake/compiled.cpp is that file; CMake's
+// ranklet::compiled adds it to a target). A header declares its classes first. The definitions, marked RANKLET_FUNC, and
+// what only they include follow in `#if RANKLET_DEFINITIONS`.
+#if !defined(RANKLET_COMPILED) || defined(RANKLET_BUILD_COMPILED)
+#define RANKLET_DEFINITIONS 1
+#else
+#define RANKLET_DEFINITIONS 0
+#endif
+#if defined(RANKLET_COMPILED)
+#define RANKLET_FUNC
+#else
+#define RANKLET_FUNC inline
+#endif
+
 /// The inline namespace: version, instruction set, bf16 products, exceptions, threads.
 #define RANKLET_ABI_TAG \
     RANKLET_CONCAT(v0_1, RANKLET_ABI_ISA, RANKLET_ABI_BF16, RANKLET_ABI_EXCEPTIONS, RANKLET_ABI_THREADS)

@@ -1,7 +1,7 @@
 // The two 16-bit floating-point formats, one number at a time.
 // In: f16 or bf16 bits, or a f32. Out: the f32 (exact), or the nearest 16-bit number (ties to even).
-// Formats: IEEE 754 binary16; bfloat16 is the upper half of IEEE 754 binary32. NaN stays NaN and becomes quiet, as in
-// F16C.
+// Formats: IEEE 754 binary16; bfloat16 is the upper half of IEEE 754 binary32.
+// NaN stays NaN and becomes quiet, as in F16C.
 #pragma once
 
 #include <bit>

@@ -2,6 +2,7 @@
 // file). In: sizes, or a view and its owner. Out: rows and views.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <span>
 #include <utility>
@@ -40,6 +41,14 @@ public:
         matrix.cols_ = cols;
         return matrix;
     }
+
+    /// The numbers of a view in memory of its own. Error when it cannot be had.
+    static Result<Matrix> copy_of(MatrixView<const float> view) {
+        RANKLET_ASSIGN(Matrix result, zeroed(view.rows, view.cols));
+        for (std::size_t r = 0; r < view.rows; ++r) std::copy_n(view.row(r).data(), view.cols, result.row(r).data());
+        return result;
+    }
+    Result<Matrix> copy() const { return copy_of(view()); }
 
     Matrix(Matrix&& other) noexcept { swap(other); }
     Matrix& operator=(Matrix&& other) noexcept {

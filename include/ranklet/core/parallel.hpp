@@ -7,6 +7,8 @@
 #include <cstddef>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/execution.hpp"
+#include "ranklet/core/view.hpp"
 
 #if RANKLET_HAS_OPENMP
 #include <omp.h>
@@ -15,10 +17,10 @@
 RANKLET_NAMESPACE_BEGIN
 
 /// Threads that a request for `threads` gets: 0 means as many as the machine offers; 1 without OpenMP.
-inline std::size_t resolve_threads(std::size_t threads) noexcept {
+inline std::size_t resolve_threads(Threads threads) noexcept {
 #if RANKLET_HAS_OPENMP
-    if (threads == 0) return static_cast<std::size_t>(std::max(1, omp_get_max_threads()));
-    return std::min<std::size_t>(threads, 1024);
+    if (threads.count == 0) return static_cast<std::size_t>(std::max(1, omp_get_max_threads()));
+    return std::min<std::size_t>(threads.count, 1024);
 #else
     (void)threads;
     return 1;
@@ -46,10 +48,6 @@ void parallel_for(std::size_t pieces, std::size_t threads, const Function& funct
 }
 
 /// One thread's share of `count` outputs: [first, last), multiples of `grain` but for the end.
-struct IndexRange {
-    std::size_t first = 0;
-    std::size_t last = 0;
-};
 constexpr IndexRange partition(std::size_t count, std::size_t parts, std::size_t part, std::size_t grain = 1) noexcept {
     const std::size_t blocks = (count + grain - 1) / grain;
     const std::size_t first = blocks * part / parts * grain;

@@ -32,6 +32,8 @@ enum class ErrorCode {
     mismatch,          ///< two things that belong to different models were combined
     self_test,         ///< the model file's self-test gave other numbers than the file states
     out_of_memory,     ///< an allocation failed or would have been absurd
+    stopped,           ///< the caller's stop token asked a long call to end
+    deadline,          ///< a long call was not done at the caller's deadline
 };
 
 /// The code's name, as in the enumeration.
@@ -55,14 +57,22 @@ constexpr const char* to_string(ErrorCode code) noexcept {
             return "self_test";
         case ErrorCode::out_of_memory:
             return "out_of_memory";
+        case ErrorCode::stopped:
+            return "stopped";
+        case ErrorCode::deadline:
+            return "deadline";
     }
     return "unknown";
 }
 
 /// A failure: its kind, and a sentence that names the place (file, offset, tensor, item) and what was expected.
 struct Error {
+    static constexpr std::size_t no_input = static_cast<std::size_t>(-1);
+
     ErrorCode code = ErrorCode::invalid_argument;
     std::string message;
+    /// Which of a call's inputs it is about (the text, pair or item at this index), where it is about one.
+    std::size_t input = no_input;
 };
 
 /// A piece of an error message: text or a number. Nothing is copied or formatted before make_error runs.
@@ -99,29 +109,19 @@ private:
     };
 };
 
-RANKLET_OUT_OF_LINE inline void ErrorPart::append_to(std::string& message) const {
-    switch (kind_) {
-        case Kind::text:
-            message.append(text_);
-            return;
-        case Kind::integer:
-            message.append(std::to_string(integer_));
-            return;
-        case Kind::natural:
-            message.append(std::to_string(natural_));
-            return;
-        case Kind::real:
-            message.append(std::to_string(real_));
-            return;
-    }
-}
-
 /// An Error whose message is the parts joined. Out of line on purpose: errors are rare, and spelling messages out with
 /// operator+ at every check costs compile time and code size.
-RANKLET_OUT_OF_LINE inline Error make_error(ErrorCode code, std::initializer_list<ErrorPart> parts) {
-    Error error{code, {}};
-    for (const ErrorPart& part : parts) part.append_to(error.message);
-    return error;
+Error make_error(ErrorCode code, std::initializer_list<ErrorPart> parts);
+
+/// The same error, about the input at this index, its message after the input's name. Whoever hands out inputs (a loop
+/// over texts) says which one it was, once; whoever knows it by a better name (an item's id) names it again.
+RANKLET_OUT_OF_LINE inline Error about_input(const Error& error, std::size_t input,
+                                             std::initializer_list<ErrorPart> name = {}) {
+    Error named = make_error(error.code, name);
+    if (!named.message.empty()) named.message.append(": ");
+    named.message.append(error.message);
+    named.input = input;
+    return named;
 }
 
 #if RANKLET_HAS_EXCEPTIONS
@@ -138,14 +138,8 @@ private:
 #endif
 
 namespace detail {
-[[noreturn]] inline void raise(const Error& error) {
-#if RANKLET_HAS_EXCEPTIONS
-    throw Exception(error);
-#else
-    (void)error;
-    __builtin_trap();  // asked for a value that is not there, with no way to say so
-#endif
-}
+// The exception, where there are exceptions; otherwise a trap.
+[[noreturn]] void raise(const Error& error);
 
 // An error that results share: a failing call hands a pointer on, not a string. Null: no error.
 class SharedError {
@@ -167,26 +161,16 @@ public:
     const Error& operator*() const noexcept { return node_->error; }
 
     // An error that needs no memory: its node is made once and never given back.
-    RANKLET_OUT_OF_LINE static SharedError out_of_memory() noexcept {
-        static Node node{Error{ErrorCode::out_of_memory, "out of memory"}};
-        SharedError error;
-        error.node_ = &node;
-        retain(&node);
-        return error;
-    }
+    static SharedError out_of_memory() noexcept;
 
 private:
     struct Node {
         Error error;
         std::atomic<std::size_t> owners{1};
     };
-    RANKLET_OUT_OF_LINE static Node* make(Error&& error) { return new Node{std::move(error)}; }
-    RANKLET_OUT_OF_LINE static void retain(Node* node) noexcept {
-        node->owners.fetch_add(1, std::memory_order_relaxed);
-    }
-    RANKLET_OUT_OF_LINE static void release(Node* node) noexcept {
-        if (node->owners.fetch_sub(1, std::memory_order_acq_rel) == 1) delete node;
-    }
+    static Node* make(Error&& error);
+    static void retain(Node* node) noexcept;
+    static void release(Node* node) noexcept;
     Node* node_ = nullptr;
 };
 }  // namespace detail
@@ -287,6 +271,67 @@ auto catch_out_of_memory(const Function& function) -> decltype(function()) {
 }
 
 RANKLET_NAMESPACE_END
+
+#if RANKLET_DEFINITIONS
+
+RANKLET_NAMESPACE_BEGIN
+
+RANKLET_OUT_OF_LINE RANKLET_FUNC void ErrorPart::append_to(std::string& message) const {
+    switch (kind_) {
+        case Kind::text:
+            message.append(text_);
+            return;
+        case Kind::integer:
+            message.append(std::to_string(integer_));
+            return;
+        case Kind::natural:
+            message.append(std::to_string(natural_));
+            return;
+        case Kind::real:
+            message.append(std::to_string(real_));
+            return;
+    }
+}
+
+RANKLET_OUT_OF_LINE RANKLET_FUNC Error make_error(ErrorCode code, std::initializer_list<ErrorPart> parts) {
+    Error error{code, {}};
+    for (const ErrorPart& part : parts) part.append_to(error.message);
+    return error;
+}
+
+namespace detail {
+
+[[noreturn]] RANKLET_FUNC void raise(const Error& error) {
+#if RANKLET_HAS_EXCEPTIONS
+    throw Exception(error);
+#else
+    (void)error;
+    __builtin_trap();  // asked for a value that is not there, with no way to say so
+#endif
+}
+
+RANKLET_OUT_OF_LINE RANKLET_FUNC SharedError SharedError::out_of_memory() noexcept {
+    static Node node{Error{ErrorCode::out_of_memory, "out of memory"}};
+    SharedError error;
+    error.node_ = &node;
+    retain(&node);
+    return error;
+}
+RANKLET_OUT_OF_LINE RANKLET_FUNC SharedError::Node* SharedError::make(Error&& error) {
+    return new Node{std::move(error)};
+}
+RANKLET_OUT_OF_LINE RANKLET_FUNC void SharedError::retain(Node* node) noexcept {
+    node->owners.fetch_add(1, std::memory_order_relaxed);
+}
+RANKLET_OUT_OF_LINE RANKLET_FUNC void SharedError::release(Node* node) noexcept {
+    if (node->owners.fetch_sub(1, std::memory_order_acq_rel) == 1) delete node;
+}
+
+}  // namespace detail
+
+RANKLET_NAMESPACE_END
+
+#endif
 
 #define RANKLET_UNIQUE_NAME_IMPL(a, b) a##b
 #define RANKLET_UNIQUE_NAME(a, b) RANKLET_UNIQUE_NAME_IMPL(a, b)

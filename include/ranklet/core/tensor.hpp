@@ -10,7 +10,6 @@
 #include <string_view>
 
 #include "ranklet/core/config.hpp"
-#include "ranklet/core/half.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -28,15 +27,7 @@ inline constexpr std::size_t q8_0_columns = 32;
 inline constexpr std::size_t q8_0_bytes = 2 + q8_0_columns;
 
 /// GGML's name of a type, for example "Q4_K"; "type 77" for a number without one.
-inline std::string to_string(TensorType type) {
-    constexpr std::array<std::string_view, 31> names{
-        "F32",   "F16",    "Q4_0", "Q4_1", "",     "",        "Q5_0",   "Q5_1",    "Q8_0",  "Q8_1",   "Q2_K",
-        "Q3_K",  "Q4_K",   "Q5_K", "Q6_K", "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S",
-        "IQ2_S", "IQ4_XS", "I8",   "I16",  "I32",  "I64",     "F64",    "IQ1_M",   "BF16"};
-    const auto number = static_cast<std::uint32_t>(type);
-    if (number < names.size() && !names[number].empty()) return std::string(names[number]);
-    return "type " + std::to_string(number);
-}
+std::string to_string(TensorType type);
 
 /// A tensor in foreign memory (a mapped file), row-major. `data` need not be aligned to the element's size.
 struct TensorView {
@@ -62,7 +53,27 @@ struct TensorView {
 
 /// Writes row `row` of a tensor as `tensor.cols` f32 to `out`.
 /// Precondition: row < rows; the type is one of TensorType's, i8 with its scales (GgufFile::tensor makes sure of it).
-inline void dequantize_row(const TensorView& tensor, std::size_t row, float* out) noexcept {
+void dequantize_row(const TensorView& tensor, std::size_t row, float* out) noexcept;
+
+RANKLET_NAMESPACE_END
+
+#if RANKLET_DEFINITIONS
+
+#include "ranklet/core/half.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+RANKLET_FUNC std::string to_string(TensorType type) {
+    constexpr std::array<std::string_view, 31> names{
+        "F32",   "F16",    "Q4_0", "Q4_1", "",     "",        "Q5_0",   "Q5_1",    "Q8_0",  "Q8_1",   "Q2_K",
+        "Q3_K",  "Q4_K",   "Q5_K", "Q6_K", "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S",
+        "IQ2_S", "IQ4_XS", "I8",   "I16",  "I32",  "I64",     "F64",    "IQ1_M",   "BF16"};
+    const auto number = static_cast<std::uint32_t>(type);
+    if (number < names.size() && !names[number].empty()) return std::string(names[number]);
+    return "type " + std::to_string(number);
+}
+
+RANKLET_FUNC void dequantize_row(const TensorView& tensor, std::size_t row, float* out) noexcept {
     const std::byte* source = tensor.data + row * tensor.row_bytes();
     const std::size_t cols = tensor.cols;
     const auto bits16 = [](const std::byte* at) noexcept {
@@ -97,3 +108,5 @@ inline void dequantize_row(const TensorView& tensor, std::size_t row, float* out
 }
 
 RANKLET_NAMESPACE_END
+
+#endif

@@ -8,6 +8,12 @@
 
 RANKLET_NAMESPACE_BEGIN
 
+/// Indices [first, last).
+struct IndexRange {
+    std::size_t first = 0;
+    std::size_t last = 0;
+};
+
 template <class T>
 struct MatrixView {
     T* data = nullptr;

@@ -4,17 +4,13 @@
 // processor keeps addresses of, and asking the system for each of them takes longer than packing what is put there.
 #pragma once
 
+#include <cstddef>
 #include <memory>
-#include <new>
 #include <utility>
 
 #include "ranklet/core/buffer.hpp"
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
-
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -24,19 +20,7 @@ public:
     WeightBlock() = default;
     /// Room for `bytes`; what is not taken is never touched. No block for less than two large pages, nor where the
     /// memory cannot be had.
-    explicit WeightBlock(std::size_t bytes) {
-        if (bytes < 2 * page || bytes > static_cast<std::size_t>(-1) / 2) return;
-        void* memory = ::operator new(bytes, std::align_val_t{page}, std::nothrow);
-        if (memory == nullptr) return;
-#if defined(__linux__)
-        // Whole pages only, so that no memory is taken beyond the end. A wish: where it is not granted, nothing
-        // changes.
-        (void)::madvise(memory, bytes / page * page, MADV_HUGEPAGE);
-#endif
-        block_ = std::shared_ptr<void>(memory, [](void* p) { ::operator delete(p, std::align_val_t{page}); });
-        free_ = static_cast<char*>(memory);
-        rest_ = bytes;
-    }
+    explicit WeightBlock(std::size_t bytes);
 
     /// `count` elements, uninitialised, that keep the block alive; with memory of their own when the block has too
     /// little left. Error as AlignedBuffer's.
@@ -62,3 +46,31 @@ private:
 };
 
 RANKLET_NAMESPACE_END
+
+#if RANKLET_DEFINITIONS
+
+#include <new>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+RANKLET_NAMESPACE_BEGIN
+
+RANKLET_FUNC WeightBlock::WeightBlock(std::size_t bytes) {
+    if (bytes < 2 * page || bytes > static_cast<std::size_t>(-1) / 2) return;
+    void* memory = ::operator new(bytes, std::align_val_t{page}, std::nothrow);
+    if (memory == nullptr) return;
+#if defined(__linux__)
+    // Whole pages only, so that no memory is taken beyond the end.
+    // A wish: where it is not granted, nothing changes.
+    (void)::madvise(memory, bytes / page * page, MADV_HUGEPAGE);
+#endif
+    block_ = std::shared_ptr<void>(memory, [](void* p) { ::operator delete(p, std::align_val_t{page}); });
+    free_ = static_cast<char*>(memory);
+    rest_ = bytes;
+}
+
+RANKLET_NAMESPACE_END
+
+#endif

@@ -9,33 +9,32 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/decoders/user_state.hpp"
-#include "ranklet/io/gguf.hpp"
-#include "ranklet/layers/load.hpp"
+#include "ranklet/kernels/ops.hpp"
+#include "ranklet/model_file/reader.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
 class RatingInput {
+    enum class Mode { none, embedding, weight };
+
 public:
-    RANKLET_COLD static Result<RatingInput> load(const GgufFile& file, std::size_t dim) {
+    /// From `ranklet.rating.*`; `dim`: elements of an event's vector.
+    RANKLET_COLD static Result<RatingInput> read(const ModelReader& reader, std::size_t dim) {
+        const ModelReader keys = reader.scope("ranklet.rating");
         RatingInput input;
-        if (!file.has("ranklet.rating.mode")) return input;
-        RANKLET_ASSIGN(const auto mode, file.string("ranklet.rating.mode"));
-        if (mode == "none") return input;
-        if (mode == "weight") {
-            input.mode_ = Mode::weight;
-            RANKLET_ASSIGN(input.scale_, file.f32("ranklet.rating.scale"));
-            return input;
+        if (!keys.has("mode")) return input;
+        RANKLET_ASSIGN(input.mode_,
+                       keys.choice<Mode>(
+                           "mode", {{"none", Mode::none}, {"embedding", Mode::embedding}, {"weight", Mode::weight}}));
+        if (input.mode_ == Mode::weight) {
+            RANKLET_ASSIGN(input.scale_, keys.f32("scale"));
         }
-        if (mode != "embedding")
-            return make_error(ErrorCode::unsupported, {file.name(), ": unknown ranklet.rating.mode \"", mode, "\""});
-        input.mode_ = Mode::embedding;
-        RANKLET_ASSIGN(input.values_, file.floats("ranklet.rating.values"));
+        if (input.mode_ != Mode::embedding) return input;
+        RANKLET_ASSIGN(input.values_, keys.floats("values"));
+        if (input.values_.empty()) return keys.wrong("values", {" is empty"});
         for (std::size_t i = 1; i < input.values_.size(); ++i)
-            if (!(input.values_[i - 1] < input.values_[i]))
-                return make_error(ErrorCode::format, {file.name(), ": ranklet.rating.values must ascend"});
-        if (input.values_.empty())
-            return make_error(ErrorCode::format, {file.name(), ": ranklet.rating.values is empty"});
-        RANKLET_ASSIGN(input.embedding_, load_matrix(file, "ranklet.rating.weight", input.values_.size(), dim));
+            if (!(input.values_[i - 1] < input.values_[i])) return keys.wrong("values", {" must ascend"});
+        RANKLET_ASSIGN(input.embedding_, keys.matrix("weight", input.values_.size(), dim));
         return input;
     }
 
@@ -50,8 +49,6 @@ public:
     }
 
 private:
-    enum class Mode { none, embedding, weight };
-
     std::size_t nearest(float rating) const noexcept {
         std::size_t i = 0;
         while (i + 1 < values_.size() && rating - values_[i] > values_[i + 1] - rating) ++i;

@@ -20,6 +20,12 @@ RANKLET_NAMESPACE_BEGIN
 /// An event without a rating.
 inline constexpr float no_rating = std::numeric_limits<float>::quiet_NaN();
 
+/// Which state the user's part of a score is computed from.
+enum class InitialState {
+    user,  ///< the user's own
+    zero,  ///< that of a user without events, in decoders that run over a candidate; others have no such score
+};
+
 /// An item that a user met.
 struct Event {
     std::string id;  ///< the item's id; empty for a text or a vector from outside the catalog

@@ -4,7 +4,7 @@
 //   NRMS    self-attention among them, then additive attention                                       Wu et al. 2019
 //   NARM    a GRU, its last state beside attention over all its states                               Li et al. 2017
 // In: item vectors of the events, one at a time. Out: the user's vector [dim]; score = user . item (+ the item's bias).
-// Keys: "News models" in ARCHITECTURE.md. Attention sees the last `max_events` events; the GRU's state has seen all.
+// Keys: "News models" in docs/model-file.md. Attention sees the last `max_events` events; the GRU's state has seen all.
 #pragma once
 
 #include <algorithm>
@@ -23,33 +23,43 @@
 #include "ranklet/core/parallel.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
-#include "ranklet/decoders/gru_scorer.hpp"
+#include "ranklet/decoders/decoder.hpp"
+#include "ranklet/decoders/dot_product.hpp"
 #include "ranklet/decoders/rating_input.hpp"
 #include "ranklet/decoders/user_state.hpp"
 #include "ranklet/io/gguf.hpp"
 #include "ranklet/layers/embedding.hpp"
-#include "ranklet/layers/load_attention.hpp"
 #include "ranklet/layers/reset_before_gru.hpp"
+#include "ranklet/model_file/layers.hpp"
+#include "ranklet/model_file/reader.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
-class UserTower {
+class UserTower final : public Decoder {
+    enum class Memory { none, events, states };
+    enum class Part { state, pooled, user };
+
 public:
-    /// `in`: elements of an event's vector; `dim`: of what the user's vector meets (for texts both are the item's).
-    RANKLET_COLD static Result<UserTower> load(const GgufFile& file, std::size_t in, std::size_t dim) {
+    static constexpr std::string_view type_name = "user_tower";  ///< `ranklet.recommender.scoring`
+    RANKLET_COLD static Result<UserTower> read(const ModelReader& reader, const ItemEncoder& encoder) {
+        const ModelReader gru = reader.scope("ranklet.gru"), user = reader.scope("ranklet.user");
         UserTower tower;
-        tower.file_ = file;
-        tower.in_ = in;
-        tower.dim_ = dim;
-        RANKLET_ASSIGN(tower.rating_, RatingInput::load(file, in));
-        if (file.has("ranklet.gru.input_size")) RANKLET_TRY(tower.load_gru_of(file));
-        RANKLET_TRY(tower.load_users(file));
-        RANKLET_TRY(tower.load_memory(file));
-        return tower.finish(file);
+        tower.file_ = reader.file();
+        tower.in_ = encoder.dim();
+        tower.dim_ = encoder.output_dim();
+        RANKLET_ASSIGN(tower.rating_, RatingInput::read(reader, tower.in_));
+        if (gru.has("input_size")) RANKLET_TRY(tower.read_recurrence(gru));
+        RANKLET_TRY(tower.read_users(user));
+        RANKLET_TRY(tower.read_memory(user));
+        RANKLET_TRY(tower.read_parts(user));
+        RANKLET_ASSIGN(tower.projection_, read_linear_if_any(reader, "ranklet.user_proj", tower.joined_, tower.dim_));
+        if (!tower.projection_ && tower.joined_ != tower.dim_)
+            return reader.wrong("ranklet.user_proj.weight", {" is not there: item vectors have ", tower.dim_,
+                                                             " elements, the user's ", tower.joined_});
+        return tower;
     }
 
-    /// Elements of an event's vector.
-    std::size_t in() const noexcept { return in_; }
+    KindId kind() const noexcept override { return kind_id<UserTower>; }
     /// Elements of UserState::hidden: the GRU's state, then the user's embedding where it is part of the vector.
     std::size_t state_size() const noexcept { return gru_size() + (keeps_user_ ? users_.dim() : 0); }
     /// Elements of a row of UserState::memory; 0: the decoder keeps none.
@@ -61,9 +71,15 @@ public:
     /// Whether the model file has an embedding for this user.
     bool knows_user(std::string_view id) const noexcept { return rows_.find(id) != rows_.end(); }
 
-    /// `state` as before any event: zero, or from the user's embedding. A user whom the file does not know (state.user
-    /// empty or unknown) has the zero vector, as users whose embedding was masked in LSTUR's training.
-    RANKLET_COLD void begin_user(UserState& state) const {
+    Result<void> prepare(CatalogData&, ItemUse, Threads) const override { return {}; }
+    Result<void> check(const CatalogData& items) const override { return detail::check_dot_product(items, in_, dim_); }
+    RANKLET_COLD Result<void> check(const UserState& state) const override {
+        return detail::check_state_size(state, state_size(), memory_width(), max_events_);
+    }
+
+    /// Zero, or from the user's embedding. A user whom the file does not know (state.user empty or unknown) has the
+    /// zero vector, as users whose embedding was masked in LSTUR's training.
+    RANKLET_COLD void begin_user(UserState& state) const override {
         state.hidden.assign(state_size(), 0.0f);
         state.memory.clear();
         state.memory_width = memory_width();
@@ -73,20 +89,59 @@ public:
         if (keeps_user_) users_.row(found->second, state.hidden.data() + gru_size());
     }
 
-    /// Room for one more event in state.memory, so that advance() allocates nothing.
-    RANKLET_COLD void make_room(UserState& state) const {
+    /// One event: a step of the GRU, and a row of the memory, the oldest of which goes where it is full.
+    Result<void> observe(UserState& state, const CatalogData& items, std::size_t index, float rating,
+                         Scratch& scratch) const override {
+        make_room(state);
+        RANKLET_TRY(scratch.reserve(scratch_bytes<float>(in_) + scratch_bytes<float>(gru_size()) +
+                                    scratch_bytes<float>(3 * hidden()) +
+                                    (stack_    ? stack_->step_scratch_size(1)
+                                     : before_ ? before_->step_scratch_size()
+                                               : 0)));
+        if (advance(state, items.vectors.row(index).data(), rating, scratch)) return {};
+        return detail::event_not_finite();
+    }
+    /// Keras's Masking: a step whose input is all zero is none.
+    RANKLET_COLD bool passes_over(const CatalogData& items, std::size_t index, float rating) const override {
+        std::vector<float> input(in_);
+        rating_.apply(items.vectors.row(index).data(), rating, input.data(), in_);
+        return is_masked(input.data());
+    }
+
+    std::size_t piece() const noexcept override { return detail::dot_product_piece; }
+    std::size_t query_size() const noexcept override { return dim_; }
+    std::size_t scratch_size() const noexcept override {
+        return scratch_bytes<float>(joined_) +
+               (attention_ ? scratch_bytes<float>(max_events_ * attention_->out()) +
+                                 attention_->scratch_size(max_events_, max_events_)
+                           : 0) +
+               (memory_ == Memory::none ? 0 : pool_.scratch_size(max_events_));
+    }
+    bool has_user_vector() const noexcept override { return true; }
+    void begin(const ScoreRequest& request, float* query, Scratch& scratch) const noexcept override {
+        user_vector(request.state, query, nullptr, scratch);
+    }
+    void score(const ScoreRequest& request, const float* query, IndexRange range, float* scores,
+               Scratch&) const noexcept override {
+        detail::score_dot_products(query, request.items, range, scores);
+    }
+    RANKLET_COLD Result<std::vector<float>> event_attention(const UserState& state) const override {
+        std::vector<float> weights(state.memory_rows()), vector(dim_);
+        if (weights.empty()) return weights;
+        Scratch scratch;
+        RANKLET_TRY(scratch.reserve(scratch_size()));
+        user_vector(state, vector.data(), weights.data(), scratch);
+        return weights;
+    }
+
+private:
+    // Room for one more event in state.memory, so that advance() allocates nothing.
+    void make_room(UserState& state) const {
         const std::size_t width = memory_width(), rows = state.memory_rows();
         if (rows < max_events_ && state.memory.capacity() < (rows + 1) * width)
             state.memory.reserve(std::min(max_events_, std::max<std::size_t>(8, 2 * rows)) * width);
     }
-    std::size_t advance_scratch_size() const noexcept {
-        return scratch_bytes<float>(in_) + scratch_bytes<float>(gru_size()) + scratch_bytes<float>(3 * hidden()) +
-               (stack_    ? stack_->step_scratch_size(1)
-                : before_ ? before_->step_scratch_size()
-                          : 0);
-    }
-    /// One event: its vector [in] and rating. False, with `state` as it was, when a number of the new state would not
-    /// be finite. Precondition: make_room().
+    // False, with `state` as it was, when a number of the new state would not be finite.
     bool advance(UserState& state, const float* vector, float rating, Scratch& scratch) const noexcept {
         const ScratchFrame frame(scratch);
         const auto finite = [](const float* x, std::size_t n) {
@@ -119,27 +174,7 @@ public:
         return true;
     }
 
-    /// Whether advance() passes over this event, which then leaves no trace.
-    bool skips(const float* vector, float rating, Scratch& scratch) const noexcept {
-        const ScratchFrame frame(scratch);
-        float* input = scratch.take<float>(in_);
-        rating_.apply(vector, rating, input, in_);
-        return is_masked(input);
-    }
-
-    // As the GRU decoders: what depends on the user alone is computed once.
-    static constexpr std::size_t piece = 4096;
-    std::size_t shared_size() const noexcept { return dim_; }
-    std::size_t begin_scratch_size() const noexcept {
-        return scratch_bytes<float>(joined_) +
-               (attention_ ? scratch_bytes<float>(max_events_ * attention_->out()) +
-                                 attention_->scratch_size(max_events_, max_events_)
-                           : 0) +
-               (memory_ == Memory::none ? 0 : pool_.scratch_size(max_events_));
-    }
-    std::size_t score_scratch_size() const noexcept { return 0; }
-
-    /// The user's vector [dim]. `weights` [memory_rows()], if wanted: the attention on each remembered event.
+    // The user's vector [dim]. `weights` [memory_rows()], if wanted: the attention on each remembered event.
     void user_vector(const UserState& state, float* out, float* weights, Scratch& scratch) const noexcept {
         const ScratchFrame frame(scratch);
         if (weights != nullptr) std::fill_n(weights, state.memory_rows(), 0.0f);  // where no part attends
@@ -157,22 +192,9 @@ public:
         }
         if (projection_) projection_->forward({joined, 1, joined_}, {out, 1, dim_});
     }
-    void begin(const UserState& state, float* shared, Scratch& scratch) const noexcept {
-        user_vector(state, shared, nullptr, scratch);
-    }
-    /// scores[i - range.first] for the candidates of `range`.
-    void score(std::span<const float>, const float* shared, const CandidateView& candidates, IndexRange range,
-               float* scores, Scratch&) const noexcept {
-        score_dot_products(shared, candidates, range, scores);
-    }
-
-private:
-    // Keras's Masking: a step whose input is all zero is none.
     bool is_masked(const float* input) const noexcept {
         return skip_zero_ && std::all_of(input, input + in_, [](float x) { return x == 0.0f; });
     }
-    enum class Memory { none, events, states };
-    enum class Part { state, pooled, user };
 
     std::size_t hidden() const noexcept { return stack_ ? stack_->hidden() : before_ ? before_->hidden() : 0; }
     std::size_t gru_size() const noexcept { return stack_ ? stack_->state_size() : hidden(); }
@@ -196,87 +218,66 @@ private:
         pool_.forward(events, query, {}, out, weights, scratch);
     }
 
-    RANKLET_COLD Result<void> load_gru_of(const GgufFile& file) {
-        std::string_view reset = "after";
-        if (file.has("ranklet.gru.reset")) {
-            RANKLET_ASSIGN(reset, file.string("ranklet.gru.reset"));
+    RANKLET_COLD Result<void> read_recurrence(const ModelReader& gru) {
+        RANKLET_ASSIGN(skip_zero_, gru.boolean_or("skip_zero", false));
+        bool after = true;
+        if (gru.has("reset")) {
+            RANKLET_ASSIGN(after, gru.choice<bool>("reset", {{"after", true}, {"before", false}}));
         }
-        if (file.has("ranklet.gru.skip_zero")) {
-            RANKLET_ASSIGN(skip_zero_, file.boolean("ranklet.gru.skip_zero"));
-        }
-        if (reset == "after") {
-            RANKLET_ASSIGN(stack_, load_gru(file));
-        } else if (reset == "before") {
-            RANKLET_ASSIGN(const std::size_t layers, file.u32("ranklet.gru.layer_count"));
-            RANKLET_ASSIGN(const std::size_t in, file.u32("ranklet.gru.input_size"));
-            RANKLET_ASSIGN(const std::size_t size, file.u32("ranklet.gru.hidden_size"));
-            if (layers != 1 || file.has_tensor("ranklet.gru.0.bias_hh"))
-                return make_error(
-                    ErrorCode::unsupported,
-                    {file.name(), ": a GRU with ranklet.gru.reset \"before\" has one layer and one bias"});
-            RANKLET_ASSIGN(const Matrix weight_ih, load_matrix(file, "ranklet.gru.0.weight_ih", 3 * size, in));
-            RANKLET_ASSIGN(const Matrix weight_hh, load_matrix(file, "ranklet.gru.0.weight_hh", 3 * size, size));
-            std::vector<float> bias;
-            if (file.has_tensor("ranklet.gru.0.bias_ih")) {
-                RANKLET_ASSIGN(bias, load_vector(file, "ranklet.gru.0.bias_ih", 3 * size));
-            }
-            before_.emplace();
-            RANKLET_TRY(in_file(file, "ranklet.gru", before_->assign(weight_ih.view(), weight_hh.view(), bias)));
+        if (after) {
+            RANKLET_ASSIGN(stack_, read_gru(gru));
         } else {
-            return make_error(ErrorCode::unsupported,
-                              {file.name(), ": ranklet.gru.reset is \"", reset, "\", expected after or before"});
+            RANKLET_ASSIGN(const std::size_t layers, gru.u32("layer_count"));
+            RANKLET_ASSIGN(const std::size_t in, gru.u32("input_size"));
+            RANKLET_ASSIGN(const std::size_t size, gru.u32("hidden_size"));
+            if (layers != 1 || gru.has_tensor("0.bias_hh"))
+                return gru.wrong("reset", {" \"before\" has one layer and one bias"}, ErrorCode::unsupported);
+            RANKLET_ASSIGN(const Matrix weight_ih, gru.matrix("0.weight_ih", 3 * size, in));
+            RANKLET_ASSIGN(const Matrix weight_hh, gru.matrix("0.weight_hh", 3 * size, size));
+            RANKLET_ASSIGN(const auto bias, gru.vector_or_none("0.bias_ih", 3 * size));
+            before_.emplace();
+            RANKLET_TRY(gru.at("0", before_->assign(weight_ih.view(), weight_hh.view(), bias)));
         }
         const std::size_t reads = stack_ ? stack_->in() : before_->in();
-        if (reads != in_)
-            return make_error(ErrorCode::format,
-                              {file.name(), ": ranklet.gru.input_size is ", reads, ", the encoder gives ", in_});
-        return {};
+        if (reads == in_) return {};
+        return gru.wrong("input_size", {" is ", reads, ", the encoder gives ", in_});
     }
 
-    RANKLET_COLD Result<void> load_users(const GgufFile& file) {
-        if (!file.has("ranklet.user.ids")) return {};
-        RANKLET_ASSIGN(const auto ids, file.strings("ranklet.user.ids"));
-        RANKLET_ASSIGN(const TensorView table, file.tensor("ranklet.user.embd.weight"));
+    RANKLET_COLD Result<void> read_users(const ModelReader& user) {
+        if (!user.has("ids")) return {};
+        RANKLET_ASSIGN(const auto ids, user.strings("ids"));
+        RANKLET_ASSIGN(const TensorView table, user.tensor("embd.weight"));
         if (table.rows != ids.size())
-            return make_error(ErrorCode::format, {file.name(), ": ranklet.user.embd.weight has ", table.rows,
-                                                  " rows for ", ids.size(), " users"});
+            return user.wrong("embd.weight", {" has ", table.rows, " rows for ", ids.size(), " users"});
         for (std::size_t i = 0; i < ids.size(); ++i)
             if (ids[i].empty() || !rows_.emplace(ids[i], i).second)
-                return make_error(ErrorCode::format, {file.name(), ": ranklet.user.ids[", i, "] \"", ids[i], "\" ",
-                                                      ids[i].empty() ? "is empty" : "stands twice"});
+                return user.wrong("ids", {"[", i, "] \"", ids[i], "\" ", ids[i].empty() ? "is empty" : "stands twice"});
         users_ = Embedding(table);
-        RANKLET_ASSIGN(initial_, file.boolean("ranklet.user.initial"));
+        RANKLET_ASSIGN(initial_, user.boolean("initial"));
         if (initial_ && users_.dim() != gru_size())
-            return make_error(ErrorCode::format, {file.name(), ": users' embeddings of ", users_.dim(),
-                                                  " elements cannot be the GRU's initial state of ", gru_size()});
+            return user.wrong("initial", {": users' embeddings of ", users_.dim(),
+                                          " elements cannot be the GRU's initial state of ", gru_size()});
         return {};
     }
 
-    RANKLET_COLD Result<void> load_memory(const GgufFile& file) {
-        RANKLET_ASSIGN(const auto memory, file.string("ranklet.user.memory"));
-        if (memory == "none") return {};
-        if (memory != "events" && memory != "states")
-            return make_error(ErrorCode::unsupported, {file.name(), ": ranklet.user.memory is \"", memory,
-                                                       "\", expected none, events or states"});
-        memory_ = memory == "events" ? Memory::events : Memory::states;
-        if (memory_ == Memory::states && hidden() == 0)
-            return make_error(ErrorCode::format, {file.name(), ": ranklet.user.memory is states, without a GRU"});
-        RANKLET_ASSIGN(max_events_, file.u32("ranklet.user.max_events"));
-        if (max_events_ == 0 || max_events_ > 10'000)
-            return make_error(ErrorCode::format,
-                              {file.name(), ": ranklet.user.max_events is ", max_events_, ", expected 1 to 10000"});
+    RANKLET_COLD Result<void> read_memory(const ModelReader& user) {
+        RANKLET_ASSIGN(memory_,
+                       user.choice<Memory>(
+                           "memory", {{"none", Memory::none}, {"events", Memory::events}, {"states", Memory::states}}));
+        if (memory_ == Memory::none) return {};
+        if (memory_ == Memory::states && hidden() == 0) return user.wrong("memory", {" is states, without a GRU"});
+        RANKLET_ASSIGN(max_events_, user.u32_in("max_events", 1, 10'000));
         std::size_t width = memory_width();
-        if (file.has("ranklet.user.self_attention.heads")) {
-            RANKLET_ASSIGN(attention_, load_head_attention(file, "ranklet.user.self_attention", width));
+        if (user.has("self_attention.heads")) {
+            RANKLET_ASSIGN(attention_, read_head_attention(user.scope("self_attention"), width));
             width = attention_->out();
         }
-        RANKLET_ASSIGN(pool_,
-                       load_attention_pooling(file, "ranklet.user.pool", width, hidden() > 0 ? hidden() : width));
+        RANKLET_ASSIGN(pool_, read_attention_pooling(user.scope("pool"), width, hidden() > 0 ? hidden() : width));
         return {};
     }
 
-    RANKLET_COLD Result<UserTower> finish(const GgufFile& file) {
-        RANKLET_ASSIGN(const auto parts, file.strings("ranklet.user.parts"));
+    RANKLET_COLD Result<void> read_parts(const ModelReader& user) {
+        RANKLET_ASSIGN(const auto parts, user.strings("parts"));
         for (const std::string_view part : parts) {
             if (part == "state" && hidden() > 0) {
                 parts_.push_back(Part::state);
@@ -289,20 +290,11 @@ private:
                 joined_ += users_.dim();
                 keeps_user_ = true;
             } else {
-                return make_error(ErrorCode::format, {file.name(), ": ranklet.user.parts has \"", part,
-                                                      "\", which the file's user tower does not make"});
+                return user.wrong("parts", {" has \"", part, "\", which the file's user tower does not make"});
             }
         }
-        if (parts_.empty() || parts_.size() > 8)
-            return make_error(ErrorCode::format,
-                              {file.name(), ": ranklet.user.parts has ", parts_.size(), " parts, expected 1 to 8"});
-        if (file.has_tensor("ranklet.user_proj.weight")) {
-            RANKLET_ASSIGN(projection_, load_linear(file, "ranklet.user_proj", joined_, dim_));
-        } else if (joined_ != dim_) {
-            return make_error(ErrorCode::format, {file.name(), ": item vectors have ", dim_, " elements, the user's ",
-                                                  joined_, ", and there is no ranklet.user_proj.weight"});
-        }
-        return std::move(*this);
+        if (!parts_.empty() && parts_.size() <= 8) return {};
+        return user.wrong("parts", {" has ", parts_.size(), " parts, expected 1 to 8"});
     }
 
     GgufFile file_;  // keeps the users' table in memory

@@ -3,171 +3,175 @@
 // A text's numbers do not depend on the batch, the number of threads, or the texts around it.
 #pragma once
 
-#include <algorithm>
-#include <cstdint>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
-#include <type_traits>
 #include <vector>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/function_view.hpp"
 #include "ranklet/core/matrix.hpp"
-#include "ranklet/core/parallel.hpp"
 #include "ranklet/core/result.hpp"
-#include "ranklet/core/scratch.hpp"
-#include "ranklet/encoders/bert_model.hpp"
-#include "ranklet/encoders/load_wordpiece.hpp"
+#include "ranklet/core/view.hpp"
+#include "ranklet/encoders/item_encoder.hpp"
 #include "ranklet/encoders/options.hpp"
-#include "ranklet/encoders/self_test.hpp"
-#include "ranklet/encoders/sentence_head.hpp"
-#include "ranklet/encoders/text_groups.hpp"
-#include "ranklet/io/gguf.hpp"
-#include "ranklet/text/wordpiece.hpp"
+#include "ranklet/model_file/load.hpp"
 
 RANKLET_NAMESPACE_BEGIN
+
+class BertModel;
+class Scratch;
+class SentenceHead;
+class WordPiece;
 
 /// Two texts that are read together: [CLS] first [SEP] second [SEP], token types 0 and 1.
 struct TextPair {
     std::string_view first, second;
 };
 
-class Bert {
-public:
-    /// Maps the file and builds the encoder. Error when it is not of the BERT family, is damaged, or its self-test (a
-    /// file of another engine has none) gives other numbers than the file states.
-    RANKLET_COLD static Result<Bert> load(const std::string& path, const LoadOptions& options = {}) {
-        RANKLET_ASSIGN(const GgufFile file, GgufFile::open(path));
-        if (options.verify_checksum) RANKLET_TRY(file.verify_checksum());
-        RANKLET_ASSIGN(Bert bert, from_file(file, options.bert));
-        if (options.self_test && file.has("ranklet.version")) RANKLET_TRY(bert.self_test(file));
-        return bert;
-    }
-    /// Builds the encoder from an open file, without the self-test.
-    RANKLET_COLD static Result<Bert> from_file(const GgufFile& file, const BertDefaults& defaults = {}) {
-        RANKLET_TRY(check_version(file));
-        RANKLET_TRY(check_kind(file));
-        Bert bert;
-        RANKLET_ASSIGN(bert.tokenizer_, load_wordpiece(file, defaults));
-        RANKLET_ASSIGN(const Activation activation, load_activation(file, defaults));
-        std::size_t position_offset = 0;
-        if (file.has("ranklet.encoder.position_offset")) {
-            RANKLET_ASSIGN(position_offset, file.u32("ranklet.encoder.position_offset"));
-        }
-        RANKLET_ASSIGN(bert.model_, BertModel::load(file, activation, position_offset));
-        RANKLET_ASSIGN(bert.head_, load_head(file, bert.model_.hidden(), defaults));
-        if (bert.tokenizer_->vocabulary_size() > bert.model_.vocabulary_size())
-            return make_error(ErrorCode::format,
-                              {file.name(), ": ", bert.tokenizer_->vocabulary_size(),
-                               " tokens, but token_embd.weight has ", bert.model_.vocabulary_size(), " rows"});
-        if (file.has("ranklet.encoder.max_length")) {
-            RANKLET_ASSIGN(bert.max_length_, file.u32("ranklet.encoder.max_length"));
-        } else if (defaults.max_length) {
-            bert.max_length_ = *defaults.max_length;
-        } else {
-            return missing_default(file, "ranklet.encoder.max_length", "max_length");
-        }
-        if (bert.max_length_ < 2 || bert.max_length_ > bert.model_.max_tokens())
-            return make_error(ErrorCode::format, {file.name(), ": ranklet.encoder.max_length ", bert.max_length_,
-                                                  " is not 2 to ", bert.model_.max_tokens()});
-        RANKLET_TRY(bert.load_prompts(file));
-        return bert;
-    }
+/// What is done with one text's states: (text, states [length, hidden], scratch). Called once for each text, from any of
+/// the threads, in any order; the states are valid during the call.
+using TokenStateSink = FunctionView<void(std::size_t, MatrixView<const float>, Scratch&)>;
 
+/// Copies share the weights.
+class Bert final : public ItemEncoder, public Loadable<Bert> {
+public:
+    static constexpr std::string_view type_name = "bert";  ///< `ranklet.encoder.type`
+    static constexpr bool may_lack_self_test = true;       ///< a file of another engine has none
+    RANKLET_COLD static Result<Bert> read(const ModelReader& reader, const LoadOptions& options);
+
+    KindId kind() const noexcept override { return kind_id<Bert>; }
     /// Elements of a text's vector.
-    std::size_t dim() const noexcept { return head_.dim(); }
+    RANKLET_FUNC std::size_t dim() const noexcept override;
     /// Elements of a token's state.
-    std::size_t hidden() const noexcept { return model_.hidden(); }
+    std::size_t hidden() const noexcept;
+    std::size_t token_dim() const noexcept override { return hidden(); }
     /// Tokens of a text beyond which it is truncated, special ones included.
-    std::size_t max_length() const noexcept { return max_length_; }
-    const WordPiece& tokenizer() const noexcept { return *tokenizer_; }
-    const BertModel& model() const noexcept { return model_; }
-    const SentenceHead& head() const noexcept { return head_; }
+    std::size_t max_length() const noexcept;
+    const WordPiece& tokenizer() const noexcept;  ///< ranklet/text/wordpiece.hpp
+    const BertModel& model() const noexcept;      ///< ranklet/encoders/bert_model.hpp
+    const SentenceHead& head() const noexcept;    ///< ranklet/encoders/sentence_head.hpp
     /// What BatchOptions::prompt puts before a text: the named prompt, or the default one. Error missing naming it.
-    Result<std::string_view> prompt_text(std::optional<std::string_view> name = {}) const { return find_prompt(name); }
+    Result<std::string_view> prompt_text(std::optional<std::string_view> name = {}) const;
 
     /// The vector [dim] of one text. Error invalid_text when it is not UTF-8.
-    Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const {
-        RANKLET_ASSIGN(const Matrix vectors, encode(std::span<const std::string_view>(&text, 1), options));
-        const auto row = vectors.row(0);
-        return std::vector<float>(row.begin(), row.end());
-    }
+    Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const;
     /// The vectors [texts, dim]. Error invalid_text naming the first text that is not UTF-8.
-    Result<Matrix> encode(std::span<const std::string_view> texts, const BatchOptions& options = {}) const {
-        RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(texts.size(), dim()));
-        RANKLET_TRY(for_each_text(
-            texts, options,
-            [&](std::size_t text, MatrixView<const float> states, Scratch& scratch) noexcept {
-                head_.forward(states, vectors.row(text).data(), scratch);
-            },
-            head_.scratch_size()));
-        return vectors;
-    }
+    Result<Matrix> encode(std::span<const std::string_view> texts, const BatchOptions& options = {}) const;
     /// One text's token states [length, hidden], special tokens included.
-    Result<Matrix> encode_tokens(std::string_view text, const BatchOptions& options = {}) const {
-        Matrix result;
-        std::optional<Error> failure;
-        RANKLET_TRY(for_each_text(std::span<const std::string_view>(&text, 1), options,
-                                  [&](std::size_t, MatrixView<const float> states, Scratch&) {
-                                      auto copy = Matrix::zeroed(states.rows, states.cols);
-                                      if (!copy.ok()) {
-                                          failure = copy.error();
-                                          return;
-                                      }
-                                      std::copy_n(states.data, states.rows * states.cols, copy->view().data);
-                                      result = std::move(*copy);
-                                  }));
-        if (failure) return *failure;
-        return result;
-    }
+    Result<Matrix> encode_tokens(std::string_view text, const BatchOptions& options = {}) const;
 
-    /// The file's texts against its token ids and vectors. Error self_test saying what differs.
-    RANKLET_COLD Result<void> self_test(const GgufFile& file) const {
-        RANKLET_ASSIGN(const auto texts, file.strings("ranklet.selftest.texts"));
-        RANKLET_ASSIGN(const auto expected, file.floats("ranklet.selftest.vectors"));
-        EncodeOptions options;
-        options.max_length = max_length_;
-        Encoding encoding;
-        const auto ids_of = [&](std::string_view text) -> Result<std::span<const std::int32_t>> {
-            RANKLET_TRY(tokenizer_->encode(text, options, encoding));
-            return std::span<const std::int32_t>(encoding.ids);
-        };
-        RANKLET_TRY(compare_token_ids(file, texts, ids_of));
-        BatchOptions batch;
-        batch.prompt = "";
-        RANKLET_ASSIGN(const Matrix vectors, encode(texts, batch));
-        return compare_self_test(file, "ranklet.selftest.vectors", expected,
-                                 {vectors.view().data, vectors.rows() * vectors.cols()});
-    }
-
-    /// Runs the transformer over all texts and calls `sink(text, states [length, hidden], scratch)` once for each, from
-    /// any of the threads, in any order; `states` is valid during the call, `scratch` has `sink_scratch` bytes.
-    /// With an Error (of the first text that has one) some texts may not have been seen.
-    template <class Sink>
-    Result<void> for_each_text(std::span<const std::string_view> texts, const BatchOptions& options, const Sink& sink,
-                               std::size_t sink_scratch = 0) const {
-        RANKLET_ASSIGN(const std::string_view prompt, find_prompt(options.prompt));
-        return for_each_input(texts, prompt, options, sink, sink_scratch);
-    }
+    /// Runs the transformer over all texts; `scratch` of the sink has `sink_scratch` bytes. With an Error (of the first
+    /// text that has one) some texts may not have been seen.
+    Result<void> for_each_text(std::span<const std::string_view> texts, const BatchOptions& options,
+                               TokenStateSink sink, std::size_t sink_scratch = 0) const;
     /// The same for pairs of texts, which get no prompt. A pair that is too long is cut as WordPiece::encode_pair says.
     /// Error unsupported when the model has one token type: the two texts would be one. (A model without token types,
     /// as DistilBERT, tells them apart by the [SEP] between them.)
-    template <class Sink>
-    Result<void> for_each_pair(std::span<const TextPair> pairs, const BatchOptions& options, const Sink& sink,
-                               std::size_t sink_scratch = 0) const {
-        if (model_.type_count() == 1)
-            return Error{ErrorCode::unsupported, "the model has one token type, pairs of texts need two"};
-        return for_each_input(pairs, {}, options, sink, sink_scratch);
+    Result<void> for_each_pair(std::span<const TextPair> pairs, const BatchOptions& options, TokenStateSink sink,
+                               std::size_t sink_scratch = 0) const;
+
+    RANKLET_FUNC Result<EncodedItems> encode_items(std::span<const Item> items, ItemForm form,
+                                                   const BatchOptions& options) const override;
+    RANKLET_COLD RANKLET_FUNC Result<std::unique_ptr<const ItemParts>> take_apart(
+        const Item& item, TextUnit unit, const BatchOptions& options) const override;
+    /// The file's texts against its token ids and vectors.
+    RANKLET_COLD RANKLET_FUNC Result<void> self_test(const ModelReader& reader) const override;
+    RANKLET_COLD RANKLET_FUNC Result<SelfTestItems> self_test_items(const ModelReader& reader) const override;
+
+private:
+    struct State;
+    struct Worker;
+    class Run;
+    class Parts;
+    std::shared_ptr<const State> state_;
+};
+
+RANKLET_NAMESPACE_END
+
+#if RANKLET_DEFINITIONS
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "ranklet/core/groups.hpp"
+#include "ranklet/core/parallel.hpp"
+#include "ranklet/core/scratch.hpp"
+#include "ranklet/encoders/bert_model.hpp"
+#include "ranklet/encoders/sentence_head.hpp"
+#include "ranklet/encoders/text_items.hpp"
+#include "ranklet/encoders/token_batch.hpp"
+#include "ranklet/encoders/token_parts.hpp"
+#include "ranklet/model_file/layers.hpp"
+#include "ranklet/model_file/self_test.hpp"
+#include "ranklet/model_file/tokenizers.hpp"
+#include "ranklet/text/wordpiece.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+struct Bert::State {
+    struct Prompt {
+        std::string name, text;
+    };
+    std::shared_ptr<const WordPiece> tokenizer;
+    BertModel model;
+    SentenceHead head;
+    std::uint32_t max_length = 0;
+    std::vector<Prompt> prompts;
+    std::string default_prompt;
+
+    Result<std::string_view> prompt(std::optional<std::string_view> name) const {
+        const std::string_view wanted = name.value_or(default_prompt);
+        if (wanted.empty()) return std::string_view{};
+        for (const Prompt& each : prompts)
+            if (each.name == wanted) return std::string_view(each.text);
+        return make_error(ErrorCode::missing, {"the model has no prompt named \"", wanted, "\""});
+    }
+    RANKLET_COLD Result<void> read_prompts(const ModelReader& reader) {
+        const ModelReader keys = reader.scope("ranklet.prompts");
+        if (!keys.has("names") && !keys.has("texts") && !keys.has("default")) return {};
+        RANKLET_ASSIGN(const auto names, keys.strings("names"));
+        RANKLET_ASSIGN(const auto texts, keys.strings_of("texts", names.size(), "names"));
+        for (std::size_t i = 0; i < names.size(); ++i)
+            prompts.push_back({std::string(names[i]), std::string(texts[i])});
+        RANKLET_ASSIGN(default_prompt, keys.string_or("default", ""));
+        const auto found = prompt(default_prompt);
+        if (!found.ok()) return keys.wrong("default", {": ", found.error().message});
+        return {};
+    }
+};
+
+/// One call of for_each_text or for_each_pair.
+class Bert::Run {
+public:
+    Run(const State& bert, const TokenStateSink& sink, std::size_t sink_scratch, std::string_view prompt)
+        : bert_(bert), sink_(sink), sink_scratch_(sink_scratch), prompt_(prompt) {
+        limit_.max_length = bert.max_length;
+    }
+
+    template <class Input>
+    Result<void> over(std::span<const Input> inputs, const BatchOptions& options) const {
+        // A short list is cut finer, so that every thread gets a share; fewer texts than threads go one batch after
+        // another, and the threads share the work of each.
+        const std::size_t wanted = resolve_threads(options.threads);
+        const bool share = inputs.size() < wanted;
+        const std::size_t group_texts =
+            share ? std::max<std::size_t>(inputs.size(), 1)
+                  : std::clamp<std::size_t>((inputs.size() + wanted - 1) / wanted, 1, max_group_texts);
+        std::vector<Worker> workers(detail::group_threads(inputs.size(), group_texts, options.threads));
+        for (Worker& worker : workers) worker.threads = share ? wanted : 1;
+        return detail::for_each_group(inputs.size(), group_texts, options,
+                                      [&](std::size_t first, std::size_t last, std::size_t thread) {
+                                          return group(inputs, first, last, workers[thread]);
+                                      });
     }
 
 private:
-    // Texts handed to a thread at a time, and tokens that go through the layers together: enough rows to keep the
-    // matrix product busy, few enough that activations stay in cache.
-    static constexpr std::size_t max_group_texts = 32;
-    static constexpr std::size_t pack_tokens = 256;
-
     struct Worker {
         Encoding encoding;
         Scratch scratch;
@@ -175,54 +179,39 @@ private:
         std::vector<std::int32_t> ids, type_ids;
         std::vector<std::size_t> offsets;
         AlignedBuffer<float> states;
-        std::size_t threads = 1;  // that share one pack's work
+        std::size_t threads = 1;  // that share one batch's work
+
+        void clear() {
+            ids.clear();
+            type_ids.clear();
+            offsets.assign(1, 0);
+        }
     };
+    // Texts handed to a thread at a time, and tokens that go through the layers together: enough rows to keep the
+    // matrix product busy, few enough that activations stay in cache.
+    static constexpr std::size_t max_group_texts = 32;
+    static constexpr std::size_t batch_tokens = 256;
 
-    template <class Input, class Sink>
-    Result<void> for_each_input(std::span<const Input> inputs, std::string_view prompt, const BatchOptions& options,
-                                const Sink& sink, std::size_t sink_scratch) const {
-        // A short list is cut finer, so that every thread gets a share; fewer texts than threads go one pack after
-        // another, and the threads share the work of each.
-        const std::size_t wanted = resolve_threads(options.threads);
-        const bool share = inputs.size() < wanted;
-        const std::size_t group_texts =
-            share ? std::max<std::size_t>(inputs.size(), 1)
-                  : std::clamp<std::size_t>((inputs.size() + wanted - 1) / wanted, 1, max_group_texts);
-        std::vector<Worker> workers(group_threads(inputs.size(), group_texts, options));
-        for (Worker& worker : workers) worker.threads = share ? wanted : 1;
-        return for_each_group(inputs.size(), group_texts, options,
-                              [&](std::size_t first, std::size_t last, std::size_t thread) {
-                                  return run_group(inputs, first, last, prompt, workers[thread], sink, sink_scratch);
-                              });
+    Result<void> tokenize(std::string_view text, Worker& worker) const {
+        if (prompt_.empty()) return bert_.tokenizer->encode(text, limit_, worker.encoding);
+        worker.prompted.assign(prompt_).append(text);
+        return bert_.tokenizer->encode(worker.prompted, limit_, worker.encoding);
+    }
+    Result<void> tokenize(const TextPair& pair, Worker& worker) const {
+        return bert_.tokenizer->encode_pair(pair.first, pair.second, limit_, worker.encoding);
     }
 
-    Result<void> tokenize(std::string_view text, std::string_view prompt, const EncodeOptions& options,
-                          Worker& worker) const {
-        if (prompt.empty()) return tokenizer_->encode(text, options, worker.encoding);
-        worker.prompted.assign(prompt);
-        worker.prompted.append(text);
-        return tokenizer_->encode(worker.prompted, options, worker.encoding);
-    }
-    Result<void> tokenize(const TextPair& pair, std::string_view, const EncodeOptions& options, Worker& worker) const {
-        return tokenizer_->encode_pair(pair.first, pair.second, options, worker.encoding);
-    }
-
-    template <class Input, class Sink>
-    Result<void> run_group(std::span<const Input> inputs, std::size_t first, std::size_t last, std::string_view prompt,
-                           Worker& worker, const Sink& sink, std::size_t sink_scratch) const {
-        EncodeOptions options;
-        options.max_length = max_length_;
-        std::size_t pack_first = first;
-        worker.ids.clear();
-        worker.type_ids.clear();
-        worker.offsets.assign(1, 0);
+    template <class Input>
+    Result<void> group(std::span<const Input> inputs, std::size_t first, std::size_t last, Worker& worker) const {
+        std::size_t batch_first = first;
+        worker.clear();
         for (std::size_t text = first; text < last; ++text) {
-            const auto status = tokenize(inputs[text], prompt, options, worker);
-            if (!status.ok()) return make_error(status.error().code, {"text ", text, ": ", status.error().message});
+            if (const auto status = tokenize(inputs[text], worker); !status.ok())
+                return about_input(status.error(), text);
             const auto& ids = worker.encoding.ids;
-            if (worker.offsets.size() > 1 && worker.ids.size() + ids.size() > pack_tokens) {
-                RANKLET_TRY(run_pack(pack_first, worker, sink, sink_scratch));
-                pack_first = text;
+            if (worker.offsets.size() > 1 && worker.ids.size() + ids.size() > batch_tokens) {
+                RANKLET_TRY(run_batch(batch_first, worker));
+                batch_first = text;
             }
             worker.ids.insert(worker.ids.end(), ids.begin(), ids.end());
             if constexpr (std::is_same_v<Input, TextPair>)  // single texts have type 0 throughout
@@ -230,108 +219,245 @@ private:
                                        worker.encoding.type_ids.end());
             worker.offsets.push_back(worker.ids.size());
         }
-        return run_pack(pack_first, worker, sink, sink_scratch);
+        return run_batch(batch_first, worker);
     }
 
-    template <class Sink>
-    Result<void> run_pack(std::size_t first_text, Worker& worker, const Sink& sink, std::size_t sink_scratch) const {
-        const PackedBatch batch{worker.ids, worker.type_ids, worker.offsets};
+    Result<void> run_batch(std::size_t first_text, Worker& worker) const {
+        const TokenBatch batch{worker.ids, worker.type_ids, worker.offsets};
         if (batch.offsets.size() < 2) return {};
-        const std::size_t tokens = batch.tokens();
+        const std::size_t tokens = batch.tokens(), hidden = bert_.model.hidden();
         RANKLET_TRY(worker.scratch.reserve(
-            std::max(model_.scratch_size(tokens, batch.longest(), worker.threads), sink_scratch)));
-        if (worker.states.size() < tokens * hidden()) {
-            RANKLET_ASSIGN(worker.states, AlignedBuffer<float>::zeroed(std::max(tokens, pack_tokens) * hidden()));
+            std::max(bert_.model.scratch_size(tokens, batch.longest(), worker.threads), sink_scratch_)));
+        if (worker.states.size() < tokens * hidden) {
+            RANKLET_ASSIGN(worker.states, AlignedBuffer<float>::zeroed(std::max(tokens, batch_tokens) * hidden));
         }
-        const MatrixView<float> states(worker.states.data(), tokens, hidden());
-        model_.forward(batch, states, worker.scratch, worker.threads);
+        const MatrixView<float> states(worker.states.data(), tokens, hidden);
+        bert_.model.forward(batch, states, worker.scratch, worker.threads);
         for (std::size_t t = 0; t + 1 < batch.offsets.size(); ++t)
-            sink(first_text + t,
-                 MatrixView<const float>(states.middle_rows(batch.offsets[t], batch.offsets[t + 1] - batch.offsets[t])),
-                 worker.scratch);
-        worker.ids.clear();
-        worker.type_ids.clear();
-        worker.offsets.assign(1, 0);
+            sink_(first_text + t, states.middle_rows(batch.offsets[t], batch.offsets[t + 1] - batch.offsets[t]),
+                  worker.scratch);
+        worker.clear();
         return {};
     }
 
-    // Says what a file is, rather than which key of a BERT file it lacks.
-    RANKLET_COLD static Result<void> check_kind(const GgufFile& file) {
-        if (file.has("ranklet.encoder.type")) {
-            RANKLET_ASSIGN(const auto type, file.string("ranklet.encoder.type"));
-            if (type != "bert")
-                return make_error(ErrorCode::unsupported,
-                                  {file.name(), ": ranklet.encoder.type is \"", type, "\", not \"bert\": ",
-                                   type == "items" ? "the model has items of its own and no text encoder"
-                                                   : "another encoder reads it"});
-        }
-        if (file.has("general.architecture")) {
-            RANKLET_ASSIGN(const auto architecture, file.string("general.architecture"));
-            if (architecture != "bert" && architecture != "ranklet")
-                return make_error(ErrorCode::unsupported,
-                                  {file.name(), ": general.architecture is \"", architecture, "\", not \"bert\""});
-        }
-        return {};
-    }
-
-    RANKLET_COLD static Result<Activation> load_activation(const GgufFile& file, const BertDefaults& defaults) {
-        if (file.has("ranklet.encoder.activation")) {
-            RANKLET_ASSIGN(const auto name, file.string("ranklet.encoder.activation"));
-            return in_file(file, "ranklet.encoder.activation", parse_activation(name));
-        }
-        if (defaults.activation) return *defaults.activation;
-        return missing_default(file, "ranklet.encoder.activation", "activation");
-    }
-
-    RANKLET_COLD static Result<SentenceHead> load_head(const GgufFile& file, std::size_t hidden,
-                                                       const BertDefaults& defaults) {
-        if (file.has("ranklet.encoder.pooling")) return SentenceHead::load(file, hidden);
-        if (!defaults.normalize) return missing_default(file, "ranklet.encoder.pooling", "normalize");
-        RANKLET_ASSIGN(const std::uint32_t type, file.u32("bert.pooling_type"));
-        if (type < 1 || type > 3)
-            return make_error(ErrorCode::unsupported,
-                              {file.name(), ": bert.pooling_type ", type, " is not 1 (mean), 2 (cls) or 3 (last)"});
-        constexpr std::array poolings{Pooling::mean, Pooling::cls, Pooling::last};
-        return SentenceHead::simple(hidden, poolings[type - 1], *defaults.normalize);
-    }
-
-    RANKLET_COLD Result<void> load_prompts(const GgufFile& file) {
-        if (!file.has("ranklet.prompts.names") && !file.has("ranklet.prompts.texts") &&
-            !file.has("ranklet.prompts.default"))
-            return {};
-        RANKLET_ASSIGN(const auto names, file.strings("ranklet.prompts.names"));
-        RANKLET_ASSIGN(const auto texts, file.strings("ranklet.prompts.texts"));
-        if (names.size() != texts.size())
-            return make_error(ErrorCode::format, {file.name(), ": ranklet.prompts.names and .texts differ in length"});
-        for (std::size_t i = 0; i < names.size(); ++i)
-            prompts_.push_back({std::string(names[i]), std::string(texts[i])});
-        if (file.has("ranklet.prompts.default")) {
-            RANKLET_ASSIGN(default_prompt_, file.string("ranklet.prompts.default"));
-            const auto found = find_prompt(default_prompt_);
-            if (!found.ok())
-                return make_error(ErrorCode::format,
-                                  {file.name(), ": ranklet.prompts.default: ", found.error().message});
-        }
-        return {};
-    }
-
-    Result<std::string_view> find_prompt(std::optional<std::string_view> name) const {
-        const std::string_view wanted = name.value_or(default_prompt_);
-        if (wanted.empty()) return std::string_view{};
-        for (const Prompt& prompt : prompts_)
-            if (prompt.name == wanted) return std::string_view(prompt.text);
-        return make_error(ErrorCode::missing, {"the model has no prompt named \"", wanted, "\""});
-    }
-
-    struct Prompt {
-        std::string name, text;
-    };
-    std::shared_ptr<const WordPiece> tokenizer_;
-    BertModel model_;
-    SentenceHead head_;
-    std::uint32_t max_length_ = 0;
-    std::vector<Prompt> prompts_;
-    std::string default_prompt_;
+    const State& bert_;
+    TokenStateSink sink_;
+    std::size_t sink_scratch_;
+    std::string_view prompt_;
+    EncodeOptions limit_;
 };
 
+/// A text's words, for explanations.
+class Bert::Parts final : public detail::TokenParts {
+public:
+    Parts(Bert bert, std::string_view text, const Encoding& encoding, std::size_t prompt, TextUnit unit)
+        : TokenParts(text, encoding, prompt, unit), bert_(std::move(bert)) {}
+
+private:
+    Result<EncodedItems> encode_sequences(std::span<const std::vector<std::int32_t>> sequences, ItemForm form,
+                                          const BatchOptions& options) const override {
+        const State& bert = *bert_.state_;
+        EncodedItems encoded;
+        std::vector<std::int32_t> ids;
+        encoded.offsets.assign(1, 0);
+        for (const auto& sequence : sequences) {
+            ids.insert(ids.end(), sequence.begin(), sequence.end());
+            encoded.offsets.push_back(ids.size());
+        }
+        const TokenBatch batch{ids, {}, encoded.offsets};
+        const std::size_t threads = resolve_threads(options.threads);
+        Scratch scratch;
+        RANKLET_TRY(scratch.reserve(
+            std::max(bert.model.scratch_size(batch.tokens(), batch.longest(), threads), bert.head.scratch_size())));
+        RANKLET_ASSIGN(Matrix states, Matrix::zeroed(ids.size(), bert.model.hidden()));
+        bert.model.forward(batch, states.view(), scratch, threads);
+        if (form == ItemForm::token_states) {
+            encoded.rows = std::move(states);
+            return encoded;
+        }
+        RANKLET_ASSIGN(encoded.rows, Matrix::zeroed(sequences.size(), bert.head.dim()));
+        for (std::size_t s = 0; s < sequences.size(); ++s)
+            bert.head.forward(states.view().middle_rows(encoded.offsets[s], sequences[s].size()),
+                              encoded.rows.row(s).data(), scratch);
+        encoded.offsets.clear();
+        return encoded;
+    }
+    Bert bert_;
+};
+
+namespace detail {
+
+// Says what a file is, rather than which key of a BERT file it lacks.
+RANKLET_COLD RANKLET_FUNC Result<void> check_bert_file(const ModelReader& reader) {
+    const auto other = [&](const char* key, std::string_view found, const char* what) {
+        return reader.wrong(key, {" is \"", found, "\", not \"bert\"", what}, ErrorCode::unsupported);
+    };
+    RANKLET_ASSIGN(const auto type, reader.string_or("ranklet.encoder.type", "bert"));
+    if (type == "items")
+        return other("ranklet.encoder.type", type, ": the model has items of its own and no text encoder");
+    if (type != "bert") return other("ranklet.encoder.type", type, ": another encoder reads it");
+    RANKLET_ASSIGN(const auto architecture, reader.string_or("general.architecture", "bert"));
+    if (architecture != "bert" && architecture != "ranklet") return other("general.architecture", architecture, "");
+    return {};
+}
+
+RANKLET_COLD RANKLET_FUNC Result<SentenceHead> read_sentence_head(const ModelReader& reader, std::size_t hidden,
+                                                                  const EncoderDefaults& defaults) {
+    if (reader.has("ranklet.encoder.pooling")) return SentenceHead::read(reader, hidden);
+    if (!defaults.normalize) return missing_default(reader, "ranklet.encoder.pooling", "normalize");
+    RANKLET_ASSIGN(const std::uint32_t type, reader.u32("bert.pooling_type"));
+    if (type < 1 || type > 3)
+        return reader.wrong("bert.pooling_type", {" ", type, " is not 1 (mean), 2 (cls) or 3 (last)"},
+                            ErrorCode::unsupported);
+    constexpr std::array poolings{Pooling::mean, Pooling::cls, Pooling::last};
+    return SentenceHead::simple(hidden, poolings[type - 1], *defaults.normalize);
+}
+
+}  // namespace detail
+
+RANKLET_FUNC Result<Bert> Bert::read(const ModelReader& reader, const LoadOptions& options) {
+    const EncoderDefaults& defaults = options.defaults;
+    const ModelReader encoder = reader.scope("ranklet.encoder");
+    RANKLET_TRY(detail::check_bert_file(reader));
+    auto state = std::make_shared<State>();
+    RANKLET_ASSIGN(state->tokenizer, read_wordpiece(reader, defaults));
+    Activation activation = Activation::gelu;
+    if (encoder.has("activation") || !defaults.activation) {
+        if (!encoder.has("activation")) return missing_default(encoder, "activation", "activation");
+        RANKLET_ASSIGN(activation, read_activation(encoder, "activation"));
+    } else {
+        activation = *defaults.activation;
+    }
+    RANKLET_ASSIGN(const std::size_t position_offset, encoder.u32_or("position_offset", 0));
+    RANKLET_ASSIGN(state->model, BertModel::read(reader, activation, position_offset));
+    RANKLET_ASSIGN(state->head, detail::read_sentence_head(reader, state->model.hidden(), defaults));
+    if (state->tokenizer->vocabulary_size() > state->model.vocabulary_size())
+        return reader.wrong("", {state->tokenizer->vocabulary_size(), " tokens, but token_embd.weight has ",
+                                 state->model.vocabulary_size(), " rows"});
+    if (!encoder.has("max_length") && !defaults.max_length) return missing_default(encoder, "max_length", "max_length");
+    RANKLET_ASSIGN(state->max_length, encoder.u32_or("max_length", defaults.max_length.value_or(0)));
+    if (state->max_length < 2 || state->max_length > state->model.max_tokens())
+        return encoder.wrong("max_length", {" ", state->max_length, " is not 2 to ", state->model.max_tokens()});
+    RANKLET_TRY(state->read_prompts(reader));
+    Bert bert;
+    bert.state_ = std::move(state);
+    return bert;
+}
+
+RANKLET_FUNC std::size_t Bert::dim() const noexcept { return state_->head.dim(); }
+RANKLET_FUNC std::size_t Bert::hidden() const noexcept { return state_->model.hidden(); }
+RANKLET_FUNC std::size_t Bert::max_length() const noexcept { return state_->max_length; }
+RANKLET_FUNC const WordPiece& Bert::tokenizer() const noexcept { return *state_->tokenizer; }
+RANKLET_FUNC const BertModel& Bert::model() const noexcept { return state_->model; }
+RANKLET_FUNC const SentenceHead& Bert::head() const noexcept { return state_->head; }
+RANKLET_FUNC Result<std::string_view> Bert::prompt_text(std::optional<std::string_view> name) const {
+    return state_->prompt(name);
+}
+
+RANKLET_FUNC Result<std::vector<float>> Bert::encode(std::string_view text, const BatchOptions& options) const {
+    RANKLET_ASSIGN(const Matrix vectors, encode(std::span(&text, 1), options));
+    const auto row = vectors.row(0);
+    return std::vector<float>(row.begin(), row.end());
+}
+
+RANKLET_FUNC Result<Matrix> Bert::encode(std::span<const std::string_view> texts, const BatchOptions& options) const {
+    RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(texts.size(), dim()));
+    const SentenceHead& head = state_->head;
+    RANKLET_TRY(for_each_text(
+        texts, options,
+        [&](std::size_t text, MatrixView<const float> states, Scratch& scratch) noexcept {
+            head.forward(states, vectors.row(text).data(), scratch);
+        },
+        head.scratch_size()));
+    return vectors;
+}
+
+RANKLET_FUNC Result<Matrix> Bert::encode_tokens(std::string_view text, const BatchOptions& options) const {
+    Result<Matrix> result = Matrix();
+    RANKLET_TRY(for_each_text(std::span(&text, 1), options, [&](std::size_t, MatrixView<const float> states, Scratch&) {
+        result = Matrix::copy_of(states);
+    }));
+    return result;
+}
+
+RANKLET_FUNC Result<void> Bert::for_each_text(std::span<const std::string_view> texts, const BatchOptions& options,
+                                              TokenStateSink sink, std::size_t sink_scratch) const {
+    RANKLET_ASSIGN(const std::string_view prompt, state_->prompt(options.prompt));
+    return detail::name_input(Run(*state_, sink, sink_scratch, prompt).over(texts, options), "text");
+}
+
+RANKLET_FUNC Result<void> Bert::for_each_pair(std::span<const TextPair> pairs, const BatchOptions& options,
+                                              TokenStateSink sink, std::size_t sink_scratch) const {
+    if (state_->model.type_count() == 1)
+        return Error{ErrorCode::unsupported, "the model has one token type, pairs of texts need two"};
+    return detail::name_input(Run(*state_, sink, sink_scratch, {}).over(pairs, options), "text");
+}
+
+RANKLET_FUNC Result<EncodedItems> Bert::encode_items(std::span<const Item> items, ItemForm form,
+                                                     const BatchOptions& options) const {
+    RANKLET_TRY(detail::check_no_vectors(items));
+    const std::vector<std::string_view> texts = detail::texts_of(items);
+    RANKLET_ASSIGN(const std::string_view prompt, state_->prompt(options.prompt));
+    const State& bert = *state_;
+    EncodedItems encoded;
+    if (form == ItemForm::vector) {
+        RANKLET_ASSIGN(encoded.rows, Matrix::zeroed(items.size(), dim()));
+        const auto sink = [&](std::size_t text, MatrixView<const float> states, Scratch& scratch) noexcept {
+            bert.head.forward(states, encoded.rows.row(text).data(), scratch);
+        };
+        RANKLET_TRY(Run(bert, sink, bert.head.scratch_size(), prompt).over(std::span(texts), options));
+        return encoded;
+    }
+    std::vector<Result<Matrix>> states;
+    states.reserve(items.size());
+    for (std::size_t i = 0; i < items.size(); ++i) states.emplace_back(Matrix());
+    const auto sink = [&](std::size_t text, MatrixView<const float> rows, Scratch&) {
+        states[text] = Matrix::copy_of(rows);
+    };
+    RANKLET_TRY(Run(bert, sink, 0, prompt).over(std::span(texts), options));
+    encoded.offsets.assign(1, 0);
+    for (const auto& each : states) {
+        if (!each.ok()) return each.error();
+        encoded.offsets.push_back(encoded.offsets.back() + each->rows());
+    }
+    RANKLET_ASSIGN(encoded.rows, Matrix::zeroed(encoded.offsets.back(), hidden()));
+    for (std::size_t i = 0; i < items.size(); ++i)
+        std::copy_n(std::as_const(*states[i]).view().data, states[i]->rows() * hidden(),
+                    encoded.rows.view().data + encoded.offsets[i] * hidden());
+    return encoded;
+}
+
+RANKLET_FUNC Result<std::unique_ptr<const ItemParts>> Bert::take_apart(const Item& item, TextUnit unit,
+                                                                       const BatchOptions& options) const {
+    RANKLET_TRY(detail::check_no_vectors(std::span(&item, 1)));
+    RANKLET_ASSIGN(const std::string_view prompt, state_->prompt(options.prompt));
+    EncodeOptions limit;
+    limit.max_length = max_length();
+    Encoding encoding;
+    RANKLET_TRY(tokenizer().encode(std::string(prompt).append(item.text), limit, encoding));
+    return std::unique_ptr<const ItemParts>(
+        std::make_unique<const Parts>(*this, item.text, encoding, prompt.size(), unit));
+}
+
+RANKLET_FUNC Result<void> Bert::self_test(const ModelReader& reader) const {
+    RANKLET_ASSIGN(const auto texts, reader.strings("ranklet.selftest.texts"));
+    EncodeOptions limit;
+    limit.max_length = max_length();
+    Encoding encoding;
+    const auto ids_of = [&](std::string_view text) -> Result<std::span<const std::int32_t>> {
+        RANKLET_TRY(tokenizer().encode(text, limit, encoding));
+        return std::span<const std::int32_t>(encoding.ids);
+    };
+    RANKLET_TRY(compare_token_ids(reader, texts, ids_of));
+    BatchOptions batch;
+    batch.prompt = "";
+    RANKLET_ASSIGN(const Matrix vectors, encode(texts, batch));
+    return compare_self_test(reader, "ranklet.selftest.vectors", vectors);
+}
+
+RANKLET_FUNC Result<SelfTestItems> Bert::self_test_items(const ModelReader& reader) const {
+    return detail::self_test_texts(reader);
+}
+
 RANKLET_NAMESPACE_END
+#endif

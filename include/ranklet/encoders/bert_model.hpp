@@ -1,5 +1,5 @@
 // BertModel: token ids to token states (Devlin et al. 2019; DistilBERT: Sanh et al. 2019, without token types).
-// In: a packed batch of token ids. Out: states [tokens, hidden].
+// In: a token batch of token ids. Out: states [tokens, hidden].
 // Texts lie one after the other without padding, so a text's states have the same bits in any batch.
 #pragma once
 
@@ -13,67 +13,45 @@
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/core/view.hpp"
-#include "ranklet/io/gguf.hpp"
+#include "ranklet/encoders/token_batch.hpp"
 #include "ranklet/layers/embedding.hpp"
-#include "ranklet/layers/load.hpp"
 #include "ranklet/layers/transformer_layer.hpp"
+#include "ranklet/model_file/layers.hpp"
+#include "ranklet/model_file/reader.hpp"
 
 RANKLET_NAMESPACE_BEGIN
-
-/// Token ids of several texts, joined. Text t has ids[offsets[t]] ... ids[offsets[t + 1] - 1], at least one.
-struct PackedBatch {
-    std::span<const std::int32_t> ids;
-    std::span<const std::int32_t> type_ids;  ///< as many, or empty: all 0
-    std::span<const std::size_t> offsets;    ///< texts + 1
-
-    std::size_t tokens() const noexcept { return ids.size(); }
-    std::size_t longest() const noexcept {
-        std::size_t length = 0;
-        for (std::size_t t = 0; t + 1 < offsets.size(); ++t) length = std::max(length, offsets[t + 1] - offsets[t]);
-        return length;
-    }
-};
 
 class BertModel {
 public:
     /// From a file's `bert.*` keys and tensors. The embedding tables are used in place: the file is kept open.
-    RANKLET_COLD static Result<BertModel> load(const GgufFile& file, Activation activation,
+    RANKLET_COLD static Result<BertModel> read(const ModelReader& reader, Activation activation,
                                                std::size_t position_offset) {
+        const ModelReader keys = reader.scope("bert");
         BertModel model;
-        model.file_ = file;
-        RANKLET_ASSIGN(const std::size_t dim, file.u32("bert.embedding_length"));
-        RANKLET_ASSIGN(const std::size_t inner, file.u32("bert.feed_forward_length"));
-        RANKLET_ASSIGN(const std::size_t blocks, file.u32("bert.block_count"));
-        RANKLET_ASSIGN(const std::size_t heads, file.u32("bert.attention.head_count"));
-        RANKLET_ASSIGN(const std::size_t positions, file.u32("bert.context_length"));
-        RANKLET_ASSIGN(const float epsilon, file.f32("bert.attention.layer_norm_epsilon"));
-        if (file.has("bert.attention.causal")) {
-            RANKLET_ASSIGN(const bool causal, file.boolean("bert.attention.causal"));
-            if (causal)
-                return make_error(ErrorCode::unsupported,
-                                  {file.name(), ": bert.attention.causal is true, only encoders are read"});
-        }
+        model.file_ = reader.file();
+        RANKLET_ASSIGN(const std::size_t dim, keys.u32("embedding_length"));
+        RANKLET_ASSIGN(const std::size_t inner, keys.u32("feed_forward_length"));
+        RANKLET_ASSIGN(const std::size_t blocks, keys.u32("block_count"));
+        RANKLET_ASSIGN(const std::size_t heads, keys.u32("attention.head_count"));
+        RANKLET_ASSIGN(const std::size_t positions, keys.u32("context_length"));
+        RANKLET_ASSIGN(const float epsilon, keys.f32("attention.layer_norm_epsilon"));
+        RANKLET_ASSIGN(const bool causal, keys.boolean_or("attention.causal", false));
+        if (causal) return keys.wrong("attention.causal", {" is true, only encoders are read"}, ErrorCode::unsupported);
         if (dim == 0 || heads == 0 || dim % heads != 0)
-            return make_error(ErrorCode::format, {file.name(), ": bert.embedding_length ", dim,
-                                                  " does not split into bert.attention.head_count ", heads});
-        RANKLET_ASSIGN(const TensorView words, file.tensor("token_embd.weight"));
-        RANKLET_ASSIGN(const TensorView words_checked, file.tensor("token_embd.weight", words.rows, dim));
-        model.words_ = Embedding(words_checked);
-        RANKLET_ASSIGN(const TensorView places, file.tensor("position_embd.weight", positions, dim));
+            return keys.wrong("embedding_length", {" ", dim, " does not split into bert.attention.head_count ", heads});
+        RANKLET_ASSIGN(model.words_, read_table(reader, "token_embd.weight", dim));
+        RANKLET_ASSIGN(const TensorView places, reader.tensor("position_embd.weight", positions, dim));
         model.positions_ = Embedding(places);
         model.position_offset_ = position_offset;
         if (position_offset >= positions)
-            return make_error(ErrorCode::format, {file.name(), ": ranklet.encoder.position_offset ", position_offset,
-                                                  " leaves no position"});
-        if (file.has_tensor("token_types.weight")) {
-            RANKLET_ASSIGN(const TensorView types, file.tensor("token_types.weight"));
-            RANKLET_ASSIGN(const TensorView types_checked, file.tensor("token_types.weight", types.rows, dim));
-            model.types_ = Embedding(types_checked);
+            return reader.wrong("ranklet.encoder.position_offset", {" ", position_offset, " leaves no position"});
+        if (reader.has_tensor("token_types.weight")) {
+            RANKLET_ASSIGN(model.types_, read_table(reader, "token_types.weight", dim));
         }
-        RANKLET_ASSIGN(model.norm_, load_layer_norm(file, "token_embd_norm", dim, epsilon));
-        WeightBlock weights = block_for(file, "blk.");
+        RANKLET_ASSIGN(model.norm_, read_layer_norm(reader, "token_embd_norm", dim, epsilon));
+        WeightBlock weights = make_block(reader.file(), "blk.");
         for (std::size_t b = 0; b < blocks; ++b) {
-            RANKLET_ASSIGN(auto layer, load_layer(file, "blk." + std::to_string(b) + ".", dim, inner, heads, epsilon,
+            RANKLET_ASSIGN(auto layer, read_layer(reader.scope("blk." + std::to_string(b)), dim, inner, heads, epsilon,
                                                   activation, weights));
             model.layers_.push_back(std::move(layer));
         }
@@ -89,15 +67,15 @@ public:
     std::size_t type_count() const noexcept { return types_.count(); }
 
     /// Error when an id, a type or a length is out of the model's range, or the offsets do not cover the ids.
-    Result<void> check(const PackedBatch& batch) const {
+    Result<void> check(const TokenBatch& batch) const {
         if (batch.offsets.empty() || batch.offsets.front() != 0 || batch.offsets.back() != batch.ids.size())
-            return Error{ErrorCode::invalid_argument, "a packed batch's offsets must run from 0 to its token count"};
+            return Error{ErrorCode::invalid_argument, "a token batch's offsets must run from 0 to its token count"};
         for (std::size_t t = 0; t + 1 < batch.offsets.size(); ++t)
             if (batch.offsets[t + 1] <= batch.offsets[t] || batch.offsets[t + 1] - batch.offsets[t] > max_tokens())
                 return make_error(ErrorCode::invalid_argument,
                                   {"text ", t, " must have 1 to ", max_tokens(), " tokens"});
         if (!batch.type_ids.empty() && batch.type_ids.size() != batch.ids.size())
-            return Error{ErrorCode::invalid_argument, "a packed batch needs a type for each token, or none"};
+            return Error{ErrorCode::invalid_argument, "a token batch needs a type for each token, or none"};
         for (std::size_t i = 0; i < batch.ids.size(); ++i) {
             if (batch.ids[i] < 0 || static_cast<std::size_t>(batch.ids[i]) >= vocabulary_size())
                 return make_error(ErrorCode::invalid_argument,
@@ -118,7 +96,7 @@ public:
 
     /// states [tokens, hidden]. Each step is shared among `threads` (resolved): for a text that is waited for; many
     /// texts are better shared text by text. Precondition: check(batch) is fine and `scratch` has scratch_size().
-    void forward(const PackedBatch& batch, MatrixView<float> states, Scratch& scratch,
+    void forward(const TokenBatch& batch, MatrixView<float> states, Scratch& scratch,
                  std::size_t threads = 1) const noexcept {
         embed(batch, states, scratch);
         norm_.forward(states, states);
@@ -126,31 +104,35 @@ public:
     }
 
 private:
-    RANKLET_COLD static Result<TransformerLayer<>> load_layer(const GgufFile& file, const std::string& prefix,
-                                                              std::size_t dim, std::size_t inner, std::size_t heads,
-                                                              float epsilon, Activation activation,
-                                                              WeightBlock& weights) {
-        const auto load = [&](std::initializer_list<const char*> names, std::size_t from, std::size_t to) {
-            std::vector<LinearNames> tensors;
-            for (const std::string name : names)
-                tensors.push_back({prefix + name + ".weight", prefix + name + ".bias"});
-            return load_linear(file, tensors, from, to, true, weights);
+    // A table [?, dim], used where it lies.
+    RANKLET_COLD static Result<Embedding> read_table(const ModelReader& reader, const char* name, std::size_t dim) {
+        RANKLET_ASSIGN(const TensorView found, reader.tensor(name));
+        RANKLET_ASSIGN(const TensorView table, reader.tensor(name, found.rows, dim));
+        return Embedding(table);
+    }
+
+    RANKLET_COLD static Result<TransformerLayer<>> read_layer(const ModelReader& block, std::size_t dim,
+                                                              std::size_t inner, std::size_t heads, float epsilon,
+                                                              Activation activation, WeightBlock& weights) {
+        const auto read = [&](std::initializer_list<const char*> names, std::size_t from, std::size_t to) {
+            const std::vector<LinearNames> tensors(names.begin(), names.end());
+            return read_linear(block, tensors, from, to, {.with_scratch = true, .block = &weights});
         };
-        RANKLET_ASSIGN(auto qkv, load({"attn_q", "attn_k", "attn_v"}, dim, dim));
-        RANKLET_ASSIGN(auto output, load({"attn_output"}, dim, dim));
+        RANKLET_ASSIGN(auto qkv, read({"attn_q", "attn_k", "attn_v"}, dim, dim));
+        RANKLET_ASSIGN(auto output, read({"attn_output"}, dim, dim));
         SelfAttention<> attention;
         RANKLET_TRY(attention.assign(std::move(qkv), std::move(output), heads));
-        RANKLET_ASSIGN(auto attention_norm, load_layer_norm(file, prefix + "attn_output_norm", dim, epsilon));
-        RANKLET_ASSIGN(auto up, load({"ffn_up"}, dim, inner));
-        RANKLET_ASSIGN(auto down, load({"ffn_down"}, inner, dim));
-        RANKLET_ASSIGN(auto output_norm, load_layer_norm(file, prefix + "layer_output_norm", dim, epsilon));
+        RANKLET_ASSIGN(auto attention_norm, read_layer_norm(block, "attn_output_norm", dim, epsilon));
+        RANKLET_ASSIGN(auto up, read({"ffn_up"}, dim, inner));
+        RANKLET_ASSIGN(auto down, read({"ffn_down"}, inner, dim));
+        RANKLET_ASSIGN(auto output_norm, read_layer_norm(block, "layer_output_norm", dim, epsilon));
         TransformerLayer<> layer;
         RANKLET_TRY(layer.assign(std::move(attention), std::move(attention_norm), std::move(up), std::move(down),
                                  std::move(output_norm), activation));
         return layer;
     }
 
-    void embed(const PackedBatch& batch, MatrixView<float> states, Scratch& scratch) const noexcept {
+    void embed(const TokenBatch& batch, MatrixView<float> states, Scratch& scratch) const noexcept {
         using Ops = kernels::Ops<float>;
         const ScratchFrame frame(scratch);
         float* part = scratch.take<float>(hidden());

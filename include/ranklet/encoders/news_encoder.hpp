@@ -8,34 +8,27 @@
 // not given is the model's `missing` vector, zero where it has none.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
+#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <limits>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/matrix.hpp"
-#include "ranklet/core/parallel.hpp"
 #include "ranklet/core/result.hpp"
-#include "ranklet/core/scratch.hpp"
+#include "ranklet/encoders/item_encoder.hpp"
 #include "ranklet/encoders/options.hpp"
-#include "ranklet/encoders/self_test.hpp"
-#include "ranklet/encoders/text_groups.hpp"
-#include "ranklet/encoders/text_view.hpp"
-#include "ranklet/io/gguf.hpp"
-#include "ranklet/layers/load_attention.hpp"
-#include "ranklet/text/word_tokenizer.hpp"
+#include "ranklet/model_file/load.hpp"
+#include "ranklet/text/encoding.hpp"
 
 RANKLET_NAMESPACE_BEGIN
+
+class WordTokenizer;
 
 /// What one view of one item is given. The memory belongs to the caller.
 struct ViewInput {
@@ -55,150 +48,87 @@ struct ViewAttention {
     std::vector<float> words;
 };
 
-class NewsEncoder {
+/// Copies share the weights; tables stay in the file.
+class NewsEncoder final : public ItemEncoder, public Loadable<NewsEncoder> {
 public:
+    static constexpr std::string_view type_name = "news";  ///< `ranklet.encoder.type`
+    RANKLET_COLD static Result<NewsEncoder> read(const ModelReader& reader, const LoadOptions& options);
+
     enum class ViewKind { text, category, vector };
 
-    RANKLET_COLD static Result<NewsEncoder> from_file(const GgufFile& file) {
-        RANKLET_TRY(check_version(file));
-        NewsEncoder encoder;
-        encoder.file_ = file;
-        RANKLET_TRY(encoder.load_words(file));
-        RANKLET_ASSIGN(const auto names, file.strings("ranklet.news.views"));
-        if (names.empty() || names.size() > 64)
-            return make_error(ErrorCode::format,
-                              {file.name(), ": ranklet.news.views has ", names.size(), " views, expected 1 to 64"});
-        for (const std::string_view name : names) {
-            if (encoder.find_view(name) < encoder.views_.size())
-                return make_error(ErrorCode::format, {file.name(), ": ranklet.news.views has \"", name, "\" twice"});
-            RANKLET_TRY(encoder.load_view(file, std::string(name)));
-        }
-        RANKLET_TRY(encoder.load_join(file));
-        return encoder;
-    }
-
+    KindId kind() const noexcept override { return kind_id<NewsEncoder>; }
     /// Elements of an item's vector.
-    std::size_t dim() const noexcept { return projection_ ? projection_->out() : joined_; }
-    std::size_t view_count() const noexcept { return views_.size(); }
+    RANKLET_FUNC std::size_t dim() const noexcept override;
+    std::size_t view_count() const noexcept;
     /// Precondition: view < view_count().
-    std::string_view view_name(std::size_t view) const noexcept { return views_[view].name; }
-    ViewKind view_kind(std::size_t view) const noexcept { return views_[view].kind; }
+    std::string_view view_name(std::size_t view) const noexcept;
+    ViewKind view_kind(std::size_t view) const noexcept;
     /// Elements of what a vector view is given; 0 for other kinds.
-    std::size_t view_size(std::size_t view) const noexcept { return views_[view].size; }
+    std::size_t view_size(std::size_t view) const noexcept;
     /// The view of this name, view_count() when there is none.
-    std::size_t find_view(std::string_view name) const noexcept {
-        std::size_t v = 0;
-        while (v < views_.size() && views_[v].name != name) ++v;
-        return v;
-    }
-    const WordTokenizer& tokenizer() const noexcept { return *tokenizer_; }
+    std::size_t find_view(std::string_view name) const noexcept;
+    const WordTokenizer& tokenizer() const noexcept;
 
     /// Vectors of texts that are the view "title" and nothing else (every other view is missing). Error invalid_text
     /// naming the first that is not UTF-8, missing for a prompt, which news models do not have, unsupported when no
     /// view is "title".
-    Result<Matrix> encode(std::span<const std::string_view> texts, const BatchOptions& options = {}) const {
-        const std::size_t title = find_view("title");
-        if (title == views_.size() || views_[title].kind != ViewKind::text)
-            return Error{ErrorCode::unsupported, "the model reads no title: a text alone is no item to it"};
-        std::vector<ViewInput> inputs(texts.size() * views_.size());
-        for (std::size_t t = 0; t < texts.size(); ++t) inputs[t * views_.size() + title].text = texts[t];
-        return encode_inputs(inputs, options);
-    }
+    Result<Matrix> encode(std::span<const std::string_view> texts, const BatchOptions& options = {}) const;
     /// Vectors of items: `inputs` [items * view_count()], each item's views in the model's order. Errors: invalid_text
     /// for a text that is not UTF-8, invalid_argument for a vector of another size or that is not finite; they name the
-    /// view and the item: as `item "ID"` by `ids` [items], as `text N` without.
-    Result<Matrix> encode_inputs(std::span<const ViewInput> inputs, const BatchOptions& options = {},
-                                 std::span<const std::string> ids = {}) const {
-        if (options.prompt && !options.prompt->empty())
-            return make_error(ErrorCode::missing, {"the model has no prompt \"", *options.prompt, "\""});
-        if (inputs.size() % views_.size() != 0)
-            return make_error(ErrorCode::invalid_argument,
-                              {inputs.size(), " inputs are not those of items with ", views_.size(), " views"});
-        const std::size_t n = inputs.size() / views_.size();
-        if (!ids.empty() && ids.size() != n)
-            return make_error(ErrorCode::invalid_argument, {ids.size(), " ids came with ", n, " items"});
-        RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(n, dim()));
-        std::vector<Worker> workers(group_threads(n, group, options));
-        RANKLET_TRY(for_each_group(
-            n, group, options, [&](std::size_t first, std::size_t last, std::size_t thread) -> Result<void> {
-                for (std::size_t i = first; i < last; ++i) {
-                    const auto status = encode_item(inputs.subspan(i * views_.size(), views_.size()),
-                                                    vectors.row(i).data(), workers[thread]);
-                    if (status.ok()) continue;
-                    if (ids.empty()) return make_error(status.error().code, {"text ", i, ": ", status.error().message});
-                    return make_error(status.error().code, {"item \"", ids[i], "\": ", status.error().message});
-                }
-                return {};
-            }));
-        return vectors;
-    }
-
+    /// view, and the item as `text N`.
+    Result<Matrix> encode_inputs(std::span<const ViewInput> inputs, const BatchOptions& options = {}) const;
     /// Where attention lies in one item's vector, view by view. `inputs` [view_count()]. Errors as encode_inputs has.
-    RANKLET_COLD Result<std::vector<ViewAttention>> attention(std::span<const ViewInput> inputs) const {
-        if (inputs.size() != views_.size())
-            return make_error(ErrorCode::invalid_argument,
-                              {inputs.size(), " inputs are not those of an item with ", views_.size(), " views"});
-        std::vector<ViewAttention> result(views_.size());
-        std::vector<float> vector(dim());
-        Worker worker;
-        RANKLET_TRY(encode_item(inputs, vector.data(), worker, result));
-        return result;
-    }
+    RANKLET_COLD Result<std::vector<ViewAttention>> attention(std::span<const ViewInput> inputs) const;
     /// The words of a text as the view reads them. Precondition: view < view_count(), and it is a text.
-    Result<void> tokenize(std::size_t view, std::string_view text, Encoding& out) const {
-        EncodeOptions options;
-        options.max_length = views_[view].text.max_length();
-        const auto status = tokenizer_->encode(text, options, out);
-        if (!status.ok()) return make_error(status.error().code, {views_[view].name, ": ", status.error().message});
-        return {};
-    }
+    Result<void> tokenize(std::size_t view, std::string_view text, Encoding& out) const;
+    /// What the views are given of an item: its text is the view "title", string attributes and vectors are the views of
+    /// their names. [view_count()]; it looks into the item. Error invalid_argument for an attribute of a view's name
+    /// that is no string, a vector that no view reads or of another size than the view's.
+    Result<std::vector<ViewInput>> inputs_of(const Item& item) const;
 
-    /// The file's inputs against its token ids and vectors. Error self_test saying what differs.
-    RANKLET_COLD Result<void> self_test(const GgufFile& file) const {
-        RANKLET_ASSIGN(const auto inputs, self_test_inputs(file));
-        RANKLET_ASSIGN(const auto expected, file.floats("ranklet.selftest.vectors"));
-        RANKLET_ASSIGN(const Matrix vectors, encode_inputs(inputs));
-        return compare_self_test(file, "ranklet.selftest.vectors", expected,
-                                 {vectors.view().data, vectors.rows() * vectors.cols()});
-    }
-    /// The inputs of the file's self-test: `ranklet.selftest.view.NAME` strings, or floats [items * size] where NaN
-    /// stands for missing. They look into the file and into this encoder.
-    RANKLET_COLD Result<std::vector<ViewInput>> self_test_inputs(const GgufFile& file) const {
-        // All are counted before there is memory for them: a file that says "many" must hold many.
-        std::vector<std::vector<std::string_view>> texts(views_.size());
-        std::size_t n = 0;
-        for (std::size_t v = 0; v < views_.size(); ++v) {
-            const View& view = views_[v];
-            const std::string key = "ranklet.selftest.view." + view.name;
-            std::size_t found = 0;
-            if (view.kind == ViewKind::vector) {
-                found = view.self_test.size() / view.size;
-            } else {
-                RANKLET_ASSIGN(texts[v], file.strings(key));
-                found = texts[v].size();
-            }
-            if (v == 0) n = found;
-            if (found != n || n == 0)
-                return make_error(ErrorCode::format,
-                                  {file.name(), ": ", key, " is of ", found, " items, others of ", n});
-        }
-        std::vector<ViewInput> inputs(n * views_.size());
-        for (std::size_t v = 0; v < views_.size(); ++v) {
-            const View& view = views_[v];
-            for (std::size_t i = 0; i < n; ++i) {
-                ViewInput& input = inputs[i * views_.size() + v];
-                if (view.kind != ViewKind::vector)
-                    input.text = texts[v][i];
-                else if (!std::isnan(view.self_test[i * view.size]))
-                    input.vector = std::span<const float>(view.self_test).subspan(i * view.size, view.size);
-            }
-        }
-        return inputs;
-    }
+    RANKLET_FUNC Result<EncodedItems> encode_items(std::span<const Item> items, ItemForm form,
+                                                   const BatchOptions& options) const override;
+    RANKLET_COLD RANKLET_FUNC Result<std::unique_ptr<const ItemParts>> take_apart(
+        const Item& item, TextUnit unit, const BatchOptions& options) const override;
+    /// The file's inputs against its vectors.
+    RANKLET_COLD RANKLET_FUNC Result<void> self_test(const ModelReader& reader) const override;
+    /// `ranklet.selftest.view.NAME`: strings, or floats [items * size] where NaN stands for missing.
+    RANKLET_COLD RANKLET_FUNC Result<SelfTestItems> self_test_items(const ModelReader& reader) const override;
 
 private:
-    static constexpr std::size_t group = 16;                 // items handed to a thread at a time
-    static constexpr std::size_t most_elements = 1'000'000;  // of all views: an item's share of a thread's scratch
+    struct State;
+    class Parts;
+    std::shared_ptr<const State> state_;
+};
+
+RANKLET_NAMESPACE_END
+
+#if RANKLET_DEFINITIONS
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <functional>
+#include <map>
+#include <utility>
+#include <variant>
+
+#include "ranklet/core/groups.hpp"
+#include "ranklet/core/scratch.hpp"
+#include "ranklet/encoders/text_view.hpp"
+#include "ranklet/encoders/token_parts.hpp"
+#include "ranklet/layers/embedding.hpp"
+#include "ranklet/model_file/layers.hpp"
+#include "ranklet/model_file/reader.hpp"
+#include "ranklet/model_file/self_test.hpp"
+#include "ranklet/model_file/tokenizers.hpp"
+#include "ranklet/text/word_tokenizer.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+struct NewsEncoder::State {
+    static constexpr std::size_t group = 16;                   // items handed to a thread at a time
+    static constexpr std::uint32_t most_elements = 1'000'000;  // of all views: an item's share of a thread's scratch
 
     struct View {
         std::string name;
@@ -208,7 +138,6 @@ private:
         Embedding table;
         std::size_t size = 0;        // of a given vector
         std::vector<float> missing;  // [size], or empty: zeros
-        std::vector<float> self_test;
         std::optional<Linear<>> dense;
         Activation activation = Activation::identity;
         std::size_t raw = 0;  // elements before the dense layer
@@ -222,126 +151,126 @@ private:
         Scratch scratch;
     };
 
-    RANKLET_COLD Result<void> load_words(const GgufFile& file) {
-        RANKLET_ASSIGN(const auto tokens, file.strings("ranklet.words.tokens"));
-        WordTokenizerConfig config;
-        RANKLET_ASSIGN(config.lowercase, file.boolean("ranklet.words.lowercase"));
-        RANKLET_ASSIGN(const auto unknown, file.string("ranklet.words.unknown"));
-        if (unknown == "row") {
-            config.unknown = UnknownWord::row;
-            RANKLET_ASSIGN(const std::uint32_t id, file.u32("ranklet.words.unknown_id"));
-            config.unknown_id = static_cast<std::int32_t>(std::min(id, std::uint32_t{0x7FFFFFFF}));
-        } else if (unknown == "characters") {
-            config.unknown = UnknownWord::characters;
-        } else if (unknown != "skip") {
-            return make_error(ErrorCode::unsupported, {file.name(), ": ranklet.words.unknown is \"", unknown,
-                                                       "\", expected skip, row or characters"});
-        }
-        RANKLET_ASSIGN(auto tokenizer, in_file(file, "ranklet.words.tokens", WordTokenizer::create(tokens, config)));
-        tokenizer_ = std::make_shared<const WordTokenizer>(std::move(tokenizer));
-        RANKLET_ASSIGN(const TensorView table, file.tensor("ranklet.words.weight"));
-        if (table.rows != tokens.size())
-            return make_error(ErrorCode::format, {file.name(), ": ", tokens.size(), " words, ranklet.words.weight has ",
-                                                  table.rows, " rows"});
-        RANKLET_ASSIGN(const std::uint32_t pad, file.u32("ranklet.words.padding_id"));
-        if (pad >= table.rows)
-            return make_error(ErrorCode::format,
-                              {file.name(), ": ranklet.words.padding_id is ", pad, " of ", table.rows});
-        padding_id_ = static_cast<std::int32_t>(pad);
-        words_ = Embedding(table);
+    RANKLET_COLD Result<void> read_words(const ModelReader& reader) {
+        const ModelReader keys = reader.scope("ranklet.words");
+        RANKLET_ASSIGN(tokenizer, read_word_tokenizer(reader));
+        RANKLET_ASSIGN(const TensorView table, keys.tensor("weight"));
+        if (table.rows != tokenizer->vocabulary_size())
+            return keys.wrong("weight", {" has ", table.rows, " rows for ", tokenizer->vocabulary_size(), " words"});
+        RANKLET_ASSIGN(const std::uint32_t pad, keys.u32("padding_id"));
+        if (pad >= table.rows) return keys.wrong("padding_id", {" is ", pad, " of ", table.rows});
+        padding_id = static_cast<std::int32_t>(pad);
+        words = Embedding(table);
         return {};
     }
 
-    RANKLET_COLD Result<void> load_view(const GgufFile& file, const std::string& name) {
+    RANKLET_COLD Result<void> read_view(const ModelReader& reader, std::string_view name) {
+        const ModelReader keys = reader.scope("ranklet.news").scope(name);
         View view;
         view.name = name;
-        const std::string prefix = "ranklet.news." + name;
-        RANKLET_ASSIGN(const auto kind, file.string(prefix + ".kind"));
-        if (kind == "text") {
-            RANKLET_ASSIGN(view.text, TextView::load(file, prefix, words_.dim()));
+        RANKLET_ASSIGN(view.kind, keys.choice<ViewKind>("kind", {{"text", ViewKind::text},
+                                                                 {"category", ViewKind::category},
+                                                                 {"vector", ViewKind::vector}}));
+        if (view.kind == ViewKind::text) {
+            RANKLET_ASSIGN(view.text, TextView::read(keys, words.dim()));
             view.raw = view.text.dim();
-        } else if (kind == "category") {
-            view.kind = ViewKind::category;
-            RANKLET_ASSIGN(const auto values, file.strings(prefix + ".values"));
-            RANKLET_ASSIGN(const TensorView table, file.tensor(prefix + ".embd.weight"));
+        } else if (view.kind == ViewKind::category) {
+            RANKLET_ASSIGN(const auto values, keys.strings("values"));
+            RANKLET_ASSIGN(const TensorView table, keys.tensor("embd.weight"));
             if (table.rows != values.size() + 1)
-                return make_error(ErrorCode::format, {file.name(), ": ", prefix, ".embd.weight has ", table.rows,
-                                                      " rows, expected one for each of ", values.size(),
-                                                      " values after that of unknown ones"});
+                return keys.wrong("embd.weight", {" has ", table.rows, " rows, expected one for each of ",
+                                                  values.size(), " values after that of unknown ones"});
             for (std::size_t i = 0; i < values.size(); ++i)
                 if (!view.rows.emplace(values[i], i + 1).second)
-                    return make_error(ErrorCode::format,
-                                      {file.name(), ": ", prefix, ".values has \"", values[i], "\" twice"});
+                    return keys.wrong("values", {" has \"", values[i], "\" twice"});
             view.table = Embedding(table);
             view.raw = table.cols;
-        } else if (kind == "vector") {
-            view.kind = ViewKind::vector;
-            RANKLET_ASSIGN(view.size, file.u32(prefix + ".size"));
-            if (view.size == 0 || view.size > most_elements)
-                return make_error(ErrorCode::format, {file.name(), ": ", prefix, ".size is ", view.size,
-                                                      ", expected 1 to ", most_elements});
-            if (file.has_tensor(prefix + ".missing")) {
-                RANKLET_ASSIGN(view.missing, load_vector(file, prefix + ".missing", view.size));
-            }
-            const std::string key = "ranklet.selftest.view." + name;
-            if (file.has(key)) {
-                RANKLET_ASSIGN(view.self_test, file.floats(key));
-            }
-            view.raw = view.size;
         } else {
-            return make_error(ErrorCode::unsupported, {file.name(), ": ", prefix, ".kind is \"", kind,
-                                                       "\", expected text, category or vector"});
+            RANKLET_ASSIGN(view.size, keys.u32_in("size", 1, most_elements));
+            RANKLET_ASSIGN(view.missing, keys.vector_or_none("missing", view.size));
+            view.raw = view.size;
         }
-        if (file.has_tensor(prefix + ".dense.weight")) {
-            RANKLET_ASSIGN(view.dense, load_linear_any(file, prefix + ".dense", view.raw));
-            RANKLET_ASSIGN(const auto activation, file.string(prefix + ".dense.activation"));
-            RANKLET_ASSIGN(view.activation, in_file(file, prefix, parse_activation(activation)));
+        RANKLET_ASSIGN(view.dense, read_linear_if_any(keys, "dense", view.raw));
+        if (view.dense) {
+            RANKLET_ASSIGN(view.activation, read_activation(keys, "dense.activation"));
         }
-        total_ += view.dim();
-        if (total_ > most_elements)
-            return make_error(ErrorCode::format, {file.name(), ": ", prefix, ": the views up to this one have ", total_,
-                                                  " elements, expected at most ", most_elements});
-        views_.push_back(std::move(view));
+        total += view.dim();
+        if (total > most_elements)
+            return keys.wrong(
+                "kind", {": the views up to this one have ", total, " elements, expected at most ", most_elements});
+        views.push_back(std::move(view));
         return {};
     }
 
-    RANKLET_COLD Result<void> load_join(const GgufFile& file) {
-        RANKLET_ASSIGN(const auto join, file.string("ranklet.news.join"));
-        joined_ = total_;
-        if (join == "attention") {
-            join_ = Join::attention;
-            joined_ = views_.front().dim();
-            for (const View& view : views_)
-                if (view.dim() != joined_)
-                    return make_error(ErrorCode::format, {file.name(), ": views of ", joined_, " and of ", view.dim(),
-                                                          " elements (", view.name, ") cannot be joined by attention"});
-            RANKLET_ASSIGN(pool_, load_attention_pooling(file, "ranklet.news.join.pool", joined_, 0));
-        } else if (join == "gated") {
-            join_ = Join::gated;
-            RANKLET_ASSIGN(joined_, tensor_rows(file, "ranklet.news.join." + views_.front().name + ".value.weight"));
-            for (View& view : views_) {
-                const std::string prefix = "ranklet.news.join." + view.name;
-                RANKLET_ASSIGN(view.value, load_linear(file, prefix + ".value", view.dim(), joined_));
-                RANKLET_ASSIGN(view.gate, load_linear(file, prefix + ".gate", total_, joined_));
+    RANKLET_COLD Result<void> read_join(const ModelReader& reader) {
+        const ModelReader news = reader.scope("ranklet.news"), keys = news.scope("join");
+        RANKLET_ASSIGN(join, news.choice<Join>("join", {{"concatenate", Join::concatenate},
+                                                        {"attention", Join::attention},
+                                                        {"gated", Join::gated}}));
+        joined = total;
+        if (join == Join::attention) {
+            joined = views.front().dim();
+            for (const View& view : views)
+                if (view.dim() != joined)
+                    return news.wrong("join", {": views of ", joined, " and of ", view.dim(), " elements (", view.name,
+                                               ") cannot be joined by attention"});
+            RANKLET_ASSIGN(pool, read_attention_pooling(keys.scope("pool"), joined, 0));
+        } else if (join == Join::gated) {
+            RANKLET_ASSIGN(const TensorView first, keys.tensor(views.front().name + ".value.weight"));
+            joined = first.rows;
+            for (View& view : views) {
+                RANKLET_ASSIGN(view.value, read_linear(keys, view.name + ".value", view.dim(), joined));
+                RANKLET_ASSIGN(view.gate, read_linear(keys, view.name + ".gate", total, joined));
             }
-        } else if (join != "concatenate") {
-            return make_error(ErrorCode::unsupported, {file.name(), ": ranklet.news.join is \"", join,
-                                                       "\", expected concatenate, attention or gated"});
         }
-        if (file.has_tensor("ranklet.news.proj.weight")) {
-            RANKLET_ASSIGN(projection_, load_linear_any(file, "ranklet.news.proj", joined_));
-        }
+        RANKLET_ASSIGN(projection, read_linear_if_any(news, "proj", joined));
         return {};
+    }
+
+    std::size_t dim() const noexcept { return projection ? projection->out() : joined; }
+    std::size_t find_view(std::string_view name) const noexcept {
+        std::size_t v = 0;
+        while (v < views.size() && views[v].name != name) ++v;
+        return v;
+    }
+    Result<void> tokenize(std::size_t view, std::string_view text, Encoding& out) const {
+        EncodeOptions options;
+        options.max_length = views[view].text.max_length();
+        const auto status = tokenizer->encode(text, options, out);
+        if (!status.ok()) return make_error(status.error().code, {views[view].name, ": ", status.error().message});
+        return {};
+    }
+
+    // Vectors of items, with errors that do not name the item.
+    Result<Matrix> vectors_of(std::span<const ViewInput> inputs, const BatchOptions& options) const {
+        if (options.prompt && !options.prompt->empty())
+            return make_error(ErrorCode::missing, {"the model has no prompt \"", *options.prompt, "\""});
+        if (inputs.size() % views.size() != 0)
+            return make_error(ErrorCode::invalid_argument,
+                              {inputs.size(), " inputs are not those of items with ", views.size(), " views"});
+        const std::size_t n = inputs.size() / views.size();
+        RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(n, dim()));
+        std::vector<Worker> workers(detail::group_threads(n, group, options.threads));
+        RANKLET_TRY(detail::for_each_group(
+            n, group, options, [&](std::size_t first, std::size_t last, std::size_t thread) -> Result<void> {
+                for (std::size_t i = first; i < last; ++i)
+                    if (const auto status = encode_item(inputs.subspan(i * views.size(), views.size()),
+                                                        vectors.row(i).data(), workers[thread]);
+                        !status.ok())
+                        return about_input(status.error(), i);
+                return {};
+            }));
+        return vectors;
     }
 
     // Scratch is for the words that the item has, not for those that a file says it could have.
     // `attention` [views] or empty: not wanted.
     Result<void> encode_item(std::span<const ViewInput> inputs, float* out, Worker& worker,
                              std::span<ViewAttention> attention = {}) const {
-        worker.words.resize(views_.size());
+        worker.words.resize(views.size());
         std::size_t inner = 0;
-        for (const View& view : views_) {
-            const std::size_t i = static_cast<std::size_t>(&view - views_.data());
+        for (const View& view : views) {
+            const std::size_t i = static_cast<std::size_t>(&view - views.data());
             std::size_t needed = scratch_bytes<float>(view.raw);
             if (view.kind == ViewKind::text) {
                 if (inputs[i].word_ids) {
@@ -362,14 +291,14 @@ private:
                              [](float x) { return std::isfinite(x); }))
                 return make_error(ErrorCode::invalid_argument, {"the vector \"", view.name, "\" is not finite"});
         }
-        inner = std::max(
-            inner, join_ == Join::attention ? pool_.scratch_size(views_.size()) : 2 * scratch_bytes<float>(joined_));
-        RANKLET_TRY(worker.scratch.reserve(scratch_bytes<float>(total_) + scratch_bytes<float>(joined_) + inner));
+        inner = std::max(inner,
+                         join == Join::attention ? pool.scratch_size(views.size()) : 2 * scratch_bytes<float>(joined));
+        RANKLET_TRY(worker.scratch.reserve(scratch_bytes<float>(total) + scratch_bytes<float>(joined) + inner));
         const ScratchFrame frame(worker.scratch);
-        float* all = worker.scratch.take<float>(total_);
+        float* all = worker.scratch.take<float>(total);
         float* next = all;
-        for (std::size_t v = 0; v < views_.size(); ++v) {
-            const View& view = views_[v];
+        for (std::size_t v = 0; v < views.size(); ++v) {
+            const View& view = views[v];
             const std::vector<std::int32_t>& ids = worker.words[v].ids;
             float* weights = nullptr;
             if (!attention.empty()) {
@@ -381,8 +310,8 @@ private:
             next += view.dim();
         }
         std::vector<float> weights;
-        if (!attention.empty() && join_ == Join::attention) weights.resize(views_.size());
-        join(all, out, weights.empty() ? nullptr : weights.data(), worker.scratch);
+        if (!attention.empty() && join == Join::attention) weights.resize(views.size());
+        join_views(all, out, weights.empty() ? nullptr : weights.data(), worker.scratch);
         for (std::size_t v = 0; v < weights.size(); ++v) attention[v].weight = weights[v];
         return {};
     }
@@ -391,7 +320,7 @@ private:
             return make_error(ErrorCode::invalid_argument,
                               {view.name, ": ", ids.size(), " words, it reads ", view.text.max_length()});
         for (const std::int32_t id : ids)
-            if (id < 0 || static_cast<std::size_t>(id) >= tokenizer_->vocabulary_size())
+            if (id < 0 || static_cast<std::size_t>(id) >= tokenizer->vocabulary_size())
                 return make_error(ErrorCode::invalid_argument, {view.name, ": there is no word ", id});
         return {};
     }
@@ -402,7 +331,7 @@ private:
         const ScratchFrame frame(scratch);
         float* raw = view.dense ? scratch.take<float>(view.raw) : out;
         if (view.kind == ViewKind::text) {
-            view.text.forward(words_, ids, padding_id_, raw, weights, scratch);
+            view.text.forward(words, ids, padding_id, raw, weights, scratch);
         } else if (view.kind == ViewKind::category) {
             view.table.row(row_of(view, input.text), raw);
         } else {
@@ -417,37 +346,248 @@ private:
     }
 
     /// `weights` [views]: null where they are not wanted; written where views are joined by attention.
-    void join(const float* all, float* out, float* weights, Scratch& scratch) const noexcept {
+    void join_views(const float* all, float* out, float* weights, Scratch& scratch) const noexcept {
         const ScratchFrame frame(scratch);
-        float* joined = projection_ ? scratch.take<float>(joined_) : out;
-        if (join_ == Join::concatenate) {
-            std::copy_n(all, total_, joined);
-        } else if (join_ == Join::attention) {
-            pool_.forward({all, views_.size(), joined_}, nullptr, {}, joined, weights, scratch);
+        float* sum = projection ? scratch.take<float>(joined) : out;
+        if (join == Join::concatenate) {
+            std::copy_n(all, total, sum);
+        } else if (join == Join::attention) {
+            pool.forward({all, views.size(), joined}, nullptr, {}, sum, weights, scratch);
         } else {
-            float* value = scratch.take<float>(joined_);
-            float* gate = scratch.take<float>(joined_);
-            std::fill_n(joined, joined_, 0.0f);
+            float* value = scratch.take<float>(joined);
+            float* gate = scratch.take<float>(joined);
+            std::fill_n(sum, joined, 0.0f);
             const float* own = all;
-            for (const View& view : views_) {
-                view.value.forward({own, 1, view.dim()}, {value, 1, joined_}, Activation::tanh);
-                view.gate.forward({all, 1, total_}, {gate, 1, joined_}, Activation::sigmoid);
-                kernels::Ops<float>::add_product(value, gate, joined, joined_);
+            for (const View& view : views) {
+                view.value.forward({own, 1, view.dim()}, {value, 1, joined}, Activation::tanh);
+                view.gate.forward({all, 1, total}, {gate, 1, joined}, Activation::sigmoid);
+                kernels::Ops<float>::add_product(value, gate, sum, joined);
                 own += view.dim();
             }
         }
-        if (projection_) projection_->forward({joined, 1, joined_}, {out, 1, projection_->out()});
+        if (projection) projection->forward({sum, 1, joined}, {out, 1, projection->out()});
     }
 
-    GgufFile file_;  // keeps the tables' memory
-    std::shared_ptr<const WordTokenizer> tokenizer_;
-    Embedding words_;
-    std::int32_t padding_id_ = 0;
-    std::vector<View> views_;
-    Join join_ = Join::concatenate;
-    AttentionPooling<> pool_;
-    std::size_t total_ = 0, joined_ = 0;  // elements of all views; of what they are joined to
-    std::optional<Linear<>> projection_;
+    GgufFile file;  // keeps the tables' memory
+    std::shared_ptr<const WordTokenizer> tokenizer;
+    Embedding words;
+    std::int32_t padding_id = 0;
+    std::vector<View> views;
+    Join join = Join::concatenate;
+    AttentionPooling<> pool;
+    std::size_t total = 0, joined = 0;  // elements of all views; of what they are joined to
+    std::optional<Linear<>> projection;
 };
 
+RANKLET_FUNC Result<NewsEncoder> NewsEncoder::read(const ModelReader& reader, const LoadOptions&) {
+    RANKLET_TRY(detail::check_encoder_type(reader, type_name));
+    auto state = std::make_shared<State>();
+    state->file = reader.file();
+    RANKLET_TRY(state->read_words(reader));
+    RANKLET_ASSIGN(const auto names, reader.strings("ranklet.news.views"));
+    if (names.empty() || names.size() > 64)
+        return reader.wrong("ranklet.news.views", {" has ", names.size(), " views, expected 1 to 64"});
+    for (const std::string_view name : names) {
+        if (state->find_view(name) < state->views.size())
+            return reader.wrong("ranklet.news.views", {" has \"", name, "\" twice"});
+        RANKLET_TRY(state->read_view(reader, name));
+    }
+    RANKLET_TRY(state->read_join(reader));
+    NewsEncoder encoder;
+    encoder.state_ = std::move(state);
+    return encoder;
+}
+
+RANKLET_FUNC std::size_t NewsEncoder::dim() const noexcept { return state_->dim(); }
+RANKLET_FUNC std::size_t NewsEncoder::view_count() const noexcept { return state_->views.size(); }
+RANKLET_FUNC std::string_view NewsEncoder::view_name(std::size_t view) const noexcept {
+    return state_->views[view].name;
+}
+RANKLET_FUNC NewsEncoder::ViewKind NewsEncoder::view_kind(std::size_t view) const noexcept {
+    return state_->views[view].kind;
+}
+RANKLET_FUNC std::size_t NewsEncoder::view_size(std::size_t view) const noexcept { return state_->views[view].size; }
+RANKLET_FUNC std::size_t NewsEncoder::find_view(std::string_view name) const noexcept {
+    return state_->find_view(name);
+}
+RANKLET_FUNC const WordTokenizer& NewsEncoder::tokenizer() const noexcept { return *state_->tokenizer; }
+RANKLET_FUNC Result<void> NewsEncoder::tokenize(std::size_t view, std::string_view text, Encoding& out) const {
+    return state_->tokenize(view, text, out);
+}
+
+RANKLET_FUNC Result<Matrix> NewsEncoder::encode(std::span<const std::string_view> texts,
+                                                const BatchOptions& options) const {
+    const std::size_t title = find_view("title"), views = view_count();
+    if (title == views || view_kind(title) != ViewKind::text)
+        return Error{ErrorCode::unsupported, "the model reads no title: a text alone is no item to it"};
+    std::vector<ViewInput> inputs(texts.size() * views);
+    for (std::size_t t = 0; t < texts.size(); ++t) inputs[t * views + title].text = texts[t];
+    return encode_inputs(inputs, options);
+}
+RANKLET_FUNC Result<Matrix> NewsEncoder::encode_inputs(std::span<const ViewInput> inputs,
+                                                       const BatchOptions& options) const {
+    return detail::name_input(state_->vectors_of(inputs, options), "text");
+}
+RANKLET_FUNC Result<std::vector<ViewAttention>> NewsEncoder::attention(std::span<const ViewInput> inputs) const {
+    if (inputs.size() != view_count())
+        return make_error(ErrorCode::invalid_argument,
+                          {inputs.size(), " inputs are not those of an item with ", view_count(), " views"});
+    std::vector<ViewAttention> result(view_count());
+    std::vector<float> vector(dim());
+    State::Worker worker;
+    RANKLET_TRY(state_->encode_item(inputs, vector.data(), worker, result));
+    return result;
+}
+
+RANKLET_FUNC Result<std::vector<ViewInput>> NewsEncoder::inputs_of(const Item& item) const {
+    const std::size_t views = view_count(), title = find_view("title");
+    const auto wrong = [&](std::string_view name, const char* what) {
+        return make_error(ErrorCode::invalid_argument, {"\"", name, "\" ", what});
+    };
+    std::vector<ViewInput> inputs(views);
+    if (title < views) inputs[title].text = item.text;
+    for (const Attribute& attribute : item.attributes) {
+        const std::size_t v = find_view(attribute.name);
+        if (v == views || v == title || view_kind(v) == ViewKind::vector) continue;
+        const auto* text = std::get_if<std::string_view>(&attribute.value);
+        if (text == nullptr) return wrong(attribute.name, "is read by the model and has to be one string");
+        inputs[v].text = *text;
+    }
+    for (const ItemVector& vector : item.vectors) {
+        const std::size_t v = find_view(vector.name);
+        if (v == views || view_kind(v) != ViewKind::vector)
+            return wrong(vector.name, "is no vector that the model reads");
+        if (vector.values.size() != view_size(v))
+            return wrong(vector.name, "is a vector of another size than the model's");
+        inputs[v].vector = vector.values;
+    }
+    return inputs;
+}
+
+RANKLET_FUNC Result<EncodedItems> NewsEncoder::encode_items(std::span<const Item> items, ItemForm form,
+                                                            const BatchOptions& options) const {
+    if (form != ItemForm::vector) return Error{ErrorCode::unsupported, "a news encoder has no states of tokens"};
+    std::vector<ViewInput> inputs;
+    inputs.reserve(items.size() * view_count());
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        const auto own = inputs_of(items[i]);
+        if (!own.ok()) return about_input(own.error(), i);
+        inputs.insert(inputs.end(), own->begin(), own->end());
+    }
+    EncodedItems encoded;
+    RANKLET_ASSIGN(encoded.rows, state_->vectors_of(inputs, options));
+    return encoded;
+}
+
+/// The words of all of an item's texts, for explanations.
+class NewsEncoder::Parts final : public ItemParts {
+public:
+    Parts(NewsEncoder encoder, std::vector<ViewInput> inputs)
+        : encoder_(std::move(encoder)), inputs_(std::move(inputs)), ids_(inputs_.size()) {}
+
+    Result<void> take_apart(TextUnit unit) {
+        RANKLET_ASSIGN(const auto attention, encoder_.attention(inputs_));
+        Encoding encoding;
+        for (std::size_t v = 0; v < inputs_.size(); ++v) {
+            if (encoder_.view_kind(v) != ViewKind::text) continue;
+            const std::string_view text = inputs_[v].text;
+            RANKLET_TRY(encoder_.tokenize(v, text, encoding));
+            ids_[v] = encoding.ids;
+            const std::vector<float>& weights = attention[v].words;
+            for (const detail::TokenGroup& group : detail::group_tokens(encoding, 0, unit)) {
+                groups_.emplace_back(v, group);
+                TextPart& part = parts_.emplace_back();
+                part.text = text.substr(group.span.begin, group.span.end - group.span.begin);
+                part.span = group.span;
+                part.view = encoder_.view_name(v);
+                if (weights.empty()) continue;
+                part.attention = 0.0f;
+                for (std::size_t t = group.first; t < group.last; ++t) part.attention += weights[t];
+            }
+        }
+        return {};
+    }
+
+    std::span<const TextPart> parts() const noexcept override { return parts_; }
+    std::size_t at_once() const noexcept override { return 64; }
+    Result<EncodedItems> encode(std::size_t first, std::size_t count, ItemForm,
+                                const BatchOptions& options) const override {
+        std::vector<ViewInput> variants;
+        std::vector<std::vector<std::int32_t>> left(count);
+        for (std::size_t i = 0; i < count; ++i) {
+            variants.insert(variants.end(), inputs_.begin(), inputs_.end());
+            if (first + i == 0) continue;
+            const auto& [view, group] = groups_[first + i - 1];
+            left[i] = detail::without(ids_[view], group);
+            variants[i * inputs_.size() + view].word_ids = std::span<const std::int32_t>(left[i]);
+        }
+        EncodedItems encoded;
+        RANKLET_ASSIGN(encoded.rows, encoder_.state_->vectors_of(variants, options));
+        return encoded;
+    }
+
+private:
+    NewsEncoder encoder_;
+    std::vector<ViewInput> inputs_;
+    std::vector<std::vector<std::int32_t>> ids_;                      // of each view that is a text
+    std::vector<std::pair<std::size_t, detail::TokenGroup>> groups_;  // of each part: its view and tokens
+    std::vector<TextPart> parts_;
+};
+
+RANKLET_FUNC Result<std::unique_ptr<const ItemParts>> NewsEncoder::take_apart(const Item& item, TextUnit unit,
+                                                                              const BatchOptions&) const {
+    RANKLET_ASSIGN(auto inputs, inputs_of(item));
+    auto parts = std::make_unique<Parts>(*this, std::move(inputs));
+    RANKLET_TRY(parts->take_apart(unit));
+    return std::unique_ptr<const ItemParts>(std::move(parts));
+}
+
+RANKLET_FUNC Result<void> NewsEncoder::self_test(const ModelReader& reader) const {
+    RANKLET_ASSIGN(const SelfTestItems test, self_test_items(reader));
+    RANKLET_ASSIGN(const EncodedItems found, encode_items(test.items, ItemForm::vector, {}));
+    return compare_self_test(reader, "ranklet.selftest.vectors", found.rows);
+}
+
+RANKLET_FUNC Result<SelfTestItems> NewsEncoder::self_test_items(const ModelReader& reader) const {
+    const ModelReader keys = reader.scope("ranklet.selftest.view");
+    // All are counted before there is memory for them: a file that says "many" must hold many.
+    const std::size_t views = view_count();
+    SelfTestItems result;
+    result.numbers.resize(views);
+    std::vector<std::vector<std::string_view>> texts(views);
+    std::size_t n = 0;
+    for (std::size_t v = 0; v < views; ++v) {
+        std::size_t found = 0;
+        if (view_kind(v) == ViewKind::vector) {
+            RANKLET_ASSIGN(result.numbers[v], keys.floats(view_name(v)));
+            found = result.numbers[v].size() / view_size(v);
+        } else {
+            RANKLET_ASSIGN(texts[v], keys.strings(view_name(v)));
+            found = texts[v].size();
+        }
+        if (v == 0) n = found;
+        if (found != n || n == 0) return keys.wrong(view_name(v), {" is of ", found, " items, others of ", n});
+    }
+    result.items.resize(n);
+    result.attributes.resize(n);
+    result.vectors.resize(n);
+    for (std::size_t i = 0; i < n; ++i) {
+        for (std::size_t v = 0; v < views; ++v) {
+            const std::string_view name = view_name(v);
+            if (view_kind(v) != ViewKind::vector) {
+                if (name == "title")
+                    result.items[i].text = texts[v][i];
+                else
+                    result.attributes[i].push_back({name, texts[v][i]});
+            } else if (const float* x = result.numbers[v].data() + i * view_size(v); !std::isnan(*x)) {
+                result.vectors[i].push_back({name, {x, view_size(v)}});
+            }
+        }
+        result.items[i].attributes = result.attributes[i];
+        result.items[i].vectors = result.vectors[i];
+    }
+    return result;
+}
+
 RANKLET_NAMESPACE_END
+#endif

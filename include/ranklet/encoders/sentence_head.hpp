@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <string>
 #include <string_view>
@@ -12,9 +13,9 @@
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/core/view.hpp"
-#include "ranklet/io/gguf.hpp"
 #include "ranklet/layers/linear.hpp"
-#include "ranklet/layers/load.hpp"
+#include "ranklet/model_file/layers.hpp"
+#include "ranklet/model_file/reader.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -28,17 +29,13 @@ enum class Pooling {
     last,           ///< the last token's state
 };
 
-RANKLET_COLD inline Result<Pooling> parse_pooling(std::string_view name) {
-    constexpr std::array<std::pair<std::string_view, Pooling>, 6> known{{{"cls", Pooling::cls},
-                                                                         {"mean", Pooling::mean},
-                                                                         {"max", Pooling::max},
-                                                                         {"mean_sqrt_len", Pooling::mean_sqrt_len},
-                                                                         {"weighted_mean", Pooling::weighted_mean},
-                                                                         {"last", Pooling::last}}};
-    for (const auto& [text, pooling] : known)
-        if (text == name) return pooling;
-    return make_error(ErrorCode::unsupported, {"unknown pooling \"", name, "\""});
-}
+/// Poolings as model files name them.
+inline constexpr std::array<Choice<Pooling>, 6> pooling_names{{{"cls", Pooling::cls},
+                                                               {"mean", Pooling::mean},
+                                                               {"max", Pooling::max},
+                                                               {"mean_sqrt_len", Pooling::mean_sqrt_len},
+                                                               {"weighted_mean", Pooling::weighted_mean},
+                                                               {"last", Pooling::last}}};
 
 /// out [hidden] from states [length, hidden], length >= 1.
 inline void pool(Pooling pooling, MatrixView<const float> states, float* out) noexcept {
@@ -71,16 +68,16 @@ inline void pool(Pooling pooling, MatrixView<const float> states, float* out) no
 class SentenceHead {
 public:
     /// From `ranklet.encoder.pooling`, `.modules` and `.dense.*`.
-    RANKLET_COLD static Result<SentenceHead> load(const GgufFile& file, std::size_t hidden) {
-        RANKLET_ASSIGN(const auto poolings, file.strings("ranklet.encoder.pooling"));
-        RANKLET_ASSIGN(const auto modules, file.strings("ranklet.encoder.modules"));
+    RANKLET_COLD static Result<SentenceHead> read(const ModelReader& reader, std::size_t hidden) {
+        const ModelReader encoder = reader.scope("ranklet.encoder");
+        RANKLET_ASSIGN(const auto poolings, encoder.strings("pooling"));
+        RANKLET_ASSIGN(const auto modules, encoder.strings("modules"));
         if (poolings.empty() || modules.empty() || modules.front() != "pooling")
-            return make_error(ErrorCode::format,
-                              {file.name(), ": ranklet.encoder.modules must start with \"pooling\""});
+            return encoder.wrong("modules", {" must start with \"pooling\""});
         SentenceHead head;
         head.hidden_ = hidden;
         for (const std::string_view name : poolings) {
-            RANKLET_ASSIGN(const Pooling pooling, in_file(file, "ranklet.encoder.pooling", parse_pooling(name)));
+            RANKLET_ASSIGN(const Pooling pooling, encoder.choose("pooling", name, pooling_names));
             head.poolings_.push_back(pooling);
         }
         head.dim_ = head.widest_ = hidden * poolings.size();
@@ -90,13 +87,11 @@ public:
                 head.steps_.push_back({});
                 continue;
             }
-            if (name.rfind("dense.", 0) != 0)
-                return make_error(ErrorCode::unsupported, {file.name(), ": unknown module \"", name, "\""});
+            if (!name.starts_with("dense."))
+                return encoder.wrong("modules", {": unknown module \"", name, "\""}, ErrorCode::unsupported);
             Step step;
-            RANKLET_ASSIGN(const auto activation, file.string("ranklet.encoder." + name + ".activation"));
-            RANKLET_ASSIGN(step.activation, in_file(file, "ranklet.encoder." + name, parse_activation(activation)));
-            RANKLET_ASSIGN(const TensorView weight, file.tensor("ranklet." + name + ".weight"));
-            RANKLET_ASSIGN(step.dense, load_linear(file, "ranklet." + name, head.dim_, weight.rows));
+            RANKLET_ASSIGN(step.activation, read_activation(encoder, name + ".activation"));
+            RANKLET_ASSIGN(step.dense, read_linear(reader, "ranklet." + name, head.dim_));
             step.normalize = false;
             head.dim_ = step.dense.out();
             head.widest_ = std::max(head.widest_, head.dim_);

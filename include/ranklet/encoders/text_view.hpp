@@ -1,7 +1,8 @@
 // TextView: a text's word vectors to one vector, in the forms of news and sentence encoders:
-//   cnn_max         convolutions of several widths, ReLU, the maximum over time, side by side   Kim 2014
-//   cnn_attention   one convolution, ReLU, additive attention     NAML (Wu et al. 2019), LSTUR (An et al. 2019)
-//   self_attention  multi-head self-attention, additive attention                    NRMS (Wu et al. 2019)
+//   cnn_max         convolutions of several widths, ReLU, maximum over time, side by side   Kim 2014
+//   cnn_attention   one convolution, ReLU, additive attention                               NAML (Wu et al. 2019),
+//                                                                                           LSTUR (An et al. 2019)
+//   self_attention  multi-head self-attention, additive attention                           NRMS (Wu et al. 2019)
 // In: word ids and their table. Out: [dim]. A text without words (and without pad_to) is the zero vector.
 // A model trained on texts padded to a fixed length without a mask says so (pad_to): its padding words are then part of
 // every text. Under a maximum only as many are computed as differ.
@@ -17,42 +18,37 @@
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/core/view.hpp"
-#include "ranklet/io/gguf.hpp"
 #include "ranklet/layers/embedding.hpp"
-#include "ranklet/layers/load_attention.hpp"
+#include "ranklet/model_file/layers.hpp"
+#include "ranklet/model_file/reader.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
 class TextView {
+    enum class Form { cnn_max, cnn_attention, self_attention };
+
 public:
-    /// Keys and tensors under `prefix`; `words`: elements of a word's vector.
-    RANKLET_COLD static Result<TextView> load(const GgufFile& file, const std::string& prefix, std::size_t words) {
+    /// Keys and tensors under the reader's prefix; `words`: elements of a word's vector.
+    RANKLET_COLD static Result<TextView> read(const ModelReader& reader, std::size_t words) {
         TextView view;
         view.words_ = words;
-        RANKLET_ASSIGN(const auto form, file.string(prefix + ".form"));
-        RANKLET_ASSIGN(view.max_length_, file.u32(prefix + ".max_length"));
-        RANKLET_ASSIGN(view.pad_to_, file.u32(prefix + ".pad_to"));
-        RANKLET_ASSIGN(view.mask_padding_, file.boolean(prefix + ".mask_padding"));
-        if (view.max_length_ == 0 || view.max_length_ > 4096 || view.pad_to_ > view.max_length_)
-            return make_error(ErrorCode::format,
-                              {file.name(), ": ", prefix, ".max_length is ", view.max_length_,
-                               ", expected 1 to 4096, and .pad_to is ", view.pad_to_, ", expected no more than that"});
-        if (form == "self_attention") {
-            view.form_ = Form::self_attention;
-            RANKLET_ASSIGN(view.attention_, load_head_attention(file, prefix + ".self_attention", words));
+        RANKLET_ASSIGN(view.form_, reader.choice<Form>("form", {{"cnn_max", Form::cnn_max},
+                                                                {"cnn_attention", Form::cnn_attention},
+                                                                {"self_attention", Form::self_attention}}));
+        RANKLET_ASSIGN(view.max_length_, reader.u32_in("max_length", 1, 4096));
+        RANKLET_ASSIGN(view.pad_to_, reader.u32_in("pad_to", 0, static_cast<std::uint32_t>(view.max_length_)));
+        RANKLET_ASSIGN(view.mask_padding_, reader.boolean("mask_padding"));
+        if (view.form_ == Form::self_attention) {
+            RANKLET_ASSIGN(view.attention_, read_head_attention(reader.scope("self_attention"), words));
             view.dim_ = view.attention_.out();
-        } else if (form == "cnn_max" || form == "cnn_attention") {
-            view.form_ = form == "cnn_max" ? Form::cnn_max : Form::cnn_attention;
-            RANKLET_ASSIGN(view.convolutions_, load_convolutions(file, prefix + ".conv", words));
-            for (const Conv1d<>& conv : view.convolutions_) view.dim_ += conv.out();
         } else {
-            return make_error(ErrorCode::unsupported, {file.name(), ": ", prefix, ".form is \"", form,
-                                                       "\", expected cnn_max, cnn_attention or self_attention"});
+            RANKLET_ASSIGN(view.convolutions_, read_convolutions(reader.scope("conv"), words));
+            for (const Conv1d<>& conv : view.convolutions_) view.dim_ += conv.out();
         }
         if (view.form_ == Form::cnn_attention && view.convolutions_.size() != 1)
-            return make_error(ErrorCode::format, {file.name(), ": ", prefix, ": cnn_attention has one width"});
+            return reader.wrong("form", {": cnn_attention has one width"});
         if (view.form_ != Form::cnn_max) {
-            RANKLET_ASSIGN(view.pool_, load_attention_pooling(file, prefix + ".pool", view.dim_, 0));
+            RANKLET_ASSIGN(view.pool_, read_attention_pooling(reader.scope("pool"), view.dim_, 0));
         }
         return view;
     }
@@ -122,8 +118,6 @@ public:
     }
 
 private:
-    enum class Form { cnn_max, cnn_attention, self_attention };
-
     /// Padding words that stand behind a text's own.
     std::size_t padding(std::size_t length) const noexcept {
         const std::size_t all = pad_to_ > length ? pad_to_ - length : 0;

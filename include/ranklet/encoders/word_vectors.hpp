@@ -1,37 +1,33 @@
-// WordVectors: text to vector by a table of word vectors (word2vec, GloVe, model2vec, StaticEmbedding): a weighted
-// mean. In: UTF-8 texts. Out: vectors [texts, dim]. v = sum_i w_i e_i, divided by the number of tokens or by sum_i w_i
-// (as the model file says), less its part along the removed components, normalised if the model says so. A text without
-// known words has the zero vector. A text's numbers do not depend on the batch or the number of threads.
+// WordVectors: text to vector by a table of word vectors (word2vec, GloVe, model2vec, StaticEmbedding).
+// In: UTF-8 texts. Out: vectors [texts, dim]: v = sum_i w_i e_i, divided by the number of tokens or by sum_i w_i (as the
+// model file says), less its part along the removed components, normalised if the model says so. A text without known
+// words has the zero vector. A text's numbers do not depend on the batch or the number of threads.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-#include "ranklet/core/buffer.hpp"
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/function_view.hpp"
 #include "ranklet/core/matrix.hpp"
-#include "ranklet/core/parallel.hpp"
 #include "ranklet/core/result.hpp"
-#include "ranklet/encoders/load_wordpiece.hpp"
+#include "ranklet/encoders/item_encoder.hpp"
 #include "ranklet/encoders/options.hpp"
-#include "ranklet/encoders/self_test.hpp"
-#include "ranklet/encoders/text_groups.hpp"
 #include "ranklet/io/gguf.hpp"
-#include "ranklet/kernels/ops.hpp"
 #include "ranklet/layers/embedding.hpp"
-#include "ranklet/layers/load.hpp"
-#include "ranklet/text/word_tokenizer.hpp"
+#include "ranklet/model_file/load.hpp"
+#include "ranklet/text/encoding.hpp"
 
 RANKLET_NAMESPACE_BEGIN
+
+class WordPiece;
+class WordTokenizer;
 
 /// What the weighted sum of a text's word vectors is divided by.
 enum class WordPooling {
@@ -40,49 +36,17 @@ enum class WordPooling {
     sum,            ///< nothing
 };
 
-/// A value that shares table and vocabulary with its copies.
-class WordVectors {
+/// A value that shares table and vocabulary with its copies. The table stays in the file.
+class WordVectors final : public ItemEncoder, public Loadable<WordVectors> {
 public:
-    /// Maps the file; the table stays in it. Error when it holds no word vectors, is damaged, or its self-test gives
-    /// other numbers than the file states.
-    RANKLET_COLD static Result<WordVectors> load(const std::string& path, const LoadOptions& options = {}) {
-        RANKLET_ASSIGN(const GgufFile file, GgufFile::open(path));
-        if (options.verify_checksum) RANKLET_TRY(file.verify_checksum());
-        RANKLET_ASSIGN(WordVectors words, from_file(file));
-        if (options.self_test) RANKLET_TRY(words.self_test(file));
-        return words;
-    }
-    /// Builds the encoder from an open file, without the self-test.
-    RANKLET_COLD static Result<WordVectors> from_file(const GgufFile& file) {
-        RANKLET_TRY(check_version(file));
-        RANKLET_ASSIGN(const auto type, file.string("ranklet.encoder.type"));
-        if (type != "word_vectors")
-            return make_error(ErrorCode::unsupported,
-                              {file.name(), ": ranklet.encoder.type is \"", type, "\", not \"word_vectors\""});
-        WordVectors words;
-        words.file_ = file;
-        RANKLET_TRY(words.load_table(file));
-        RANKLET_TRY(words.load_tokenizer(file));
-        RANKLET_TRY(words.load_mapping(file));
-        RANKLET_TRY(words.load_pooling(file));
-        if (file.has_tensor("ranklet.words.token_weight")) {
-            RANKLET_ASSIGN(auto weights, load_vector(file, "ranklet.words.token_weight", words.vocabulary_size()));
-            RANKLET_TRY(in_file(file, "ranklet.words.token_weight", words.set_weights(std::move(weights))));
-        }
-        if (file.has_tensor("ranklet.words.component")) {
-            RANKLET_ASSIGN(const TensorView tensor, file.tensor("ranklet.words.component"));
-            RANKLET_ASSIGN(Matrix rows, load_matrix(file, "ranklet.words.component", tensor.rows, words.dim()));
-            RANKLET_TRY(in_file(file, "ranklet.words.component", words.set_components(std::move(rows))));
-        }
-        return words;
-    }
+    static constexpr std::string_view type_name = "word_vectors";  ///< `ranklet.encoder.type`
+    RANKLET_COLD static Result<WordVectors> read(const ModelReader& reader, const LoadOptions& options);
 
+    KindId kind() const noexcept override { return kind_id<WordVectors>; }
     /// Elements of a text's vector.
-    std::size_t dim() const noexcept { return table_.dim(); }
+    std::size_t dim() const noexcept override { return table_.dim(); }
     /// Tokens that the tokenizer knows.
-    std::size_t vocabulary_size() const noexcept {
-        return wordpiece_ ? wordpiece_->vocabulary_size() : words_->vocabulary_size();
-    }
+    std::size_t vocabulary_size() const noexcept;
     /// Tokens of a text that count; what follows is not read.
     std::size_t max_length() const noexcept { return max_length_; }
     bool normalizes() const noexcept { return normalize_; }
@@ -97,260 +61,50 @@ public:
     const WordPiece* wordpiece() const noexcept { return wordpiece_.get(); }
 
     /// The same with other weights, one a token, finite and not negative (none: all 1). See encoders/word_weights.hpp.
-    RANKLET_COLD Result<WordVectors> with_weights(std::vector<float> weights) const {
-        WordVectors result = *this;
-        RANKLET_TRY(result.set_weights(std::move(weights)));
-        return result;
-    }
+    RANKLET_COLD Result<WordVectors> with_weights(std::vector<float> weights) const;
     /// The same with other components [count, dim] to remove from each vector, each of length 1 (none: nothing is).
-    RANKLET_COLD Result<WordVectors> with_components(Matrix components) const {
-        WordVectors result = *this;
-        RANKLET_TRY(result.set_components(std::move(components)));
-        return result;
-    }
+    RANKLET_COLD Result<WordVectors> with_components(Matrix components) const;
     /// The same, its vectors normalised or not.
-    WordVectors with_normalize(bool normalize) const {
-        WordVectors result = *this;
-        result.normalize_ = normalize;
-        return result;
-    }
+    WordVectors with_normalize(bool normalize) const;
 
     /// The tokens whose vectors make up the text's, with their offsets; `out` keeps its memory. Error invalid_text when
     /// the text is not UTF-8.
-    Result<void> tokenize(std::string_view text, Encoding& out) const {
-        EncodeOptions options;
-        options.add_special_tokens = false;
-        if (!wordpiece_) {
-            options.max_length = max_length_;
-            return words_->encode(text, options, out);
-        }
-        if (!drop_unknown_) options.max_length = max_length_;
-        RANKLET_TRY(wordpiece_->encode(text, options, out));
-        if (drop_unknown_) {  // then the limit counts the others, as in model2vec
-            std::size_t kept = 0;
-            for (std::size_t t = 0; t < out.size(); ++t) {
-                if (out.ids[t] == wordpiece_->config().unk_id) continue;
-                out.ids[kept] = out.ids[t];
-                out.type_ids[kept] = out.type_ids[t];
-                out.offsets[kept] = out.offsets[t];
-                out.words[kept++] = out.words[t];
-            }
-            out.erase(std::min<std::size_t>(kept, max_length_), out.size());
-        }
-        return {};
-    }
-
+    Result<void> tokenize(std::string_view text, Encoding& out) const;
     /// The vector [dim] of tokens (ids below vocabulary_size()) into `out`, which must not be `row`, working memory
     /// [dim]. The zero vector for none.
-    void pool(std::span<const std::int32_t> ids, float* out, float* row) const noexcept {
-        using Ops = kernels::Ops<float>;
-        const std::size_t n = dim();
-        std::fill_n(out, n, 0.0f);
-        float total = 0.0f;
-        for (const std::int32_t id : ids) {
-            const auto token = static_cast<std::size_t>(id);
-            const float weight = weights_ ? (*weights_)[token] : 1.0f;
-            table_.row(mapping_ ? (*mapping_)[token] : token, row);
-            Ops::multiply_add(weight, row, out, out, n);
-            total += weight;
-        }
-        if (pooling_ == WordPooling::mean) total = static_cast<float>(ids.size());
-        if (pooling_ != WordPooling::sum && total > 0.0f)
-            for (std::size_t i = 0; i < n; ++i) out[i] /= total;
-        if (components_)
-            for (std::size_t c = 0; c < components_->rows(); ++c) {
-                const float* component = components_->row(c).data();
-                Ops::multiply_add(-Ops::dot(out, component, n), component, out, out, n);
-            }
-        if (normalize_) Ops::normalize(out, n);
-    }
+    void pool(std::span<const std::int32_t> ids, float* out, float* row) const noexcept;
 
     /// The vector [dim] of one text. Error invalid_text when it is not UTF-8.
-    Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const {
-        RANKLET_ASSIGN(const Matrix vectors, encode(std::span<const std::string_view>(&text, 1), options));
-        const auto row = vectors.row(0);
-        return std::vector<float>(row.begin(), row.end());
-    }
+    Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const;
     /// The vectors [texts, dim]. Error invalid_text naming the first text that is not UTF-8; missing for a prompt: word
     /// vectors have none.
-    Result<Matrix> encode(std::span<const std::string_view> texts, const BatchOptions& options = {}) const {
-        RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(texts.size(), dim()));
-        std::vector<AlignedBuffer<float>> rows(resolve_threads(options.threads));
-        for (auto& row : rows) {
-            RANKLET_ASSIGN(row, AlignedBuffer<float>::zeroed(dim()));
-        }
-        RANKLET_TRY(for_each_text(texts, options, [&](std::size_t text, const Encoding& tokens, std::size_t thread) {
-            pool(tokens.ids, vectors.row(text).data(), rows[thread].data());
-        }));
-        return vectors;
-    }
-
-    /// Calls `sink(text, tokens, thread)` once for each text, from any of the threads, in any order; `tokens` is an
-    /// Encoding that is valid during the call. Errors as encode's; with one, some texts may not have been seen.
-    template <class Sink>
+    Result<Matrix> encode(std::span<const std::string_view> texts, const BatchOptions& options = {}) const;
+    /// Calls `sink(text, tokens, thread)` once for each text, from any of the threads, in any order; `tokens` is valid
+    /// during the call. Errors as encode's; with one, some texts may not have been seen.
     Result<void> for_each_text(std::span<const std::string_view> texts, const BatchOptions& options,
-                               const Sink& sink) const {
-        if (options.prompt && !options.prompt->empty())
-            return make_error(ErrorCode::missing, {"the model has no prompt named \"", *options.prompt, "\""});
-        constexpr std::size_t group_texts = 64;
-        std::vector<Encoding> tokens(group_threads(texts.size(), group_texts, options));
-        return for_each_group(texts.size(), group_texts, options,
-                              [&](std::size_t first, std::size_t last, std::size_t thread) -> Result<void> {
-                                  for (std::size_t text = first; text < last; ++text) {
-                                      const auto found = tokenize(texts[text], tokens[thread]);
-                                      if (!found.ok())
-                                          return make_error(found.error().code,
-                                                            {"text ", text, ": ", found.error().message});
-                                      sink(text, tokens[thread], thread);
-                                  }
-                                  return {};
-                              });
-    }
+                               FunctionView<void(std::size_t, const Encoding&, std::size_t)> sink) const;
 
-    /// The file's texts against its token ids and vectors. Error self_test saying what differs.
-    RANKLET_COLD Result<void> self_test(const GgufFile& file) const {
-        RANKLET_ASSIGN(const auto texts, file.strings("ranklet.selftest.texts"));
-        RANKLET_ASSIGN(const auto expected, file.floats("ranklet.selftest.vectors"));
-        Encoding tokens;
-        const auto ids_of = [&](std::string_view text) -> Result<std::span<const std::int32_t>> {
-            RANKLET_TRY(tokenize(text, tokens));
-            return std::span<const std::int32_t>(tokens.ids);
-        };
-        RANKLET_TRY(compare_token_ids(file, texts, ids_of));
-        RANKLET_ASSIGN(const Matrix vectors, encode(texts));
-        return compare_self_test(file, "ranklet.selftest.vectors", expected,
-                                 {vectors.view().data, vectors.rows() * vectors.cols()});
-    }
+    RANKLET_FUNC Result<EncodedItems> encode_items(std::span<const Item> items, ItemForm form,
+                                                   const BatchOptions& options) const override;
+    RANKLET_COLD RANKLET_FUNC Result<std::unique_ptr<const ItemParts>> take_apart(
+        const Item& item, TextUnit unit, const BatchOptions& options) const override;
+    /// The file's texts against its token ids and vectors.
+    RANKLET_COLD RANKLET_FUNC Result<void> self_test(const ModelReader& reader) const override;
+    RANKLET_COLD RANKLET_FUNC Result<SelfTestItems> self_test_items(const ModelReader& reader) const override;
 
 private:
-    RANKLET_COLD Result<void> load_table(const GgufFile& file) {
-        RANKLET_ASSIGN(const TensorView found, file.tensor("ranklet.words.weight"));
-        RANKLET_ASSIGN(const TensorView table, file.tensor("ranklet.words.weight", found.rows, found.cols));
-        if (table.rows == 0 || table.cols == 0)
-            return make_error(ErrorCode::format, {file.name(), ": ranklet.words.weight is empty"});
-        if (table.type == TensorType::i8)
-            for (std::size_t r = 0; r < table.rows; ++r)
-                if (!(table.scale(r) >= 0.0f && std::isfinite(table.scale(r))))
-                    return make_error(ErrorCode::format, {file.name(), ": ranklet.words.weight_scale[", r, "] is ",
-                                                          table.scale(r), ", expected a finite number from 0 on"});
-        table_ = Embedding(table);
-        return {};
-    }
-
-    RANKLET_COLD Result<void> load_tokenizer(const GgufFile& file) {
-        RANKLET_ASSIGN(const auto kind, file.string("ranklet.words.tokenizer"));
-        RANKLET_ASSIGN(const auto unknown, file.string("ranklet.words.unknown"));
-        if (kind == "wordpiece") {
-            if (unknown != "skip" && unknown != "row")
-                return make_error(ErrorCode::unsupported,
-                                  {file.name(), ": ranklet.words.unknown is \"", unknown, "\", not skip or row"});
-            if (file.has("ranklet.words.stop_words"))
-                return make_error(
-                    ErrorCode::unsupported,
-                    {file.name(), ": ranklet.words.stop_words goes with whole words, not with wordpiece"});
-            drop_unknown_ = unknown == "skip";
-            RANKLET_ASSIGN(wordpiece_, load_wordpiece(file, {}, false));
-            return {};
-        }
-        if (kind != "words")
-            return make_error(ErrorCode::unsupported,
-                              {file.name(), ": ranklet.words.tokenizer is \"", kind, "\", not words or wordpiece"});
-        WordTokenizerConfig config;
-        RANKLET_ASSIGN(config.lowercase, file.boolean("ranklet.words.lowercase"));
-        if (unknown == "row") {
-            config.unknown = UnknownWord::row;
-            RANKLET_ASSIGN(const std::uint32_t id, file.u32("ranklet.words.unknown_id"));
-            config.unknown_id =
-                static_cast<std::int32_t>(std::min<std::uint32_t>(id, 0x7FFFFFFF));  // create() checks it
-        } else if (unknown == "characters") {
-            config.unknown = UnknownWord::characters;
-        } else if (unknown != "skip") {
-            return make_error(ErrorCode::unsupported, {file.name(), ": ranklet.words.unknown is \"", unknown,
-                                                       "\", not skip, row or characters"});
-        }
-        std::vector<std::string_view> stop_words;
-        if (file.has("ranklet.words.stop_words")) {
-            RANKLET_ASSIGN(stop_words, file.strings("ranklet.words.stop_words"));
-        }
-        config.stop_words = stop_words;
-        RANKLET_ASSIGN(const auto tokens, file.strings("ranklet.words.tokens"));
-        RANKLET_ASSIGN(auto tokenizer, in_file(file, "ranklet.words.tokens", WordTokenizer::create(tokens, config)));
-        words_ = std::make_shared<const WordTokenizer>(std::move(tokenizer));
-        return {};
-    }
-
-    // Without a mapping, token i has row i.
-    RANKLET_COLD Result<void> load_mapping(const GgufFile& file) {
-        const std::size_t tokens = vocabulary_size();
-        if (!file.has("ranklet.words.mapping")) {
-            if (tokens == table_.count()) return {};
-            return make_error(ErrorCode::format, {file.name(), ": ", tokens, " tokens, but ranklet.words.weight has ",
-                                                  table_.count(), " rows"});
-        }
-        RANKLET_ASSIGN(auto mapping, file.u32s("ranklet.words.mapping"));
-        if (mapping.size() != tokens)
-            return make_error(ErrorCode::format, {file.name(), ": ranklet.words.mapping has ", mapping.size(),
-                                                  " entries for ", tokens, " tokens"});
-        for (std::size_t t = 0; t < tokens; ++t)
-            if (mapping[t] >= table_.count())
-                return make_error(ErrorCode::format, {file.name(), ": ranklet.words.mapping[", t, "] is row ",
-                                                      mapping[t], " of ", table_.count()});
-        mapping_ = std::make_shared<const std::vector<std::uint32_t>>(std::move(mapping));
-        return {};
-    }
-
-    RANKLET_COLD Result<void> load_pooling(const GgufFile& file) {
-        RANKLET_ASSIGN(const auto pooling, file.string("ranklet.words.pooling"));
-        if (pooling == "mean")
-            pooling_ = WordPooling::mean;
-        else if (pooling == "weighted_mean")
-            pooling_ = WordPooling::weighted_mean;
-        else if (pooling == "sum")
-            pooling_ = WordPooling::sum;
-        else
-            return make_error(ErrorCode::unsupported, {file.name(), ": ranklet.words.pooling is \"", pooling,
-                                                       "\", not mean, weighted_mean or sum"});
-        RANKLET_ASSIGN(normalize_, file.boolean("ranklet.words.normalize"));
-        if (!file.has("ranklet.encoder.max_length")) return {};
-        RANKLET_ASSIGN(max_length_, file.u32("ranklet.encoder.max_length"));
-        if (max_length_ > 0) return {};
-        return make_error(ErrorCode::format, {file.name(), ": ranklet.encoder.max_length is 0"});
-    }
-
-    RANKLET_COLD Result<void> set_weights(std::vector<float> weights) {
-        if (weights.empty()) {
-            weights_ = nullptr;
-            return {};
-        }
-        if (weights.size() != vocabulary_size())
-            return make_error(ErrorCode::invalid_argument,
-                              {weights.size(), " weights for ", vocabulary_size(), " tokens"});
-        for (std::size_t t = 0; t < weights.size(); ++t)
-            if (!(weights[t] >= 0.0f && std::isfinite(weights[t])))
-                return make_error(ErrorCode::invalid_argument, {"the weight of token ", t, " is ", weights[t],
-                                                                ", expected a finite number from 0 on"});
-        weights_ = std::make_shared<const std::vector<float>>(std::move(weights));
-        return {};
-    }
-
-    RANKLET_COLD Result<void> set_components(Matrix components) {
-        if (components.rows() == 0) {
-            components_ = nullptr;
-            return {};
-        }
-        if (components.cols() != dim())
-            return make_error(ErrorCode::invalid_argument,
-                              {"components of ", components.cols(), " elements, the vectors have ", dim()});
-        for (std::size_t c = 0; c < components.rows(); ++c) {
-            const float* row = components.row(c).data();
-            const float length = kernels::Ops<float>::dot(row, row, dim());
-            if (!(std::abs(length - 1.0f) < 1e-3f))  // removing a longer one would not be a projection
-                return make_error(ErrorCode::invalid_argument,
-                                  {"component ", c, " has the squared length ", length, ", expected 1"});
-        }
-        components_ = std::make_shared<const Matrix>(std::move(components));
-        return {};
-    }
+    class Parts;
+    // As for_each_text and encode, with errors that do not name the text.
+    Result<void> run(std::span<const std::string_view> texts, const BatchOptions& options,
+                     FunctionView<void(std::size_t, const Encoding&, std::size_t)> sink) const;
+    Result<Matrix> vectors_of(std::span<const std::string_view> texts, const BatchOptions& options) const;
+    Result<void> check_prompt(const BatchOptions& options) const;
+    RANKLET_COLD Result<void> read_table(const ModelReader& words);
+    RANKLET_COLD Result<void> read_tokenizer(const ModelReader& reader, const ModelReader& words);
+    RANKLET_COLD Result<void> read_mapping(const ModelReader& words);
+    RANKLET_COLD Result<void> read_pooling(const ModelReader& words, const ModelReader& encoder);
+    RANKLET_COLD Result<void> set_weights(std::vector<float> weights);
+    RANKLET_COLD Result<void> set_components(Matrix components);
 
     GgufFile file_;  // keeps the table's memory
     Embedding table_;
@@ -366,3 +120,287 @@ private:
 };
 
 RANKLET_NAMESPACE_END
+
+#if RANKLET_DEFINITIONS
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "ranklet/core/buffer.hpp"
+#include "ranklet/core/groups.hpp"
+#include "ranklet/core/parallel.hpp"
+#include "ranklet/encoders/text_items.hpp"
+#include "ranklet/encoders/token_parts.hpp"
+#include "ranklet/kernels/ops.hpp"
+#include "ranklet/model_file/reader.hpp"
+#include "ranklet/model_file/self_test.hpp"
+#include "ranklet/model_file/tokenizers.hpp"
+#include "ranklet/text/word_tokenizer.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+RANKLET_FUNC Result<WordVectors> WordVectors::read(const ModelReader& reader, const LoadOptions&) {
+    RANKLET_TRY(detail::check_encoder_type(reader, type_name));
+    const ModelReader words = reader.scope("ranklet.words");
+    WordVectors model;
+    model.file_ = reader.file();
+    RANKLET_TRY(model.read_table(words));
+    RANKLET_TRY(model.read_tokenizer(reader, words));
+    RANKLET_TRY(model.read_mapping(words));
+    RANKLET_TRY(model.read_pooling(words, reader.scope("ranklet.encoder")));
+    RANKLET_ASSIGN(auto weights, words.vector_or_none("token_weight", model.vocabulary_size()));
+    RANKLET_TRY(words.at("token_weight", model.set_weights(std::move(weights))));
+    if (words.has_tensor("component")) {
+        RANKLET_ASSIGN(const TensorView tensor, words.tensor("component"));
+        RANKLET_ASSIGN(Matrix rows, words.matrix("component", tensor.rows, model.dim()));
+        RANKLET_TRY(words.at("component", model.set_components(std::move(rows))));
+    }
+    return model;
+}
+
+RANKLET_FUNC Result<void> WordVectors::read_table(const ModelReader& words) {
+    RANKLET_ASSIGN(const TensorView found, words.tensor("weight"));
+    RANKLET_ASSIGN(const TensorView table, words.tensor("weight", found.rows, found.cols));
+    if (table.rows == 0 || table.cols == 0) return words.wrong("weight", {" is empty"});
+    if (table.type == TensorType::i8)
+        for (std::size_t r = 0; r < table.rows; ++r)
+            if (!(table.scale(r) >= 0.0f && std::isfinite(table.scale(r))))
+                return words.wrong("weight_scale",
+                                   {"[", r, "] is ", table.scale(r), ", expected a finite number from 0 on"});
+    table_ = Embedding(table);
+    return {};
+}
+
+RANKLET_FUNC Result<void> WordVectors::read_tokenizer(const ModelReader& reader, const ModelReader& words) {
+    RANKLET_ASSIGN(const bool pieces, words.choice<bool>("tokenizer", {{"words", false}, {"wordpiece", true}}));
+    if (!pieces) {
+        RANKLET_ASSIGN(words_, read_word_tokenizer(reader));
+        return {};
+    }
+    RANKLET_ASSIGN(drop_unknown_, words.choice<bool>("unknown", {{"skip", true}, {"row", false}}));
+    if (words.has("stop_words"))
+        return words.wrong("stop_words", {" goes with whole words, not with wordpiece"}, ErrorCode::unsupported);
+    RANKLET_ASSIGN(wordpiece_, read_wordpiece(reader, {}, false));
+    return {};
+}
+
+// Without a mapping, token i has row i.
+RANKLET_FUNC Result<void> WordVectors::read_mapping(const ModelReader& words) {
+    const std::size_t tokens = vocabulary_size();
+    if (!words.has("mapping")) {
+        if (tokens == table_.count()) return {};
+        return make_error(ErrorCode::format, {words.file().name(), ": ", tokens, " tokens, but ", words.full("weight"),
+                                              " has ", table_.count(), " rows"});
+    }
+    RANKLET_ASSIGN(auto mapping, words.u32s("mapping"));
+    if (mapping.size() != tokens)
+        return words.wrong("mapping", {" has ", mapping.size(), " entries for ", tokens, " tokens"});
+    for (std::size_t t = 0; t < tokens; ++t)
+        if (mapping[t] >= table_.count())
+            return words.wrong("mapping", {"[", t, "] is row ", mapping[t], " of ", table_.count()});
+    mapping_ = std::make_shared<const std::vector<std::uint32_t>>(std::move(mapping));
+    return {};
+}
+
+RANKLET_FUNC Result<void> WordVectors::read_pooling(const ModelReader& words, const ModelReader& encoder) {
+    RANKLET_ASSIGN(pooling_, words.choice<WordPooling>("pooling", {{"mean", WordPooling::mean},
+                                                                   {"weighted_mean", WordPooling::weighted_mean},
+                                                                   {"sum", WordPooling::sum}}));
+    RANKLET_ASSIGN(normalize_, words.boolean("normalize"));
+    if (!encoder.has("max_length")) return {};
+    RANKLET_ASSIGN(max_length_, encoder.u32_in("max_length", 1, static_cast<std::uint32_t>(-1)));
+    return {};
+}
+
+RANKLET_FUNC Result<void> WordVectors::set_weights(std::vector<float> weights) {
+    weights_ = nullptr;
+    if (weights.empty()) return {};
+    if (weights.size() != vocabulary_size())
+        return make_error(ErrorCode::invalid_argument, {weights.size(), " weights for ", vocabulary_size(), " tokens"});
+    for (std::size_t t = 0; t < weights.size(); ++t)
+        if (!(weights[t] >= 0.0f && std::isfinite(weights[t])))
+            return make_error(ErrorCode::invalid_argument,
+                              {"the weight of token ", t, " is ", weights[t], ", expected a finite number from 0 on"});
+    weights_ = std::make_shared<const std::vector<float>>(std::move(weights));
+    return {};
+}
+
+RANKLET_FUNC Result<void> WordVectors::set_components(Matrix components) {
+    components_ = nullptr;
+    if (components.rows() == 0) return {};
+    if (components.cols() != dim())
+        return make_error(ErrorCode::invalid_argument,
+                          {"components of ", components.cols(), " elements, the vectors have ", dim()});
+    for (std::size_t c = 0; c < components.rows(); ++c) {
+        const float* row = components.row(c).data();
+        const float length = kernels::Ops<float>::dot(row, row, dim());
+        if (!(std::abs(length - 1.0f) < 1e-3f))  // removing a longer one would not be a projection
+            return make_error(ErrorCode::invalid_argument,
+                              {"component ", c, " has the squared length ", length, ", expected 1"});
+    }
+    components_ = std::make_shared<const Matrix>(std::move(components));
+    return {};
+}
+
+RANKLET_FUNC std::size_t WordVectors::vocabulary_size() const noexcept {
+    return wordpiece_ ? wordpiece_->vocabulary_size() : words_->vocabulary_size();
+}
+RANKLET_FUNC Result<WordVectors> WordVectors::with_weights(std::vector<float> weights) const {
+    WordVectors result = *this;
+    RANKLET_TRY(result.set_weights(std::move(weights)));
+    return result;
+}
+RANKLET_FUNC Result<WordVectors> WordVectors::with_components(Matrix components) const {
+    WordVectors result = *this;
+    RANKLET_TRY(result.set_components(std::move(components)));
+    return result;
+}
+RANKLET_FUNC WordVectors WordVectors::with_normalize(bool normalize) const {
+    WordVectors result = *this;
+    result.normalize_ = normalize;
+    return result;
+}
+
+RANKLET_FUNC Result<void> WordVectors::tokenize(std::string_view text, Encoding& out) const {
+    EncodeOptions options;
+    options.add_special_tokens = false;
+    if (!drop_unknown_) options.max_length = max_length_;
+    if (!wordpiece_) return words_->encode(text, options, out);
+    RANKLET_TRY(wordpiece_->encode(text, options, out));
+    if (!drop_unknown_) return {};
+    std::size_t kept = 0;  // the limit counts the others, as in model2vec
+    for (std::size_t t = 0; t < out.size(); ++t) {
+        if (out.ids[t] == wordpiece_->config().unk_id) continue;
+        out.ids[kept] = out.ids[t];
+        out.type_ids[kept] = out.type_ids[t];
+        out.offsets[kept] = out.offsets[t];
+        out.words[kept++] = out.words[t];
+    }
+    out.erase(std::min<std::size_t>(kept, max_length_), out.size());
+    return {};
+}
+
+RANKLET_FUNC void WordVectors::pool(std::span<const std::int32_t> ids, float* out, float* row) const noexcept {
+    using Ops = kernels::Ops<float>;
+    const std::size_t n = dim();
+    std::fill_n(out, n, 0.0f);
+    float total = 0.0f;
+    for (const std::int32_t id : ids) {
+        const auto token = static_cast<std::size_t>(id);
+        const float weight = weights_ ? (*weights_)[token] : 1.0f;
+        table_.row(mapping_ ? (*mapping_)[token] : token, row);
+        Ops::multiply_add(weight, row, out, out, n);
+        total += weight;
+    }
+    if (pooling_ == WordPooling::mean) total = static_cast<float>(ids.size());
+    if (pooling_ != WordPooling::sum && total > 0.0f)
+        for (std::size_t i = 0; i < n; ++i) out[i] /= total;
+    if (components_)
+        for (std::size_t c = 0; c < components_->rows(); ++c) {
+            const float* component = components_->row(c).data();
+            Ops::multiply_add(-Ops::dot(out, component, n), component, out, out, n);
+        }
+    if (normalize_) Ops::normalize(out, n);
+}
+
+RANKLET_FUNC Result<std::vector<float>> WordVectors::encode(std::string_view text, const BatchOptions& options) const {
+    RANKLET_ASSIGN(const Matrix vectors, encode(std::span(&text, 1), options));
+    const auto row = vectors.row(0);
+    return std::vector<float>(row.begin(), row.end());
+}
+RANKLET_FUNC Result<Matrix> WordVectors::encode(std::span<const std::string_view> texts,
+                                                const BatchOptions& options) const {
+    return detail::name_input(vectors_of(texts, options), "text");
+}
+RANKLET_FUNC Result<void> WordVectors::for_each_text(
+    std::span<const std::string_view> texts, const BatchOptions& options,
+    FunctionView<void(std::size_t, const Encoding&, std::size_t)> sink) const {
+    return detail::name_input(run(texts, options, sink), "text");
+}
+
+RANKLET_FUNC Result<void> WordVectors::check_prompt(const BatchOptions& options) const {
+    if (!options.prompt || options.prompt->empty()) return {};
+    return make_error(ErrorCode::missing, {"the model has no prompt named \"", *options.prompt, "\""});
+}
+RANKLET_FUNC Result<void> WordVectors::run(std::span<const std::string_view> texts, const BatchOptions& options,
+                                           FunctionView<void(std::size_t, const Encoding&, std::size_t)> sink) const {
+    RANKLET_TRY(check_prompt(options));
+    constexpr std::size_t group = 64;
+    std::vector<Encoding> tokens(detail::group_threads(texts.size(), group, options.threads));
+    return detail::for_each_group(texts.size(), group, options,
+                                  [&](std::size_t first, std::size_t last, std::size_t thread) -> Result<void> {
+                                      for (std::size_t text = first; text < last; ++text) {
+                                          if (const auto found = tokenize(texts[text], tokens[thread]); !found.ok())
+                                              return about_input(found.error(), text);
+                                          sink(text, tokens[thread], thread);
+                                      }
+                                      return {};
+                                  });
+}
+RANKLET_FUNC Result<Matrix> WordVectors::vectors_of(std::span<const std::string_view> texts,
+                                                    const BatchOptions& options) const {
+    RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(texts.size(), dim()));
+    std::vector<AlignedBuffer<float>> rows(resolve_threads(options.threads));
+    for (auto& row : rows) {
+        RANKLET_ASSIGN(row, AlignedBuffer<float>::zeroed(dim()));
+    }
+    RANKLET_TRY(run(texts, options, [&](std::size_t text, const Encoding& tokens, std::size_t thread) {
+        pool(tokens.ids, vectors.row(text).data(), rows[thread].data());
+    }));
+    return vectors;
+}
+
+RANKLET_FUNC Result<EncodedItems> WordVectors::encode_items(std::span<const Item> items, ItemForm form,
+                                                            const BatchOptions& options) const {
+    if (form != ItemForm::vector) return Error{ErrorCode::unsupported, "word vectors have no states of tokens"};
+    RANKLET_TRY(detail::check_no_vectors(items));
+    EncodedItems encoded;
+    RANKLET_ASSIGN(encoded.rows, vectors_of(detail::texts_of(items), options));
+    return encoded;
+}
+
+class WordVectors::Parts final : public detail::TokenParts {
+public:
+    Parts(WordVectors words, std::string_view text, const Encoding& encoding, TextUnit unit)
+        : TokenParts(text, encoding, 0, unit), words_(std::move(words)) {}
+
+private:
+    Result<EncodedItems> encode_sequences(std::span<const std::vector<std::int32_t>> sequences, ItemForm,
+                                          const BatchOptions&) const override {
+        EncodedItems encoded;
+        RANKLET_ASSIGN(encoded.rows, Matrix::zeroed(sequences.size(), words_.dim()));
+        std::vector<float> row(words_.dim());
+        for (std::size_t s = 0; s < sequences.size(); ++s)
+            words_.pool(sequences[s], encoded.rows.row(s).data(), row.data());
+        return encoded;
+    }
+    WordVectors words_;
+};
+
+RANKLET_FUNC Result<std::unique_ptr<const ItemParts>> WordVectors::take_apart(const Item& item, TextUnit unit,
+                                                                              const BatchOptions& options) const {
+    RANKLET_TRY(detail::check_no_vectors(std::span(&item, 1)));
+    RANKLET_TRY(check_prompt(options));
+    Encoding encoding;
+    RANKLET_TRY(tokenize(item.text, encoding));
+    return std::unique_ptr<const ItemParts>(std::make_unique<const Parts>(*this, item.text, encoding, unit));
+}
+
+RANKLET_FUNC Result<void> WordVectors::self_test(const ModelReader& reader) const {
+    RANKLET_ASSIGN(const auto texts, reader.strings("ranklet.selftest.texts"));
+    Encoding tokens;
+    const auto ids_of = [&](std::string_view text) -> Result<std::span<const std::int32_t>> {
+        RANKLET_TRY(tokenize(text, tokens));
+        return std::span<const std::int32_t>(tokens.ids);
+    };
+    RANKLET_TRY(compare_token_ids(reader, texts, ids_of));
+    RANKLET_ASSIGN(const Matrix vectors, encode(texts));
+    return compare_self_test(reader, "ranklet.selftest.vectors", vectors);
+}
+RANKLET_FUNC Result<SelfTestItems> WordVectors::self_test_items(const ModelReader& reader) const {
+    return detail::self_test_texts(reader);
+}
+
+RANKLET_NAMESPACE_END
+#endif

@@ -11,11 +11,12 @@
 #include <string_view>
 #include <vector>
 
+#include "ranklet/catalog/item.hpp"
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/execution.hpp"
 #include "ranklet/decoders/user_state.hpp"
+#include "ranklet/encoders/item_encoder.hpp"
 #include "ranklet/explain/shared_attributes.hpp"
-#include "ranklet/ranking/recommendation.hpp"
-#include "ranklet/recommender.hpp"
 #include "ranklet/text/encoding.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -26,7 +27,7 @@ struct EventContribution {
     std::string id;         ///< empty for a text
     float rating = no_rating;
     float contribution = 0.0f;  ///< the score minus the score of a user who never met this event
-    /// The user tower's attention on the event; NaN where the model has none or it sees the event no more.
+    /// The decoder's attention on the event; NaN where it has none or sees the event no more.
     float attention = std::numeric_limits<float>::quiet_NaN();
 };
 
@@ -35,8 +36,8 @@ struct TextContribution {
     std::string text;           ///< as it stands in the text
     TokenSpan span;             ///< its bytes [begin, end) of the text
     float contribution = 0.0f;  ///< the score minus the score of the item with these tokens taken out
-    std::string view = {};      ///< the view of a NewsEncoder whose text it is: "title", "body"; else empty
-    /// A NewsEncoder's attention on the word within its view (the sum over its tokens); NaN where there is none.
+    std::string view = {};      ///< which of the item's texts, where the encoder reads several: "title", "body"
+    /// The encoder's attention on the word within its text (the sum over its tokens); NaN where there is none.
     float attention = std::numeric_limits<float>::quiet_NaN();
 };
 
@@ -47,12 +48,9 @@ struct Explanation {
     std::vector<SharedAttribute> shared;    ///< the attributes that the item shares with events' items
 };
 
-/// What is taken out of a text at a time: a whole word (all its pieces; a Chinese character is a word), or one token.
-enum class TextUnit { word, token };
-
 struct ExplainOptions {
     /// The item's text, as it was given to encode_catalog (catalogs do not keep texts). Not given: events alone. What
-    /// else a NewsEncoder reads of an item (its body, its category) is in the catalog's attributes.
+    /// else an encoder reads of an item (its body, its category) is in the catalog's attributes.
     std::optional<std::string_view> text = {};
     TextUnit unit = TextUnit::word;
     std::size_t most_events = 100;  ///< only the last so many are explained; each costs as many steps as events follow
@@ -60,8 +58,8 @@ struct ExplainOptions {
     std::span<const std::string_view> event_texts = {};
     std::optional<std::string_view> event_prompt = {};  ///< the prompt that observe_text was called with
     std::optional<std::string_view> prompt = {};        ///< the prompt that encode_catalog was called with
-    std::span<const ItemVector> vectors = {};           ///< the item's vectors, for a NewsEncoder that reads some
-    std::size_t threads = 1;
+    std::span<const ItemVector> vectors = {};           ///< the item's vectors, for an encoder that reads some
+    Threads threads = 1;
     InitialState initial_state = InitialState::user;
 };
 

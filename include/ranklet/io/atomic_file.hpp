@@ -46,7 +46,7 @@ public:
     RANKLET_COLD static Result<AtomicFile> create(const std::string& path) {
         if (path.empty()) return Error{ErrorCode::io, "an empty path names no file"};
         if (path.find('\0') != std::string::npos)
-            return Error{ErrorCode::io, std::string(path.c_str()) + ": the path contains a zero byte"};
+            return make_error(ErrorCode::io, {path.c_str(), ": the path contains a zero byte"});
         AtomicFile file;
         file.path_ = path;
         int number = 0;
@@ -123,7 +123,7 @@ private:
         if (!temporary_.empty()) (void)std::remove(temporary_.c_str());
     }
     static Error failure(const std::string& path, const char* what, int number) {
-        return Error{ErrorCode::io, path + ": " + what + " (" + std::generic_category().message(number) + ")"};
+        return make_error(ErrorCode::io, {path, ": ", what, " (", std::generic_category().message(number), ")"});
     }
 
     std::string path_, temporary_;

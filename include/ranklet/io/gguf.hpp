@@ -1,10 +1,11 @@
 // GgufFile: a model file's keys and tensors, read in place.
 // In: a path, or bytes in memory. Out: typed values and tensor views.
-// Format: GGUF version 3; the keys that ranklet gives a meaning to are listed in ARCHITECTURE.md.
+// Format: GGUF version 3; the keys that ranklet gives a meaning to are listed in docs/model-file.md.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <span>
@@ -76,7 +77,7 @@ public:
             std::uint64_t length = found->bytes;
             if (found->bytes - at >= sizeof length) length = detail::load_unaligned<std::uint64_t>(found->data + at);
             if (found->bytes - at < sizeof length || length > found->bytes - at - sizeof length)
-                return failure(ErrorCode::format, "key", key, "the file changed while it was open");
+                return failure(ErrorCode::format, "key", key, {"the file changed while it was open"});
             at += sizeof length;
             values.emplace_back(reinterpret_cast<const char*>(found->data + at), static_cast<std::size_t>(length));
             at += static_cast<std::size_t>(length);
@@ -95,7 +96,7 @@ public:
     /// A tensor that dequantize_row reads. Error when it is missing, or stored in another type (`unsupported`).
     Result<TensorView> tensor(std::string_view name) const {
         const TensorView* found = state().index.find_tensor(name);
-        if (found == nullptr) return failure(ErrorCode::missing, "tensor", name, "it is not in the file");
+        if (found == nullptr) return failure(ErrorCode::missing, "tensor", name, {"it is not in the file"});
         switch (found->type) {
             case TensorType::f32:
             case TensorType::f16:
@@ -106,7 +107,7 @@ public:
                 return with_scales(*found);
         }
         return failure(ErrorCode::unsupported, "tensor", name,
-                       "expected F32, F16, BF16, Q8_0 or I8, found " + to_string(found->type));
+                       {"expected F32, F16, BF16, Q8_0 or I8, found ", to_string(found->type)});
     }
     /// The same, of this shape. A vector of n values is [1, n].
     Result<TensorView> tensor(std::string_view name, std::size_t rows, std::size_t cols) const {
@@ -115,8 +116,8 @@ public:
         std::string shape;
         for (std::size_t d = 0; d < found.rank; ++d) shape += (d == 0 ? "" : ", ") + std::to_string(found.dims[d]);
         return failure(ErrorCode::format, "tensor", name,
-                       "expected the shape [" + (rows == 1 ? "" : std::to_string(rows) + ", ") + std::to_string(cols) +
-                           "], found [" + shape + "]");
+                       {"expected the shape [", std::string(rows == 1 ? "" : std::to_string(rows) + ", "), cols,
+                        "], found [", shape, "]"});
     }
 
     /// Takes a tensor of this file that is not needed in place any more out of the process's resident memory. It may
@@ -138,8 +139,7 @@ public:
         const std::uint32_t found = crc32(state().bytes.subspan(state().index.data_start));
         if (found == expected) return {};
         return failure(ErrorCode::format, "key", key,
-                       "the file is damaged: the tensor data's checksum is " + std::to_string(found) + ", expected " +
-                           std::to_string(expected));
+                       {"the file is damaged: the tensor data's checksum is ", found, ", expected ", expected});
     }
 
     /// Compares everything before the tensor data with `ranklet.checksum.header_crc32`, a u32 whose own four bytes
@@ -156,8 +156,7 @@ public:
             crc32(header.subspan(place + sizeof expected), crc32(zeros, crc32(header.first(place))));
         if (found == expected) return {};
         return failure(ErrorCode::format, "key", key,
-                       "the file is damaged: the header's checksum is " + std::to_string(found) + ", expected " +
-                           std::to_string(expected));
+                       {"the file is damaged: the header's checksum is ", found, ", expected ", expected});
     }
 
     /// FNV-1a (64 bits) of everything before the tensor data: the same for two files with the same keys, shapes and
@@ -192,26 +191,29 @@ private:
         const TensorView* scales = state().index.find_tensor(name);
         if (scales == nullptr)
             return failure(ErrorCode::missing, "tensor", name,
-                           "it is not in the file, expected the scales of an I8 tensor");
+                           {"it is not in the file, expected the scales of an I8 tensor"});
         if (scales->type != TensorType::f32 || scales->rows != 1 || scales->cols != tensor.rows)
             return failure(ErrorCode::format, "tensor", name,
-                           "expected " + std::to_string(tensor.rows) + " values in F32, one for each row");
+                           {"expected ", tensor.rows, " values in F32, one for each row"});
         tensor.scales = scales->data;
         return tensor;
     }
 
-    Error failure(ErrorCode code, const char* kind, std::string_view name, const std::string& what) const {
-        return Error{code, state().name + ": " + kind + " " + detail::quoted(name) + ": " + what};
+    RANKLET_OUT_OF_LINE Error failure(ErrorCode code, const char* kind, std::string_view name,
+                                      std::initializer_list<ErrorPart> what) const {
+        Error error = make_error(code, {state().name, ": ", kind, " ", detail::quoted(name), ": "});
+        error.message.append(make_error(code, what).message);
+        return error;
     }
     Error wrong_type(const GgufKey& key, const char* expected) const {
         const std::string found =
             key.type == GgufType::array ? std::string("array of ") + to_string(key.element) : to_string(key.type);
-        return failure(ErrorCode::format, "key", key.name, std::string("expected ") + expected + ", found " + found);
+        return failure(ErrorCode::format, "key", key.name, {"expected ", expected, ", found ", found});
     }
     Result<const GgufKey*> find(std::string_view key, const char* expected) const {
         const GgufKey* found = state().index.find_key(key);
         if (found == nullptr)
-            return failure(ErrorCode::missing, "key", key, std::string("it is not in the file, expected ") + expected);
+            return failure(ErrorCode::missing, "key", key, {"it is not in the file, expected ", expected});
         return found;
     }
 
@@ -281,8 +283,7 @@ private:
             case Conversion::done:
                 return value;
             case Conversion::does_not_fit:
-                return failure(ErrorCode::format, "key", key,
-                               std::string("its value does not fit ") + target_name<Target>());
+                return failure(ErrorCode::format, "key", key, {"its value does not fit ", target_name<Target>()});
             case Conversion::wrong_type:
                 break;
         }
@@ -301,7 +302,7 @@ private:
                     break;
                 case Conversion::does_not_fit:
                     return failure(ErrorCode::format, "key", key,
-                                   "element " + std::to_string(i) + " does not fit " + target_name<Target>());
+                                   {"element ", i, " does not fit ", target_name<Target>()});
                 case Conversion::wrong_type:
                     return wrong_type(*found, expected.c_str());
             }

@@ -1,12 +1,13 @@
 // GgufIndex: what a GGUF file contains and where, every count, length and offset checked.
 // In: the file's bytes. Out: its keys and tensors as views into those bytes.
-// Format: GGUF version 3, little-endian (GGUF specification of the ggml project; this project's ARCHITECTURE.md).
+// Format: GGUF version 3, little-endian (GGUF specification of the ggml project; this project's docs/model-file.md).
 #pragma once
 
 #include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <limits>
 #include <span>
 #include <string>
@@ -127,24 +128,27 @@ private:
         std::uint64_t number = 0;
     };
 
-    Error error(const std::string& what, ErrorCode code = ErrorCode::format) const {
-        std::string where = std::string(file_) + ": ";
-        if (place_.kind != nullptr)
-            where += std::string(place_.kind) + " " +
-                     (place_.name.empty() ? "number " + std::to_string(place_.number) : quoted(place_.name)) + ": ";
-        return Error{code, where + what};
+    RANKLET_OUT_OF_LINE Error error(std::initializer_list<ErrorPart> what, ErrorCode code = ErrorCode::format) const {
+        Error error = make_error(code, {file_, ": "});
+        if (place_.kind != nullptr) {
+            error.message.append(place_.kind).append(place_.name.empty() ? " number " : " ");
+            error.message.append(place_.name.empty() ? std::to_string(place_.number) : quoted(place_.name))
+                .append(": ");
+        }
+        error.message.append(make_error(code, what).message);
+        return error;
     }
-    std::string at_byte() const { return " at byte " + std::to_string(at_); }
     std::size_t rest() const noexcept { return bytes_.size() - at_; }
     const std::byte* here() const noexcept { return bytes_.data() + at_; }
 
-    Error ends_early(const std::string& what) const {
-        return error("expected " + what + at_byte() + ", but the file ends at byte " + std::to_string(bytes_.size()));
+    RANKLET_OUT_OF_LINE Error ends_early(std::initializer_list<ErrorPart> what) const {
+        return error({"expected ", make_error(ErrorCode::format, what).message, " at byte ", at_,
+                      ", but the file ends at byte ", bytes_.size()});
     }
 
     template <class T>
     Result<T> number(const char* what) {
-        if (rest() < sizeof(T)) return ends_early(what);
+        if (rest() < sizeof(T)) return ends_early({what});
         const T value = load_unaligned<T>(here());
         at_ += sizeof(T);
         return value;
@@ -154,9 +158,8 @@ private:
         const std::size_t start = at_;
         RANKLET_ASSIGN(const auto length, number<std::uint64_t>(what));
         if (length > longest)
-            return error(std::string(what) + " at byte " + std::to_string(start) + " has " + std::to_string(length) +
-                         " bytes, expected at most " + std::to_string(longest));
-        if (length > rest()) return ends_early(std::string(what) + " of " + std::to_string(length) + " bytes");
+            return error({what, " at byte ", start, " has ", length, " bytes, expected at most ", longest});
+        if (length > rest()) return ends_early({what, " of ", length, " bytes"});
         const std::string_view text(reinterpret_cast<const char*>(here()), static_cast<std::size_t>(length));
         at_ += text.size();
         return text;
@@ -165,35 +168,33 @@ private:
     Result<std::string_view> entry_name(const char* what, std::size_t longest) {
         const std::size_t start = at_;
         RANKLET_ASSIGN(const auto name, string(what, longest));
-        if (name.empty()) return error(std::string(what) + " at byte " + std::to_string(start) + " is empty");
+        if (name.empty()) return error({what, " at byte ", start, " is empty"});
         place_.name = name;
         return name;
     }
 
     Result<void> check_count(std::uint64_t count, std::size_t smallest, const char* what) const {
         if (count <= rest() / smallest) return {};
-        return error("the header states " + std::to_string(count) + " " + what + ", but only " +
-                     std::to_string(rest()) + " bytes follow");
+        return error({"the header states ", count, " ", what, ", but only ", rest(), " bytes follow"});
     }
 
     Result<void> read_magic_and_version() {
-        if (bytes_.empty()) return error("the file is empty, expected a GGUF file");
+        if (bytes_.empty()) return error({"the file is empty, expected a GGUF file"});
         if (bytes_.size() < 4 || std::memcmp(bytes_.data(), "GGUF", 4) != 0)
-            return error("not a GGUF file: it does not start with \"GGUF\"");
+            return error({"not a GGUF file: it does not start with \"GGUF\""});
         at_ = 4;
         RANKLET_ASSIGN(const auto version, number<std::uint32_t>("the GGUF version"));
         if (version == 3) return {};
         if (version != 0 && (version & 0xFFFFu) == 0)
-            return error("a big-endian GGUF file, expected a little-endian one", ErrorCode::unsupported);
-        return error("GGUF version " + std::to_string(version) + ", expected 3", ErrorCode::unsupported);
+            return error({"a big-endian GGUF file, expected a little-endian one"}, ErrorCode::unsupported);
+        return error({"GGUF version ", version, ", expected 3"}, ErrorCode::unsupported);
     }
 
     Result<GgufType> value_type(const char* what) {
         const std::size_t start = at_;
         RANKLET_ASSIGN(const auto value, number<std::uint32_t>(what));
         if (value > static_cast<std::uint32_t>(GgufType::f64))
-            return error(std::string(what) + " at byte " + std::to_string(start) + " is " + std::to_string(value) +
-                         ", expected 0 to 12");
+            return error({what, " at byte ", start, " is ", value, ", expected 0 to 12"});
         return static_cast<GgufType>(value);
     }
 
@@ -211,10 +212,10 @@ private:
         } else {
             key.data = here();
             key.bytes = size_of(key.type);
-            if (rest() < key.bytes) return ends_early(std::string("a ") + to_string(key.type));
+            if (rest() < key.bytes) return ends_early({"a ", to_string(key.type)});
             if (key.type == GgufType::boolean && std::to_integer<unsigned>(*key.data) > 1)
-                return error("the bool" + at_byte() + " is " + std::to_string(std::to_integer<unsigned>(*key.data)) +
-                             ", expected 0 or 1");
+                return error(
+                    {"the bool at byte ", at_, " is ", std::to_integer<unsigned>(*key.data), ", expected 0 or 1"});
             at_ += key.bytes;
         }
         index_.keys.push_back(key);
@@ -224,21 +225,20 @@ private:
     Result<void> read_array(GgufKey& key) {
         RANKLET_ASSIGN(key.element, value_type("the elements' type"));
         RANKLET_ASSIGN(key.count, number<std::uint64_t>("the number of elements"));
-        if (key.element == GgufType::array) return error("arrays of arrays are not read", ErrorCode::unsupported);
+        if (key.element == GgufType::array) return error({"arrays of arrays are not read"}, ErrorCode::unsupported);
         const bool strings = key.element == GgufType::string;
         if (key.count > rest() / (strings ? sizeof(std::uint64_t) : size_of(key.element)))
-            return ends_early(std::to_string(key.count) + " elements of type " + to_string(key.element));
+            return ends_early({key.count, " elements of type ", to_string(key.element)});
         key.data = here();
         if (strings) {
             for (std::uint64_t i = 0; i < key.count; ++i) {
                 const std::size_t start = at_;
-                if (rest() < sizeof(std::uint64_t)) return ends_early("string " + std::to_string(i) + " of the array");
+                if (rest() < sizeof(std::uint64_t)) return ends_early({"string ", i, " of the array"});
                 const auto length = load_unaligned<std::uint64_t>(here());
                 at_ += sizeof length;
                 if (length > rest()) {
                     at_ = start;
-                    return ends_early("string " + std::to_string(i) + " of the array, of " + std::to_string(length) +
-                                      " bytes,");
+                    return ends_early({"string ", i, " of the array, of ", length, " bytes,"});
                 }
                 at_ += static_cast<std::size_t>(length);
             }
@@ -253,15 +253,14 @@ private:
         TensorView tensor;
         RANKLET_ASSIGN(tensor.name, entry_name("a tensor's name", longest_tensor_name));
         RANKLET_ASSIGN(const auto rank, number<std::uint32_t>("the number of dimensions"));
-        if (rank == 0 || rank > most_dims)
-            return error(std::to_string(rank) + " dimensions, expected 1 to " + std::to_string(most_dims));
+        if (rank == 0 || rank > most_dims) return error({rank, " dimensions, expected 1 to ", most_dims});
         tensor.rank = rank;
         tensor.dims.fill(1);
         std::uint64_t elements = 1;
         for (std::size_t d = tensor.rank; d-- > 0;) {  // the file has the innermost dimension first
             RANKLET_ASSIGN(tensor.dims[d], number<std::uint64_t>("a dimension"));
-            if (tensor.dims[d] == 0) return error("dimension " + std::to_string(d) + " is 0");
-            if (tensor.dims[d] > most_elements / elements) return error("its dimensions' product is too large");
+            if (tensor.dims[d] == 0) return error({"dimension ", d, " is 0"});
+            if (tensor.dims[d] > most_elements / elements) return error({"its dimensions' product is too large"});
             elements *= tensor.dims[d];
         }
         tensor.cols = static_cast<std::size_t>(tensor.dims[tensor.rank - 1]);
@@ -269,8 +268,7 @@ private:
         RANKLET_ASSIGN(const auto type, number<std::uint32_t>("the tensor's type"));
         tensor.type = static_cast<TensorType>(type);
         if (tensor.type == TensorType::q8_0 && tensor.cols % q8_0_columns != 0)
-            return error("Q8_0 rows of " + std::to_string(tensor.cols) + " columns, expected a multiple of " +
-                         std::to_string(q8_0_columns));
+            return error({"Q8_0 rows of ", tensor.cols, " columns, expected a multiple of ", q8_0_columns});
         tensor.bytes = stored_bytes(tensor.type, static_cast<std::size_t>(elements));
         RANKLET_ASSIGN(const auto offset, number<std::uint64_t>("the tensor's offset"));
         index_.tensors.push_back(tensor);
@@ -303,7 +301,7 @@ private:
                   [&](std::size_t a, std::size_t b) { return entries[a].name < entries[b].name; });
         for (std::size_t i = 1; i < order.size(); ++i)
             if (entries[order[i]].name == entries[order[i - 1]].name)
-                return error(std::string(kind) + " " + quoted(entries[order[i]].name) + " is there twice");
+                return error({kind, " ", quoted(entries[order[i]].name), " is there twice"});
         return {};
     }
 
@@ -311,11 +309,11 @@ private:
         const GgufKey* key = index_.find_key("general.alignment");
         if (key == nullptr) return std::size_t{32};
         if (key->type != GgufType::u32)
-            return error(std::string("key \"general.alignment\": expected u32, found ") + to_string(key->type));
+            return error({"key \"general.alignment\": expected u32, found ", to_string(key->type)});
         const auto value = load_unaligned<std::uint32_t>(key->data);
         if (!std::has_single_bit(value) || value < smallest_alignment || value > largest_alignment)
-            return error("key \"general.alignment\": " + std::to_string(value) + ", expected a power of two from " +
-                         std::to_string(smallest_alignment) + " to " + std::to_string(largest_alignment));
+            return error({"key \"general.alignment\": ", value, ", expected a power of two from ", smallest_alignment,
+                          " to ", largest_alignment});
         return std::size_t{value};
     }
 
@@ -324,7 +322,7 @@ private:
         RANKLET_ASSIGN(const std::size_t data_alignment, alignment_of_data());
         const std::size_t padding = (data_alignment - at_ % data_alignment) % data_alignment;
         if (padding > rest() && !index_.tensors.empty())
-            return ends_early(std::to_string(padding) + " bytes of padding before the tensor data");
+            return ends_early({padding, " bytes of padding before the tensor data"});
         index_.data_start = at_ + std::min(padding, rest());
         const std::uint64_t available = bytes_.size() - index_.data_start;
         std::vector<std::size_t> order(index_.tensors.size());
@@ -333,12 +331,10 @@ private:
             TensorView& tensor = index_.tensors[i];
             place_ = {"tensor", tensor.name, i};
             if (offsets_[i] % data_alignment != 0)
-                return error("its offset " + std::to_string(offsets_[i]) + " is not a multiple of the alignment " +
-                             std::to_string(data_alignment));
+                return error({"its offset ", offsets_[i], " is not a multiple of the alignment ", data_alignment});
             if (offsets_[i] >= available || tensor.bytes > available - offsets_[i])
-                return error("its " + std::to_string(tensor.bytes) + " bytes at offset " + std::to_string(offsets_[i]) +
-                             " of the tensor data (byte " + std::to_string(index_.data_start) +
-                             " of the file) reach over the file's end at byte " + std::to_string(bytes_.size()));
+                return error({"its ", tensor.bytes, " bytes at offset ", offsets_[i], " of the tensor data (byte ",
+                              index_.data_start, " of the file) reach over the file's end at byte ", bytes_.size()});
             tensor.data = bytes_.data() + index_.data_start + static_cast<std::size_t>(offsets_[i]);
         }
         std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return offsets_[a] < offsets_[b]; });
@@ -346,8 +342,8 @@ private:
             const TensorView &before = index_.tensors[order[i - 1]], &tensor = index_.tensors[order[i]];
             place_ = {"tensor", tensor.name, order[i]};
             if (offsets_[order[i]] - offsets_[order[i - 1]] < std::max<std::size_t>(before.bytes, 1))
-                return error("its data at offset " + std::to_string(offsets_[order[i]]) + " overlaps that of tensor " +
-                             quoted(before.name));
+                return error(
+                    {"its data at offset ", offsets_[order[i]], " overlaps that of tensor ", quoted(before.name)});
         }
         return {};
     }

@@ -79,7 +79,7 @@ public:
         MappedFile map;
         const auto size = static_cast<std::uintmax_t>(status.st_size);
         if (size == 0) return map;
-        if (size > PTRDIFF_MAX) return Error{ErrorCode::out_of_memory, path + ": too large to map"};
+        if (size > PTRDIFF_MAX) return make_error(ErrorCode::out_of_memory, {path, ": too large to map"});
         void* data = ::mmap(nullptr, static_cast<std::size_t>(size), PROT_READ, MAP_PRIVATE, file.number, 0);
         if (data == MAP_FAILED) return failure(path, "cannot be mapped", errno);
         map.data_ = static_cast<const std::byte*>(data);
@@ -108,7 +108,7 @@ public:
         if (!std::filesystem::is_regular_file(status)) return not_regular(path, "a pipe or device");
         const std::uintmax_t size = std::filesystem::file_size(path, error);
         if (error) return failure(path, "has no readable size", error.value());
-        if (size > PTRDIFF_MAX) return Error{ErrorCode::out_of_memory, path + ": too large to read"};
+        if (size > PTRDIFF_MAX) return make_error(ErrorCode::out_of_memory, {path, ": too large to read"});
         MappedFile map;
         RANKLET_ASSIGN(map.buffer_, AlignedBuffer<std::byte>::zeroed(static_cast<std::size_t>(size)));
         std::FILE* file = std::fopen(path.c_str(), "rb");
@@ -116,8 +116,7 @@ public:
         const std::size_t read = std::fread(map.buffer_.data(), 1, map.buffer_.size(), file);
         std::fclose(file);
         if (read != map.buffer_.size())
-            return Error{ErrorCode::io, path + ": reading stopped after " + std::to_string(read) + " of " +
-                                            std::to_string(size) + " bytes"};
+            return make_error(ErrorCode::io, {path, ": reading stopped after ", read, " of ", size, " bytes"});
         map.data_ = map.buffer_.data();
         map.size_ = map.buffer_.size();
         return map;
@@ -128,14 +127,14 @@ private:
     static Result<void> check_path(const std::string& path) {
         if (path.empty()) return Error{ErrorCode::io, "an empty path names no file"};
         if (path.find('\0') != std::string::npos)
-            return Error{ErrorCode::io, std::string(path.c_str()) + ": the path contains a zero byte"};
+            return make_error(ErrorCode::io, {path.c_str(), ": the path contains a zero byte"});
         return {};
     }
     static Error failure(const std::string& path, const char* what, int number) {
-        return Error{ErrorCode::io, path + ": " + what + " (" + std::generic_category().message(number) + ")"};
+        return make_error(ErrorCode::io, {path, ": ", what, " (", std::generic_category().message(number), ")"});
     }
     static Error not_regular(const std::string& path, const char* what) {
-        return Error{ErrorCode::io, path + ": " + what + ", expected a regular file"};
+        return make_error(ErrorCode::io, {path, ": ", what, ", expected a regular file"});
     }
 
 #if RANKLET_HAS_MMAP

@@ -1,7 +1,7 @@
 // What every kernel shares: the instruction set's vector type, and 16 virtual lanes for sums.
 // In: pointers and sizes. Out: vectors of xsimd. Only this folder knows SIMD.
-// A product feeds a sum through kernels::fma alone, so that no compiler is left to choose a rounding (DESIGN: same bits
-// on every machine that has fused multiply-add).
+// A product feeds a sum through kernels::fma alone, so that no compiler is left to choose a rounding: the same bits on
+// every machine that has fused multiply-add ("Sums have one order" in docs/decisions.md).
 #pragma once
 
 #include <concepts>
@@ -25,16 +25,31 @@ using F32 = xsimd::batch<float, Arch>;
 template <class Arch>
 using I32 = xsimd::batch<std::int32_t, Arch>;
 
-/// f(integral_constant<0>) ... f(integral_constant<N - 1>), unrolled at every optimisation level: arrays of vectors
-/// indexed by constants live in registers.
+namespace detail {
+template <class Function, std::size_t... I>
+inline RANKLET_INLINE void call_each(const Function& f, std::index_sequence<I...>) {
+    (f(I), ...);
+}
+template <class Function, std::size_t... I>
+inline RANKLET_INLINE void call_each_typed(const Function& f, std::index_sequence<I...>) {
+    (f(std::integral_constant<std::size_t, I>{}), ...);
+}
+}  // namespace detail
+
+/// f(0) ... f(N - 1), unrolled at every optimisation level: arrays of vectors indexed by what are constants then live in
+/// registers. (Numbers, not types: a body of its own for each index would be most of what a kernel costs to compile.)
 template <std::size_t N, class Function>
 inline RANKLET_INLINE void unroll(const Function& f) {
-    [&]<std::size_t... I>(std::index_sequence<I...>)
-        RANKLET_INLINE { (f(std::integral_constant<std::size_t, I>{}), ...); }(std::make_index_sequence<N>{});
+    detail::call_each(f, std::make_index_sequence<N>{});
+}
+/// The same with a type for each index, for the innermost loop of the matrix product: g++ 12 finds better addresses.
+template <std::size_t N, class Function>
+inline RANKLET_INLINE void unroll_typed(const Function& f) {
+    detail::call_each_typed(f, std::make_index_sequence<N>{});
 }
 
-/// The vector itself, in a register: g++ 12 makes a load an operand of each of its uses, and then loads are what a loop
-/// waits for.
+/// The vector itself, in a register: g++ 12 makes a load an operand of each of its uses, and then a loop waits for
+/// loads.
 template <class Register>
 inline RANKLET_INLINE Register kept(Register x) noexcept {
 #if defined(__x86_64__)
@@ -43,6 +58,16 @@ inline RANKLET_INLINE Register kept(Register x) noexcept {
     asm("" : "+w"(x));
 #endif
     return x;
+}
+
+/// A place in memory as a number: what is asked for beforehand may lie beyond an array's end, and no pointer may.
+template <class T>
+inline RANKLET_INLINE std::uintptr_t address_of(const T* x) noexcept {
+    return reinterpret_cast<std::uintptr_t>(x);
+}
+/// Asks for the cache line at an address that will be read soon, if it is anybody's.
+inline RANKLET_INLINE void prefetch(std::uintptr_t address) noexcept {
+    __builtin_prefetch(reinterpret_cast<const void*>(address));
 }
 
 /// a * b + c, rounded once where the instruction set can. xsimd 8 has no such instruction for AVX-512 and leaves the
@@ -180,8 +205,8 @@ struct Lanes {
         unroll<count>([&](auto i) RANKLET_INLINE { result.v[i] = f(a.v[i], b.v[i], c.v[i]); });
         return result;
     }
-    /// One value from sixteen by a fixed tree: lanes i and i + 8, then i and i + 4, i + 2, i + 1. `f` is of two
-    /// vectors.
+    /// One value from sixteen by a fixed tree: lanes i and i + 8, then i and i + 4, i + 2, i + 1.
+    /// `f` is of two vectors.
     template <class Function>
     inline RANKLET_INLINE float reduce(const Function& f) const noexcept {
         if constexpr (count == 4)

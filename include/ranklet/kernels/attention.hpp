@@ -8,7 +8,9 @@
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/scratch.hpp"
-#include "ranklet/kernels/gemm.hpp"
+#include "ranklet/kernels/epilogue.hpp"
+#include "ranklet/kernels/gemm_f32.hpp"
+#include "ranklet/kernels/panels.hpp"
 #include "ranklet/kernels/softmax.hpp"
 
 RANKLET_NAMESPACE_BEGIN

@@ -73,6 +73,10 @@ struct DotI8 {
         std::memcpy(&bits, inputs, sizeof bits);
         return bits;
     }
+    /// Each sum as the nearest f32.
+    static inline RANKLET_INLINE F32<Arch> to_f32(const Sum& sum) noexcept {
+        return (typename F32<Arch>::register_type) __builtin_convertvector(sum, typename detail::IntVector<width>::f32);
+    }
     /// The weights of one step. Precondition: step == 4.
     static inline RANKLET_INLINE Sum load_weights(const std::int8_t* weights) noexcept {
         Sum bits;

@@ -1,4 +1,4 @@
-// Row operations without a sum: activations, scaled additions, maxima, fills.
+// Row operations without a sum: scaled additions, products, maxima; and the choice of an activation function.
 // In and out: f32 rows. Every element by itself, so bits depend on nothing around it.
 #pragma once
 
@@ -6,8 +6,8 @@
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/kernels/arch.hpp"
+#include "ranklet/kernels/bundle.hpp"
 #include "ranklet/kernels/math.hpp"
-#include "ranklet/kernels/pack.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -16,17 +16,17 @@ enum class Activation { identity, gelu, gelu_tanh, relu, silu, sigmoid, tanh };
 
 namespace kernels {
 
-/// y[i] = f(x[i]); x may be y. `f` is of packs of vectors.
+/// y[i] = f(x[i]); x may be y. `f` is of bundles.
 template <class Arch, class Function>
 inline RANKLET_INLINE void transform(const float* x, float* y, std::size_t n, const Function& f) noexcept {
-    for_each_pack<Arch>(n, [&](const auto& at) RANKLET_INLINE { at.store(f(at.load(x)), y); });
+    for_each_bundle<Arch>(n, [&](const auto& at) RANKLET_INLINE { at.store(f(at.load(x)), y); });
 }
 
 /// z[i] = f(x[i], y[i]); z may be x or y.
 template <class Arch, class Function>
 inline RANKLET_INLINE void transform(const float* x, const float* y, float* z, std::size_t n,
                                      const Function& f) noexcept {
-    for_each_pack<Arch>(n, [&](const auto& at) RANKLET_INLINE { at.store(f(at.load(x), at.load(y)), z); });
+    for_each_bundle<Arch>(n, [&](const auto& at) RANKLET_INLINE { at.store(f(at.load(x), at.load(y)), z); });
 }
 
 /// body(f) with the function that `activation` names.
@@ -50,13 +50,6 @@ inline RANKLET_INLINE void with_activation(Activation activation, const Body& bo
     }
 }
 
-/// x[i] = activation(x[i])
-template <class Arch>
-inline void activate(Activation activation, float* x, std::size_t n) noexcept {
-    if (activation == Activation::identity) return;
-    with_activation<Arch>(activation, [&](const auto& f) { transform<Arch>(x, x, n, f); });
-}
-
 /// z = x + y
 template <class Arch>
 inline void add(const float* x, const float* y, float* z, std::size_t n) noexcept {
@@ -73,7 +66,7 @@ inline void multiply_add(float s, const float* x, const float* y, float* z, std:
 /// z = x * y + z, element by element, rounded once
 template <class Arch>
 inline void add_product(const float* x, const float* y, float* z, std::size_t n) noexcept {
-    for_each_pack<Arch>(
+    for_each_bundle<Arch>(
         n, [&](const auto& at) RANKLET_INLINE { at.store(mul_add(at.load(x), at.load(y), at.load(z)), z); });
 }
 

@@ -1,241 +1,25 @@
 // Matrix product with packed weights: C[m, n] = A[m, k] * W[n, k]^T, then an epilogue on each finished tile.
-// One loop nest for all number types; a Mac says what one multiply-accumulate is (here f32; others in headers of their
-// own). In: A row-major with a stride, W packed once into panels. Out: C row-major with a stride. Every output is a sum
-// of blocks of 128 values of k, added in order; each block is one chain of fused multiply-adds in the order of k, from
-// zero. Its bits depend on its row of A and its row of W alone, not on m, the tile it falls in, the thread, or the
-// vector width. (One chain over a long k loses a digit: blocks keep the 1e-5 to PyTorch.)
+// In: A row-major with a stride, W packed once into panels, and a Mac, which says what one multiply-accumulate is (of
+// f32, bf16, 8 bits: headers of their own). Out: C row-major with a stride. Every output is a sum of blocks of
+// Mac::block steps of k, added in order; each block is one chain of multiply-adds in the order of k, from zero. Its
+// bits depend on its row of A and its row of W alone, not on m, the tile it falls in, the thread, or the vector width.
+// (One chain over a long k loses a digit: blocks of 128 values keep the 1e-5 to PyTorch.)
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
+#include <cstdint>
 #include <type_traits>
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/kernels/arch.hpp"
-#include "ranklet/kernels/elementwise.hpp"
-#include "ranklet/kernels/pack.hpp"
+#include "ranklet/kernels/epilogue.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 namespace kernels {
 
-/// The register tile of an instruction set: `rows` of A by `panel` columns of C (two vectors).
-template <class Arch>
-struct GemmTile {
-    static constexpr std::size_t width = F32<Arch>::size;
-    static constexpr std::size_t panel = 2 * width;
-#if defined(__aarch64__)
-    static constexpr std::size_t rows = 12;  // 24 sums of 32 registers
-#else
-    static constexpr std::size_t rows = width == 16 ? 14 : 6;  // 28 of 32 registers, 12 of 16
-#endif
-};
-
-/// Columns rounded up to whole panels: what a packed matrix and a packed bias hold.
-template <class Arch>
-constexpr std::size_t padded_columns(std::size_t n) noexcept {
-    constexpr std::size_t panel = GemmTile<Arch>::panel;
-    return (n + panel - 1) / panel * panel;
-}
-
-/// Floats of W[n, k] in panels.
-template <class Arch>
-constexpr std::size_t packed_size(std::size_t n, std::size_t k) noexcept {
-    return padded_columns<Arch>(n) * k;
-}
-
-namespace detail {
-
-// Four rows of four, turned: to[i * to_stride + j] = from[j * from_stride + i].
-inline RANKLET_INLINE void transpose_4x4(const float* from, std::size_t from_stride, float* to,
-                                         std::size_t to_stride) noexcept {
-    typedef float Four __attribute__((vector_size(16)));
-    Four row[4];
-    for (std::size_t j = 0; j < 4; ++j) std::memcpy(&row[j], from + j * from_stride, sizeof row[j]);
-    const Four low01 = __builtin_shufflevector(row[0], row[1], 0, 4, 1, 5);
-    const Four high01 = __builtin_shufflevector(row[0], row[1], 2, 6, 3, 7);
-    const Four low23 = __builtin_shufflevector(row[2], row[3], 0, 4, 1, 5);
-    const Four high23 = __builtin_shufflevector(row[2], row[3], 2, 6, 3, 7);
-    const Four column[4] = {
-        __builtin_shufflevector(low01, low23, 0, 1, 4, 5), __builtin_shufflevector(low01, low23, 2, 3, 6, 7),
-        __builtin_shufflevector(high01, high23, 0, 1, 4, 5), __builtin_shufflevector(high01, high23, 2, 3, 6, 7)};
-    for (std::size_t i = 0; i < 4; ++i) std::memcpy(to + i * to_stride, &column[i], sizeof column[i]);
-}
-
-}  // namespace detail
-
-/// W[n, k], row r at w + r * stride, into panels: packed[p][i][j] = W[p * panel + j, i], zero beyond n.
-/// A matrix in parts, one above the other, is packed part by part, in order: `first` rows lie above this one.
-template <class Arch>
-inline void pack_rows(const float* w, std::size_t n, std::size_t k, std::size_t stride, float* packed,
-                      std::size_t first = 0) noexcept {
-    constexpr std::size_t panel = GemmTile<Arch>::panel, four = 4;
-    const std::size_t whole_k = k / four * four;
-    for (std::size_t r = 0; r < n;) {
-        const std::size_t column = (first + r) % panel, columns = std::min(panel - column, n - r);
-        float* to = packed + (first + r - column) * k + column;
-        if (column == 0 && columns < panel) std::fill_n(to, panel * k, 0.0f);
-        const std::size_t whole_columns = columns / four * four;
-        for (std::size_t i = 0; i < whole_k; i += four)
-            for (std::size_t j = 0; j < whole_columns; j += four)
-                detail::transpose_4x4(w + (r + j) * stride + i, stride, to + i * panel + j, panel);
-        for (std::size_t j = 0; j < columns; ++j)
-            for (std::size_t i = j < whole_columns ? whole_k : 0; i < k; ++i)
-                to[i * panel + j] = w[(r + j) * stride + i];
-        r += columns;
-    }
-}
-
-/// The same from the transpose: W^T[k, n], row i at wt + i * stride.
-template <class Arch>
-inline void pack_columns(const float* wt, std::size_t n, std::size_t k, std::size_t stride, float* packed) noexcept {
-    constexpr std::size_t panel = GemmTile<Arch>::panel;
-    for (std::size_t p = 0; p < n; p += panel, packed += panel * k) {
-        const std::size_t columns = std::min(panel, n - p);
-        for (std::size_t i = 0; i < k; ++i) {
-            std::copy_n(wt + i * stride + p, columns, packed + i * panel);
-            std::fill_n(packed + i * panel + columns, panel - columns, 0.0f);
-        }
-    }
-}
-
-/// One rectangle of C whose sums are finished and still in cache.
-struct Tile {
-    float* c;            ///< C[row, column]
-    std::size_t stride;  ///< of C
-    std::size_t row, rows;
-    std::size_t column, columns;
-};
-
-/// Epilogue: nothing.
-struct StoreOnly {
-    inline RANKLET_INLINE void operator()(const Tile&) const noexcept {}
-};
-
-namespace detail {
-
-/// Rows of one panel: row r's two vectors are v[2 r] and v[2 r + 1]. `columns` of them are in memory.
-template <class Arch, std::size_t Rows>
-using PanelRows = Pack<F32<Arch>, 2 * Rows>;
-
-template <class Arch, std::size_t Rows>
-inline RANKLET_INLINE PanelRows<Arch, Rows> load_rows(const float* x, std::size_t stride,
-                                                      std::size_t columns) noexcept {
-    constexpr std::size_t width = GemmTile<Arch>::width, panel = GemmTile<Arch>::panel;
-    PanelRows<Arch, Rows> result;
-    const auto load = [&](const float* from, std::size_t row_stride) RANKLET_INLINE {
-        unroll<2 * Rows>([&](auto i) RANKLET_INLINE {
-            result.v[i] = F32<Arch>::load_unaligned(from + i / 2 * row_stride + i % 2 * width);
-        });
-    };
-    if (columns == panel) {
-        load(x, stride);
-    } else {
-        float padded[Rows * panel] = {};
-        for (std::size_t r = 0; r < Rows; ++r) std::copy_n(x + r * stride, columns, padded + r * panel);
-        load(padded, panel);
-    }
-    return result;
-}
-template <class Arch, std::size_t Rows>
-inline RANKLET_INLINE void store_rows(const PanelRows<Arch, Rows>& rows, float* x, std::size_t stride,
-                                      std::size_t columns) noexcept {
-    constexpr std::size_t width = GemmTile<Arch>::width, panel = GemmTile<Arch>::panel;
-    const auto store = [&](float* to, std::size_t row_stride) RANKLET_INLINE {
-        unroll<2 * Rows>([&](auto i)
-                             RANKLET_INLINE { rows.v[i].store_unaligned(to + i / 2 * row_stride + i % 2 * width); });
-    };
-    if (columns == panel) return store(x, stride);
-    float padded[Rows * panel];
-    store(padded, panel);
-    for (std::size_t r = 0; r < Rows; ++r) std::copy_n(padded + r * panel, columns, x + r * stride);
-}
-/// One value a row, for all of its columns.
-template <class Arch, std::size_t Rows>
-inline RANKLET_INLINE PanelRows<Arch, Rows> spread_rows(const float* x) noexcept {
-    PanelRows<Arch, Rows> result;
-    unroll<2 * Rows>([&](auto i) RANKLET_INLINE { result.v[i] = F32<Arch>(x[i / 2]); });
-    return result;
-}
-
-}  // namespace detail
-
-/// Epilogue: row r of c times factor[r].
-template <class Arch>
-struct ScaleRows {
-    const float* factor;  ///< [m]
-
-    void operator()(const Tile& tile) const noexcept {
-        constexpr std::size_t panel = GemmTile<Arch>::panel;
-        for (std::size_t r = 0; r < tile.rows; ++r)
-            for (std::size_t i = 0; i < tile.columns; i += panel) {
-                const std::size_t columns = std::min(panel, tile.columns - i);
-                float* c = tile.c + r * tile.stride + i;
-                detail::store_rows<Arch, 1>(
-                    detail::load_rows<Arch, 1>(c, 0, columns) * detail::spread_rows<Arch, 1>(factor + tile.row + r), c,
-                    0, columns);
-            }
-    }
-};
-
-/// Epilogue: c = activation(c + bias [+ residual]). `bias` has n values or is null; `residual` is [m, n] or null.
-template <class Arch>
-struct BiasActivation {
-    const float* bias = nullptr;
-    Activation activation = Activation::identity;
-    const float* residual = nullptr;
-    std::size_t residual_stride = 0;
-
-    void operator()(const Tile& tile) const noexcept {
-        apply(tile, [](const auto& sums, std::size_t, std::size_t, std::size_t) { return sums; });
-    }
-    /// `begin(sums, row, column, columns)` makes of detail::PanelRows of finished sums what the bias is added to.
-    template <class Begin>
-    inline RANKLET_INLINE void apply(const Tile& tile, const Begin& begin) const noexcept {
-        constexpr std::size_t panel = GemmTile<Arch>::panel, together = side_by_side<Arch> / 2;
-        with_activation<Arch>(activation, [&](const auto& f) {
-            for (std::size_t i = 0; i < tile.columns; i += panel) {
-                const std::size_t column = tile.column + i, columns = std::min(panel, tile.columns - i);
-                const auto finish = [&](std::size_t r, auto count) RANKLET_INLINE {
-                    constexpr std::size_t rows = decltype(count)::value;
-                    float* c = tile.c + r * tile.stride + i;
-                    const std::size_t row = tile.row + r;
-                    auto x = begin(detail::load_rows<Arch, rows>(c, tile.stride, columns), row, column, columns);
-                    if (bias != nullptr) x = x + detail::load_rows<Arch, rows>(bias + column, 0, columns);
-                    if (residual != nullptr)
-                        x = x + detail::load_rows<Arch, rows>(residual + row * residual_stride + column,
-                                                              residual_stride, columns);
-                    detail::store_rows<Arch, rows>(f(x), c, tile.stride, columns);
-                };
-                const std::size_t whole = tile.rows / together * together;
-                for (std::size_t r = 0; r < whole; r += together)
-                    finish(r, std::integral_constant<std::size_t, together>{});
-                if constexpr (together > 1)
-                    for (std::size_t r = whole; r < tile.rows; ++r) finish(r, std::integral_constant<std::size_t, 1>{});
-            }
-        });
-    }
-};
-
-/// f32: one value of k a step.
-template <class Arch>
-struct MacF32 {
-    using Tile = GemmTile<Arch>;
-    using Input = float;
-    using Weight = float;
-    using Start = float;
-    using Sum = F32<Arch>;
-    static constexpr std::size_t step = 1;
-    static constexpr std::size_t block = 128;  ///< steps summed from zero before they are added to C
-
-    static inline RANKLET_INLINE Sum start(const Start*, std::size_t) noexcept { return Sum(0.0f); }
-    static inline RANKLET_INLINE F32<Arch> weights(const Weight* w) noexcept { return F32<Arch>::load_unaligned(w); }
-    static inline RANKLET_INLINE F32<Arch> input(const Input* a) noexcept { return F32<Arch>(*a); }
-    static inline RANKLET_INLINE Sum accumulate(const F32<Arch>& a, const F32<Arch>& w, const Sum& sum) noexcept {
-        return fma<Arch>(a, w, sum);
-    }
-    static inline RANKLET_INLINE F32<Arch> finish(const Sum& sum) noexcept { return sum; }
-};
+/// Values of k that are summed from zero before they are added to C, where sums are f32.
+inline constexpr std::size_t gemm_block = 128;
 
 namespace detail {
 
@@ -256,7 +40,7 @@ inline constexpr std::size_t cache_line = 64;
 /// Steps [first, last) of k; a block after the first is added to what C holds.
 struct GemmBlock {
     std::size_t first, last;
-    const char* ahead = nullptr;  ///< what a tile asks for, Ahead cache lines a step, while it works on others
+    std::uintptr_t ahead = 0;  ///< what a tile asks for, Ahead cache lines a step, while it works on others
 };
 
 // Rows x Panels register tile. Panels > 1 only for few rows: enough independent sums to hide the latency of each.
@@ -273,15 +57,15 @@ inline void gemm_tile(const GemmOperands<Mac>& g, GemmBlock block, std::size_t r
     const typename Mac::Start* start = g.start == nullptr ? nullptr : g.start + column;
     Sum sum[Rows * vectors];
     unroll<Rows * vectors>([&](auto i) RANKLET_INLINE { sum[i] = Mac::start(start, (i % vectors) * width); });
-    const char* ahead = block.ahead;
+    std::uintptr_t ahead = block.ahead;
     for (std::size_t i = block.first; i < block.last; ++i) {
-        unroll<Ahead>([&](auto line) RANKLET_INLINE { __builtin_prefetch(ahead + line * cache_line); });
+        unroll<Ahead>([&](auto line) RANKLET_INLINE { prefetch(ahead + line * cache_line); });
         ahead += Ahead * cache_line;
         decltype(Mac::weights(packed)) w[vectors];
         unroll<vectors>([&](auto v) RANKLET_INLINE {
             w[v] = Mac::weights(packed + (v / 2) * panel_size + (i * panel + (v % 2) * width) * Mac::step);
         });
-        unroll<Rows>([&](auto r) RANKLET_INLINE {
+        unroll_typed<Rows>([&](auto r) RANKLET_INLINE {
             const auto x = Mac::input(a + r * a_stride + i * Mac::step);
             unroll<vectors>(
                 [&](auto v) RANKLET_INLINE { sum[r * vectors + v] = Mac::accumulate(x, w[v], sum[r * vectors + v]); });
@@ -309,9 +93,9 @@ inline void gemm_tile(const GemmOperands<Mac>& g, GemmBlock block, std::size_t r
         }
 }
 
-template <class Mac, std::size_t Rows, std::size_t Panels, std::size_t Ahead = 0, class Epilogue>
+template <class Mac, std::size_t Rows, std::size_t Panels, std::size_t Ahead = 0>
 inline RANKLET_INLINE void gemm_strip(const GemmOperands<Mac>& g, GemmBlock block, std::size_t row, std::size_t column,
-                                      const Epilogue& epilogue) noexcept {
+                                      const AnyEpilogue& epilogue) noexcept {
     const std::size_t columns = std::min(Panels * Mac::Tile::panel, g.n - column);
     gemm_tile<Mac, Rows, Panels, Ahead>(g, block, row, column, columns);
     if (block.last == g.steps) epilogue(Tile{g.c + row * g.c_stride + column, g.c_stride, row, Rows, column, columns});
@@ -324,8 +108,8 @@ inline RANKLET_INLINE void for_each_block(std::size_t first, std::size_t last, c
 }
 
 // All columns of a few rows, several panels at a time.
-template <class Mac, std::size_t Rows, std::size_t Panels, class Epilogue>
-inline void gemm_few_rows(const GemmOperands<Mac>& g, std::size_t row, const Epilogue& epilogue) noexcept {
+template <class Mac, std::size_t Rows, std::size_t Panels>
+inline void gemm_few_rows(const GemmOperands<Mac>& g, std::size_t row, const AnyEpilogue& epilogue) noexcept {
     std::size_t column = 0;
     for (; column + Panels * Mac::Tile::panel <= g.n; column += Panels * Mac::Tile::panel)
         for_each_block<Mac>(0, g.steps,
@@ -349,9 +133,8 @@ struct RowTiles {
     }
     /// One panel's block. The first tall tiles and eights ask for `lines` (at most 2) cache lines a step from
     /// block.ahead on: a single one for all of them, several for one each.
-    template <class Epilogue>
     inline RANKLET_INLINE void run(const GemmOperands<Mac>& g, GemmBlock block, std::size_t column, std::size_t lines,
-                                   const Epilogue& epilogue) const noexcept {
+                                   const AnyEpilogue& epilogue) const noexcept {
         std::size_t row = first;
         const std::size_t asking = (tall_end - first) / tall + (tall > 8 ? (last - tall_end) / 8 : 0);
         const bool one_asks = lines == 2 && asking == 1;
@@ -401,8 +184,8 @@ struct Slice {
     }
 };
 
-template <class Mac, class Epilogue>
-inline void gemm(std::size_t m, const GemmOperands<Mac>& g, const Epilogue& epilogue) noexcept {
+template <class Mac>
+inline void gemm(std::size_t m, const GemmOperands<Mac>& g, const AnyEpilogue& epilogue) noexcept {
     constexpr std::size_t panel = Mac::Tile::panel;
     if (m == 1) return gemm_few_rows<Mac, 1, 4>(g, 0, epilogue);
     if (m == 2) return gemm_few_rows<Mac, 2, 2>(g, 0, epilogue);
@@ -416,7 +199,7 @@ inline void gemm(std::size_t m, const GemmOperands<Mac>& g, const Epilogue& epil
             const std::size_t last_step = std::min(g.steps, step + slice.steps);
             for (std::size_t column = 0; column < g.n; column += panel) {
                 const auto weights = [&](std::size_t i, std::size_t j) {
-                    return reinterpret_cast<const char*>(g.packed + j * g.steps * Mac::step) + i * step_bytes;
+                    return address_of(g.packed) + j / panel * g.steps * step_bytes + i * step_bytes;
                 };
                 for_each_block<Mac>(step, last_step, [&](GemmBlock block) {  // stays in the first-level cache
                     block.ahead = block.last < last_step ? weights(block.last, column) : weights(step, column + panel);
@@ -428,13 +211,6 @@ inline void gemm(std::size_t m, const GemmOperands<Mac>& g, const Epilogue& epil
 }
 
 }  // namespace detail
-
-/// C = A * W^T and the epilogue. a: [m, k], packed: pack_rows or pack_columns of W[n, k], c: [m, n], k >= 1.
-template <class Arch, class Epilogue>
-inline void gemm_f32(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t a_stride,
-                     const float* packed, float* c, std::size_t c_stride, const Epilogue& epilogue) noexcept {
-    detail::gemm<MacF32<Arch>>(m, {n, k, a, a_stride, packed, nullptr, c, c_stride}, epilogue);
-}
 
 }  // namespace kernels
 RANKLET_NAMESPACE_END

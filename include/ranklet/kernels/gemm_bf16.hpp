@@ -13,6 +13,7 @@
 #include "ranklet/kernels/arch.hpp"
 #include "ranklet/kernels/dot_bf16.hpp"
 #include "ranklet/kernels/gemm.hpp"
+#include "ranklet/kernels/panels.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 namespace kernels {
@@ -31,7 +32,7 @@ struct MacBf16 {
     using Start = float;
     using Sum = F32<Arch>;
     static constexpr std::size_t step = 2;
-    static constexpr std::size_t block = MacF32<Arch>::block / step;
+    static constexpr std::size_t block = gemm_block / step;
 
     struct Pair {
         F32<Arch> even, odd;
@@ -59,7 +60,7 @@ struct MacBf16Dot {
     using Sum = typename Dot::Sum;
     using Pairs = typename Dot::Pairs;
     static constexpr std::size_t step = Dot::step;
-    static constexpr std::size_t block = MacF32<Arch>::block / step;
+    static constexpr std::size_t block = gemm_block / step;
 
     static inline RANKLET_INLINE Sum start(const Start*, std::size_t) noexcept { return Sum(0.0f); }
     static inline RANKLET_INLINE Pairs weights(const Weight* w) noexcept { return Dot::load(w); }
@@ -91,7 +92,7 @@ inline void pack_rows_bf16(const std::uint16_t* w, std::size_t n, std::size_t k,
 template <class Arch, class Epilogue>
 inline void gemm_bf16(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t a_stride,
                       const std::uint16_t* packed, float* c, std::size_t c_stride, const Epilogue& epilogue) noexcept {
-    detail::gemm<MacBf16<Arch>>(m, {n, k / 2, a, a_stride, packed, nullptr, c, c_stride}, epilogue);
+    detail::gemm<MacBf16<Arch>>(m, {n, k / 2, a, a_stride, packed, nullptr, c, c_stride}, AnyEpilogue(epilogue));
 }
 
 /// The same with A in bf16 (round_to_bf16) and sums as Dot makes them. k is even.
@@ -99,7 +100,8 @@ template <class Arch, class Dot = DotBf16<Arch>, class Epilogue>
 inline void gemm_bf16_dot(std::size_t m, std::size_t n, std::size_t k, const std::uint16_t* a, std::size_t a_stride,
                           const std::uint16_t* packed, float* c, std::size_t c_stride,
                           const Epilogue& epilogue) noexcept {
-    detail::gemm<MacBf16Dot<Arch, Dot>>(m, {n, k / 2, a, a_stride, packed, nullptr, c, c_stride}, epilogue);
+    detail::gemm<MacBf16Dot<Arch, Dot>>(m, {n, k / 2, a, a_stride, packed, nullptr, c, c_stride},
+                                        AnyEpilogue(epilogue));
 }
 
 }  // namespace kernels

@@ -1,13 +1,13 @@
 // The element-wise part of a gated recurrent unit's step (Cho et al. 2014, in PyTorch's form):
 //   r = sigmoid(x_r + h_r), z = sigmoid(x_z + h_z), n = tanh(x_n + r * h_n), h' = n + z * (h - n)
-// In: the input's and the state's projections [3 * hidden] (gates r, z, n; biases added), the state. Out: the new
-// state.
+// In: the input's and the state's projections [3 * hidden] (gates r, z, n; biases added), the state.
+// Out: the new state.
 #pragma once
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/kernels/arch.hpp"
+#include "ranklet/kernels/bundle.hpp"
 #include "ranklet/kernels/math.hpp"
-#include "ranklet/kernels/pack.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 namespace kernels {
@@ -16,7 +16,7 @@ namespace kernels {
 template <class Arch>
 inline void gru_gates(const float* from_input, const float* from_state, const float* state, float* next,
                       std::size_t hidden) noexcept {
-    for_each_pack<Arch>(hidden, [&](const auto& at) RANKLET_INLINE {
+    for_each_bundle<Arch>(hidden, [&](const auto& at) RANKLET_INLINE {
         const auto reset = sigmoid(at.load(from_input) + at.load(from_state));
         const auto update = sigmoid(at.load(from_input + hidden) + at.load(from_state + hidden));
         const auto candidate =
@@ -30,7 +30,7 @@ inline void gru_gates(const float* from_input, const float* from_state, const fl
 template <class Arch>
 inline void gru_reset(const float* from_input, const float* from_state, const float* state, float* out,
                       std::size_t hidden) noexcept {
-    for_each_pack<Arch>(hidden, [&](const auto& at) RANKLET_INLINE {
+    for_each_bundle<Arch>(hidden, [&](const auto& at) RANKLET_INLINE {
         at.store(sigmoid(at.load(from_input) + at.load(from_state)) * at.load(state), out);
     });
 }
@@ -40,7 +40,7 @@ inline void gru_reset(const float* from_input, const float* from_state, const fl
 template <class Arch>
 inline void gru_update(const float* from_input, const float* from_state, const float* candidate, const float* state,
                        float* next, std::size_t hidden) noexcept {
-    for_each_pack<Arch>(hidden, [&](const auto& at) RANKLET_INLINE {
+    for_each_bundle<Arch>(hidden, [&](const auto& at) RANKLET_INLINE {
         const auto update = sigmoid(at.load(from_input + hidden) + at.load(from_state + hidden));
         const auto fresh = kernels::tanh(at.load(from_input + 2 * hidden) + at.load(candidate));
         at.store(mul_add(update, at.load(state) - fresh, fresh), next);

@@ -1,14 +1,14 @@
 // exp, expm1, tanh, sigmoid, GELU and their kin on vectors: our own polynomials, one order of operations everywhere.
-// In: vectors of f32, or packs of vectors. Out: the same, NaN for NaN. (xsimd has functions of these names: calls name
-// the namespace.) Error bounds are stated at each function and tested. Coefficients are near-minimax fits made by
-// weights_converter/tools/fit_math.py.
+// In: vectors of f32, or bundles of vectors. Out: the same, NaN for NaN. (xsimd has functions of these names: calls
+// name the namespace.) Error bounds are stated at each function and tested.
+// Coefficients are near-minimax fits made by cmake/generators/fit_math.py.
 #pragma once
 
 #include <limits>
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/kernels/arch.hpp"
-#include "ranklet/kernels/pack.hpp"
+#include "ranklet/kernels/bundle.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 namespace kernels {

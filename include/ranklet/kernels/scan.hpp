@@ -108,7 +108,7 @@ inline RANKLET_INLINE void scan_tile(const typename Row::Element* rows, std::siz
     const auto step = [&](const auto& row, const auto& user) RANKLET_INLINE {
         Lanes<Arch> x[Rows];
         unroll<Rows>([&](auto r) RANKLET_INLINE {
-            __builtin_prefetch(rows + r * stride + i + ahead);
+            prefetch(address_of(rows) + (r * stride + i + ahead) * sizeof *rows);
             x[r] = row(r);
             if constexpr (Users > 1)
                 unroll<Lanes<Arch>::count>(

@@ -11,7 +11,7 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/kernels/arch.hpp"
 #include "ranklet/kernels/dot_i8.hpp"
-#include "ranklet/kernels/gemm_i8.hpp"
+#include "ranklet/kernels/quantize.hpp"
 #include "ranklet/kernels/scan.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -46,7 +46,7 @@ inline RANKLET_INLINE void scan_tile_i8(const std::int8_t* rows, const typename 
     Sum total[Rows * Users] = {};
     for (std::size_t i = 0; i < stride; i += Dot::values) {
         if constexpr (Users > 1)  // asks for what comes `ahead` bytes later; one user's stream the processor foresees
-            unroll<Rows>([&](auto r) RANKLET_INLINE { __builtin_prefetch(rows + r * stride + i + ahead); });
+            unroll<Rows>([&](auto r) RANKLET_INLINE { prefetch(address_of(rows) + r * stride + i + ahead); });
         if constexpr (Dot::step == 4 && Users > 1) {
             Sum row[Rows];
             unroll<Rows>([&](auto r) RANKLET_INLINE { row[r] = kept(Dot::load_weights(rows + r * stride + i)); });
@@ -101,7 +101,7 @@ inline void scan_rows_i8(const RowsI8& rows, std::size_t count, const typename D
                                         offset * I32<Arch>::load_unaligned(rows.sum + first + r);
                 const auto sum = (typename DotI8<Arch>::Sum)(typename I32<Arch>::register_type)exact;
                 const auto row_scale = F32<Arch>::load_unaligned(rows.scale + first + r);
-                (MacI8<Arch>::finish(sum) * row_scale * scale).store_unaligned(scores + r);
+                (DotI8<Arch>::to_f32(sum) * row_scale * scale).store_unaligned(scores + r);
             }
             for (; r < last - first; ++r) {
                 std::int32_t exact;

@@ -13,7 +13,8 @@
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/kernels/arch.hpp"
-#include "ranklet/kernels/gemm.hpp"
+#include "ranklet/kernels/dot_i8.hpp"
+#include "ranklet/kernels/panels.hpp"
 #include "ranklet/kernels/scan.hpp"
 #include "ranklet/kernels/scan_i8.hpp"
 
@@ -29,8 +30,8 @@ constexpr std::size_t packed_users_size(std::size_t user_count, std::size_t n) n
     return padded_columns<Arch>(user_count) * lane_steps(n) * lane_count;
 }
 
-/// Users [user_count, n] into panels, lane by lane: packed[p][lane][i][j] = users[p * panel + j][i * 16 + lane], zero
-/// beyond.
+/// Users [user_count, n] into panels, lane by lane, zero beyond:
+/// packed[p][lane][i][j] = users[p * panel + j][i * 16 + lane].
 template <class Arch>
 inline void pack_users(const float* users, std::size_t user_count, std::size_t n, float* packed) noexcept {
     constexpr std::size_t panel = GemmTile<Arch>::panel;
@@ -52,7 +53,7 @@ inline RANKLET_INLINE void store_turned(const float* c, std::size_t users, float
     const std::size_t whole = users / four * four;
     for (std::size_t u = 0; u < whole; u += four)
         unroll<(Rows + four - 1) / four>([&](auto i) RANKLET_INLINE {
-            constexpr std::size_t r = std::min<std::size_t>(i * four, Rows - four);  // the last four may overlap
+            const std::size_t r = std::min(i * four, Rows - four);  // the last four may overlap
             transpose_4x4(c + r * panel + u, panel, out + u * out_stride + r, out_stride);
         });
     for (std::size_t u = whole; u < users; ++u)
@@ -71,7 +72,7 @@ inline RANKLET_INLINE void widen(const typename Row::Element* row, std::size_t n
 // each step as comes out even.
 template <class Arch, std::size_t Rows, std::size_t Bytes>
 inline void scan_panel(const float* rows, std::size_t stride, const float* panel_users, std::size_t n,
-                       const char* ahead, std::size_t users, float* out, std::size_t out_stride) noexcept {
+                       std::uintptr_t ahead, std::size_t users, float* out, std::size_t out_stride) noexcept {
     constexpr std::size_t width = GemmTile<Arch>::width, panel = GemmTile<Arch>::panel, count = 2 * Rows, levels = 4;
     static_assert(lane_count == std::size_t{1} << levels);
     alignas(64) float open[levels + 1][count * width];  // sums that wait for their neighbour; the last: all lanes'
@@ -84,7 +85,7 @@ inline void scan_panel(const float* rows, std::size_t stride, const float* panel
         F32<Arch> sum[count];
         unroll<count>([&](auto i) RANKLET_INLINE { sum[i] = F32<Arch>(0.0f); });
         for (std::size_t i = 0; i < steps; ++i) {
-            __builtin_prefetch(ahead);
+            prefetch(ahead);
             ahead += Rows * Bytes;
             const F32<Arch> u0 = F32<Arch>::load_unaligned(user), u1 = F32<Arch>::load_unaligned(user + width);
             unroll<Rows>([&](auto r) RANKLET_INLINE {
@@ -111,7 +112,7 @@ inline void scan_panel(const float* rows, std::size_t stride, const float* panel
 template <class Arch, std::size_t Rows>
 [[gnu::noinline]] inline void scan_panel_i8(const RowsI8& rows, std::size_t stride,
                                             const typename DotI8<Arch>::Input* panel_users, const float* user_scale,
-                                            const char* ahead, std::size_t users, float* out,
+                                            std::uintptr_t ahead, std::size_t users, float* out,
                                             std::size_t out_stride) noexcept {
     using Dot = DotI8<Arch>;
     using Sum = typename Dot::Sum;
@@ -119,7 +120,7 @@ template <class Arch, std::size_t Rows>
     Sum sum[count] = {};
     const std::int8_t* row = rows.values;
     for (std::size_t i = 0; i < stride; i += Dot::step) {
-        __builtin_prefetch(ahead);
+        prefetch(ahead);
         ahead += Rows * Dot::step;
         const Sum u0 = Dot::load(panel_users + i * panel), u1 = Dot::load(panel_users + i * panel + Dot::values);
         unroll<Rows>([&](auto r) RANKLET_INLINE {
@@ -134,7 +135,7 @@ template <class Arch, std::size_t Rows>
     const F32<Arch> scale[2] = {F32<Arch>::load_unaligned(user_scale), F32<Arch>::load_unaligned(user_scale + width)};
     unroll<count>([&](auto i) RANKLET_INLINE {
         const Sum exact = sum[i] - Dot::offset * rows.sum[i / 2];
-        (MacI8<Arch>::finish(exact) * F32<Arch>(rows.scale[i / 2]) * scale[i % 2]).store_aligned(scores + i * width);
+        (Dot::to_f32(exact) * F32<Arch>(rows.scale[i / 2]) * scale[i % 2]).store_aligned(scores + i * width);
     });
     store_turned<Arch, Rows>(scores, users, out, out_stride);
 }
@@ -175,7 +176,7 @@ inline void scan_many(const typename Row::Element* rows, std::size_t count, std:
     if (in_panels > 0)
         detail::for_each_row_tile<tile>(count, [&](std::size_t r) RANKLET_INLINE {
             const auto* first = rows + r * stride;
-            const auto* ahead = reinterpret_cast<const char*>(first + tile * stride);
+            const std::uintptr_t ahead = address_of(first) + tile * stride * sizeof *rows;
             const float* f32_rows;
             std::size_t f32_stride = stride;
             if constexpr (std::is_same_v<typename Row::Element, float>) {
@@ -199,8 +200,8 @@ template <class Arch>
 constexpr std::size_t packed_users_i8_size(std::size_t user_count, std::size_t n) noexcept {
     return DotI8<Arch>::step == 4 ? padded_columns<Arch>(user_count) * scan_i8_stride(n) : 0;
 }
-/// Users [user_count, scan_i8_stride(n)] as quantize_user writes them into panels, `step` elements of each in turn;
-/// zero beyond.
+/// Users [user_count, scan_i8_stride(n)] as quantize_user writes them into panels, zero beyond: `step` elements of each
+/// in turn.
 template <class Arch>
 inline void pack_users_i8(const typename DotI8<Arch>::Input* users, std::size_t user_count, std::size_t n,
                           typename DotI8<Arch>::Input* packed) noexcept {
@@ -227,10 +228,9 @@ inline void scan_many_i8(const RowsI8& rows, std::size_t count, const typename D
             detail::for_each_row_tile<tile>(count, [&](std::size_t r) RANKLET_INLINE {
                 const RowsI8 first{rows.values + r * stride, rows.scale + r, rows.sum + r};
                 for (std::size_t u = 0; u < in_panels; u += panel)
-                    detail::scan_panel_i8<Arch, tile>(first, stride, packed + u * stride, user_scale + u,
-                                                      reinterpret_cast<const char*>(first.values + tile * stride),
-                                                      std::min(panel, in_panels - u), out + u * out_stride + r,
-                                                      out_stride);
+                    detail::scan_panel_i8<Arch, tile>(
+                        first, stride, packed + u * stride, user_scale + u, address_of(first.values) + tile * stride,
+                        std::min(panel, in_panels - u), out + u * out_stride + r, out_stride);
             });
     }
     if (in_panels < user_count)

@@ -7,8 +7,8 @@
 #include <limits>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/kernels/bundle.hpp"
 #include "ranklet/kernels/elementwise.hpp"
-#include "ranklet/kernels/pack.hpp"
 #include "ranklet/kernels/reduce.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -23,7 +23,7 @@ inline RANKLET_INLINE void exp_rows(float* x, std::size_t stride, std::size_t n,
     using L = Lanes<Arch>;
     constexpr std::size_t vectors = L::count;
     constexpr float infinity = std::numeric_limits<float>::infinity();
-    using Together = Pack<F32<Arch>, Rows * vectors>;
+    using Together = Bundle<F32<Arch>, Rows * vectors>;
     const Together factor(scale * 1.4426950408889634f);  // to powers of two
     Together top, total(0.0f);
     unroll<Rows * vectors>([&](auto i) RANKLET_INLINE { top.v[i] = F32<Arch>(largest[i / vectors]); });

@@ -1,7 +1,8 @@
 // AttentionPooling: rows weighted by attention and added up, y = sum over i of a_i x_i. The weight comes from a score:
-//   additive   v . f(W x_i + b [+ U q])      Bahdanau et al. 2015; without a query NAML's and NRMS's pooling (Wu et al.
-//                                            2019); with f = sigmoid and no softmax NARM's (Li et al. 2017)
-//   dot        q . x_i, bilinear  q . W x_i   Luong et al. 2015
+//   additive   v . f(W x_i + b [+ U q])   Bahdanau et al. 2015; without a query: NAML, NRMS (Wu et al. 2019);
+//                                         f = sigmoid and no softmax: NARM (Li et al. 2017)
+//   dot        q . x_i                    Luong et al. 2015
+//   bilinear   q . W x_i                  Luong et al. 2015
 // and a = softmax(scores), or a_i = exp(s_i) / (sum of exp(s_j) + epsilon), or the scores themselves.
 // In: x [n, dim], a query where the form has one, a mask. Out: y [dim], the weights [n].
 #pragma once

@@ -1,8 +1,8 @@
 // Conv1d: a convolution over the tokens of a text (stride and dilation 1), torch.nn.Conv1d on [in, length]:
 //   y[t, o] = b[o] + sum over k, i of W[o, k, i] * x[t - left + k, i], zero outside of the text.
 // In: x [length, in], one text. Out: y [outputs(length), out]. Products run over windows: rows of width * in numbers
-// that overlap in memory, so nothing is copied but the zero edges. Source: Kim 2014 (no padding); "same" pads (width -
-// 1) / 2 in front and the rest behind, as PyTorch and Keras do.
+// that overlap in memory, so nothing is copied but the zero edges.
+// Source: Kim 2014 (no padding); "same" pads (width - 1) / 2 in front and the rest behind, as PyTorch and Keras do.
 #pragma once
 
 #include <algorithm>

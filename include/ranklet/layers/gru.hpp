@@ -1,6 +1,6 @@
 // Gru: one layer of a gated recurrent unit, torch.nn.GRU's form (the hidden bias inside the reset gate's product):
-//   r = s(W_ir x + b_ir + W_hr h + b_hr), z likewise, n = tanh(W_in x + b_in + r * (W_hn h + b_hn)), h' = (1 - z) n + z
-//   h
+//   r = s(W_ir x + b_ir + W_hr h + b_hr), z likewise
+//   n = tanh(W_in x + b_in + r * (W_hn h + b_hn)), h' = (1 - z) n + z h
 // In: x [steps, in], a state [hidden]. Out: states [steps, hidden]. Gates are stacked in the order r, z, n.
 // The weights are T or, for f32, bf16 or 8-bit (see Linear): where that rounds inputs, each event's input and each
 // step's state are rounded by themselves, so a step's bits do not depend on what is computed beside it; gates and
@@ -153,8 +153,8 @@ public:
         return 2 * scratch_bytes<T>(rows * 3 * hidden()) + project_scratch_size(rows);
     }
     /// One step of `states.rows` independent sequences: states [rows, layers * hidden] in place, `projected[r]`
-    /// [3 * hidden] the bottom layer's input part for row r (Gru::project_input). Each product is shared among
-    /// `threads`.
+    /// [3 * hidden] the bottom layer's input part for row r (Gru::project_input).
+    /// Each product is shared among `threads`.
     void step(const T* const* projected, MatrixView<T> states, Scratch& scratch,
               std::size_t threads = 1) const noexcept {
         const ScratchFrame frame(scratch);

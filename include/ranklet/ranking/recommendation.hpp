@@ -2,7 +2,7 @@
 // In: scores of a catalog's items. Out: the best, with probabilities: score, filter, rank.
 #pragma once
 
-#include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -13,6 +13,8 @@
 #include "ranklet/catalog/catalog.hpp"
 #include "ranklet/catalog/filter.hpp"
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/execution.hpp"
+#include "ranklet/decoders/user_state.hpp"
 #include "ranklet/ranking/diversity.hpp"
 #include "ranklet/ranking/softmax.hpp"
 #include "ranklet/ranking/top_k.hpp"
@@ -39,9 +41,6 @@ struct Ranking {
     auto end() const noexcept { return items.end(); }
 };
 
-/// Where a text_gru model's GRU starts on a candidate's tokens. The other scorings always use the user's state.
-enum class InitialState { user, zero };
-
 struct RecommendOptions {
     std::size_t k = 10;         ///< how many; fewer come back when fewer candidates are left
     bool exclude_seen = false;  ///< leave out the items of the user's events
@@ -49,7 +48,7 @@ struct RecommendOptions {
     std::optional<std::span<const std::string_view>> allow = {};
     std::span<const std::string_view> deny = {};  ///< these ids are not
     const Filter* filter = nullptr;               ///< only its items are candidates; made of this catalog's snapshot
-    std::size_t threads = 1;                      ///< 0: as many as the machine offers; no influence on the numbers
+    Threads threads = 1;
     InitialState initial_state = InitialState::user;
     std::span<const GroupCap> caps = {};  ///< all of them hold; they do not change probabilities
     Diversity diversity = {};             ///< the order is that of choice then, not that of scores
@@ -59,14 +58,7 @@ struct RecommendOptions {
 
     /// Error mismatch when the filter is of another snapshot than `catalog`; those of check_diversity;
     /// invalid_argument when the temperature is not a positive number (with a finite reciprocal).
-    Result<void> check(const Catalog& catalog) const {
-        if (filter != nullptr && !filter->fits(catalog))
-            return Error{ErrorCode::mismatch, "the filter was made of another catalog snapshot"};
-        if (!(temperature > 0.0f && std::isfinite(temperature) && std::isfinite(1.0f / temperature)))
-            return make_error(ErrorCode::invalid_argument, {"temperature is ", temperature, ", expected above 0"});
-        if (caps.empty() && diversity.lambda == 1.0f) return {};
-        return check_diversity(catalog.data(), caps, diversity);
-    }
+    Result<void> check(const Catalog& catalog) const;
 };
 
 /// Memory of a ranking call, reused by the next one: after the first call, no heap is touched.
@@ -76,17 +68,7 @@ public:
     std::vector<Recommendation> ranked;
 
     /// Removes candidates by giving them the score -infinity: all but `filter` and `allow`, then `deny`.
-    void filter(const Catalog& catalog, const RecommendOptions& options) {
-        if (options.filter != nullptr) options.filter->bits().for_each_clear([&](std::size_t i) { remove(i); });
-        if (options.allow) {
-            allowed_.assign(catalog.size(), 0);
-            for (const std::string_view id : *options.allow)
-                if (const std::size_t i = catalog.find(id); i < catalog.size()) allowed_[i] = 1;
-            for (std::size_t i = 0; i < catalog.size(); ++i)
-                if (!allowed_[i]) remove(i);
-        }
-        for (const std::string_view id : options.deny) remove(catalog.find(id));
-    }
+    void filter(const Catalog& catalog, const RecommendOptions& options);
     /// Removes the candidate at an index; none when there is no such index.
     void remove(std::size_t index) noexcept {
         if (index < scores.size()) scores[index] = -std::numeric_limits<float>::infinity();
@@ -94,22 +76,7 @@ public:
 
     /// The best k of `scores`, or those that caps and diversity choose, into `ranked`. A NaN score removes its
     /// candidate. Precondition: options.check(catalog).
-    void rank(const Catalog& catalog, const RecommendOptions& options) {
-        const std::size_t k = options.k;
-        for (float& score : scores)
-            if (!(score > -std::numeric_limits<float>::infinity())) score = -std::numeric_limits<float>::infinity();
-        best_.resize(k < scores.size() ? k : scores.size());
-        const bool by_score = options.caps.empty() && options.diversity.lambda == 1.0f;
-        const std::size_t found =
-            by_score ? top_k(scores, best_)
-                     : selection_.select(scores, catalog.data(), options.caps, options.diversity, best_);
-        probabilities_.assign(scores.begin(), scores.end());
-        if (found > 0) softmax(probabilities_, 1.0f / options.temperature);
-        ranked.clear();
-        ranked.reserve(best_.size());  // by k, not by what these filters left: the next call's may leave more
-        for (const std::uint32_t i : std::span(best_).first(found))
-            ranked.push_back({catalog[i].id(), i, scores[i], probabilities_[i]});
-    }
+    void rank(const Catalog& catalog, const RecommendOptions& options);
 
 private:
     std::vector<char> allowed_;
@@ -119,3 +86,54 @@ private:
 };
 
 RANKLET_NAMESPACE_END
+
+#if RANKLET_DEFINITIONS
+
+#include <cmath>
+
+#include "ranklet/ranking/softmax.hpp"
+#include "ranklet/ranking/top_k.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+RANKLET_FUNC Result<void> RecommendOptions::check(const Catalog& catalog) const {
+    if (filter != nullptr && !filter->fits(catalog))
+        return Error{ErrorCode::mismatch, "the filter was made of another catalog snapshot"};
+    if (!(temperature > 0.0f && std::isfinite(temperature) && std::isfinite(1.0f / temperature)))
+        return make_error(ErrorCode::invalid_argument, {"temperature is ", temperature, ", expected above 0"});
+    if (caps.empty() && diversity.lambda == 1.0f) return {};
+    return check_diversity(catalog.data(), caps, diversity);
+}
+
+RANKLET_FUNC void RankingBuffers::filter(const Catalog& catalog, const RecommendOptions& options) {
+    if (options.filter != nullptr) options.filter->bits().for_each_clear([&](std::size_t i) { remove(i); });
+    if (options.allow) {
+        allowed_.assign(catalog.size(), 0);
+        for (const std::string_view id : *options.allow)
+            if (const std::size_t i = catalog.find(id); i < catalog.size()) allowed_[i] = 1;
+        for (std::size_t i = 0; i < catalog.size(); ++i)
+            if (!allowed_[i]) remove(i);
+    }
+    for (const std::string_view id : options.deny) remove(catalog.find(id));
+}
+
+RANKLET_FUNC void RankingBuffers::rank(const Catalog& catalog, const RecommendOptions& options) {
+    const std::size_t k = options.k;
+    for (float& score : scores)
+        if (!(score > -std::numeric_limits<float>::infinity())) score = -std::numeric_limits<float>::infinity();
+    best_.resize(k < scores.size() ? k : scores.size());
+    const bool by_score = options.caps.empty() && options.diversity.lambda == 1.0f;
+    const std::size_t found = by_score
+                                  ? top_k(scores, best_)
+                                  : selection_.select(scores, catalog.data(), options.caps, options.diversity, best_);
+    probabilities_.assign(scores.begin(), scores.end());
+    if (found > 0) softmax(probabilities_, 1.0f / options.temperature);
+    ranked.clear();
+    ranked.reserve(best_.size());  // by k, not by what these filters left: the next call's may leave more
+    for (const std::uint32_t i : std::span(best_).first(found))
+        ranked.push_back({catalog[i].id(), i, scores[i], probabilities_[i]});
+}
+
+RANKLET_NAMESPACE_END
+
+#endif

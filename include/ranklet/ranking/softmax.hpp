@@ -5,14 +5,25 @@
 #include <span>
 
 #include "ranklet/core/config.hpp"
-#include "ranklet/kernels/ops.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
 /// x[i] = exp(scale * (x[i] - max)) / sum; zero for -infinity; scale > 0 is one over the temperature. A row without any
 /// finite logit has no distribution: its elements come out NaN, and an empty row is left alone.
-inline void softmax(std::span<float> x, float scale = 1.0f) noexcept {
-    kernels::Ops<float>::softmax(x.data(), x.size(), scale);
+void softmax(std::span<float> x, float scale = 1.0f) noexcept;
+
+RANKLET_NAMESPACE_END
+
+#if RANKLET_DEFINITIONS
+
+#include "ranklet/kernels/softmax.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+RANKLET_FUNC void softmax(std::span<float> x, float scale) noexcept {
+    kernels::softmax<kernels::default_arch>(x.data(), x.size(), scale);
 }
 
 RANKLET_NAMESPACE_END
+
+#endif

@@ -54,27 +54,7 @@ void sort_heap(std::span<T> heap, const Better& better) noexcept {
 
 /// Writes the indices of the best min(k, candidates) scores to `best`, whose size is k, and returns how many they are.
 /// One pass, a heap of k in place, no allocation. Scores may number up to 2^32 - 1.
-inline std::size_t top_k(std::span<const float> scores, std::span<std::uint32_t> best) noexcept {
-    const auto better = [&](std::uint32_t a, std::uint32_t b) noexcept {
-        return scores[a] > scores[b] || (scores[a] == scores[b] && a < b);
-    };
-    std::size_t count = 0;
-    if (best.empty()) return 0;
-    for (std::uint32_t i = 0; i < scores.size(); ++i) {
-        if (!(scores[i] > -std::numeric_limits<float>::infinity())) continue;
-        if (count < best.size()) {
-            best[count++] = i;
-            if (count == best.size()) detail::make_heap(best, better);
-        } else if (scores[i] > scores[best[0]]) {  // an equal score comes later: it loses the tie
-            best[0] = i;
-            detail::sift_down(best, 0, count, better);
-        }
-    }
-    best = best.first(count);
-    detail::make_heap(best, better);
-    detail::sort_heap(best, better);
-    return count;
-}
+std::size_t top_k(std::span<const float> scores, std::span<std::uint32_t> best) noexcept;
 
 /// The k best of hits that come one at a time, in any order, in memory of the caller's.
 class BestHits {
@@ -117,3 +97,33 @@ private:
 };
 
 RANKLET_NAMESPACE_END
+
+#if RANKLET_DEFINITIONS
+
+RANKLET_NAMESPACE_BEGIN
+
+RANKLET_FUNC std::size_t top_k(std::span<const float> scores, std::span<std::uint32_t> best) noexcept {
+    const auto better = [&](std::uint32_t a, std::uint32_t b) noexcept {
+        return scores[a] > scores[b] || (scores[a] == scores[b] && a < b);
+    };
+    std::size_t count = 0;
+    if (best.empty()) return 0;
+    for (std::uint32_t i = 0; i < scores.size(); ++i) {
+        if (!(scores[i] > -std::numeric_limits<float>::infinity())) continue;
+        if (count < best.size()) {
+            best[count++] = i;
+            if (count == best.size()) detail::make_heap(best, better);
+        } else if (scores[i] > scores[best[0]]) {  // an equal score comes later: it loses the tie
+            best[0] = i;
+            detail::sift_down(best, 0, count, better);
+        }
+    }
+    best = best.first(count);
+    detail::make_heap(best, better);
+    detail::sort_heap(best, better);
+    return count;
+}
+
+RANKLET_NAMESPACE_END
+
+#endif

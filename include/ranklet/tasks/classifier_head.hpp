@@ -12,62 +12,46 @@
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/core/view.hpp"
-#include "ranklet/io/gguf.hpp"
 #include "ranklet/layers/linear.hpp"
-#include "ranklet/layers/load.hpp"
+#include "ranklet/model_file/layers.hpp"
+#include "ranklet/model_file/reader.hpp"
+#include "ranklet/tasks/score_function.hpp"
 #include "ranklet/text/utf8.hpp"
 
 RANKLET_NAMESPACE_BEGIN
-
-/// What makes a row of logits scores.
-enum class ScoreFunction {
-    softmax,   ///< one label of several: probabilities that sum to one
-    sigmoid,   ///< each label by itself: probabilities
-    identity,  ///< the logits themselves (regression)
-};
 
 class ClassifierHead {
 public:
     enum class Kind { sequence, token };
 
     /// From `ranklet.classifier.*`. Error missing when the file has no head, unsupported when it has the other kind.
-    RANKLET_COLD static Result<ClassifierHead> load(const GgufFile& file, std::size_t hidden, Kind kind) {
-        if (!file.has("ranklet.classifier.kind"))
+    RANKLET_COLD static Result<ClassifierHead> read(const ModelReader& reader, std::size_t hidden, Kind kind) {
+        const ModelReader keys = reader.scope("ranklet.classifier");
+        if (!keys.has("kind"))
             return make_error(ErrorCode::missing,
-                              {file.name(), ": no key ranklet.classifier.kind: the model has no classifier"});
-        RANKLET_ASSIGN(const std::string_view found, file.string("ranklet.classifier.kind"));
-        if (found != "sequence" && found != "token")
-            return make_error(ErrorCode::unsupported, {file.name(), ": ranklet.classifier.kind is \"", found,
-                                                       "\", not \"sequence\" or \"token\""});
-        if ((found == "sequence") != (kind == Kind::sequence))
+                              {reader.file().name(), ": no key ranklet.classifier.kind: the model has no classifier"});
+        RANKLET_ASSIGN(const Kind found,
+                       keys.choice<Kind>("kind", {{"sequence", Kind::sequence}, {"token", Kind::token}}));
+        if (found != kind)
             return make_error(ErrorCode::unsupported,
-                              {file.name(), ": classifies ", found == "token" ? "tokens" : "whole texts",
-                               ", load it as a ", found == "token" ? "TokenClassifier" : "SequenceClassifier"});
+                              {reader.file().name(), ": classifies ", found == Kind::token ? "tokens" : "whole texts",
+                               ", load it as a ", found == Kind::token ? "TokenClassifier" : "SequenceClassifier"});
         ClassifierHead head;
-        RANKLET_ASSIGN(const auto labels, file.strings("ranklet.classifier.labels"));
-        if (labels.empty()) return make_error(ErrorCode::format, {file.name(), ": ranklet.classifier.labels is empty"});
+        RANKLET_ASSIGN(const auto labels, keys.strings("labels"));
+        if (labels.empty()) return keys.wrong("labels", {" is empty"});
         for (std::size_t i = 0; i < labels.size(); ++i)
             if (utf8::valid_prefix(labels[i]) != labels[i].size())
-                return make_error(ErrorCode::invalid_text,
-                                  {file.name(), ": ranklet.classifier.labels: label ", i, " is not UTF-8"});
+                return keys.wrong("labels", {": label ", i, " is not UTF-8"}, ErrorCode::invalid_text);
         head.labels_.assign(labels.begin(), labels.end());
-        RANKLET_ASSIGN(const std::string_view function, file.string("ranklet.classifier.activation"));
-        if (function == "softmax")
-            head.function_ = ScoreFunction::softmax;
-        else if (function == "sigmoid")
-            head.function_ = ScoreFunction::sigmoid;
-        else if (function == "identity")
-            head.function_ = ScoreFunction::identity;
-        else
-            return make_error(ErrorCode::unsupported, {file.name(), ": ranklet.classifier.activation is \"", function,
-                                                       "\", not softmax, sigmoid or identity"});
+        RANKLET_ASSIGN(head.function_,
+                       keys.choice<ScoreFunction>("activation", {{"softmax", ScoreFunction::softmax},
+                                                                 {"sigmoid", ScoreFunction::sigmoid},
+                                                                 {"identity", ScoreFunction::identity}}));
         if (kind == Kind::sequence) {
-            RANKLET_ASSIGN(head.dense_, load_linear(file, "ranklet.classifier.dense", hidden, hidden));
-            RANKLET_ASSIGN(const auto activation, file.string("ranklet.classifier.dense.activation"));
-            RANKLET_ASSIGN(head.activation_,
-                           in_file(file, "ranklet.classifier.dense.activation", parse_activation(activation)));
+            RANKLET_ASSIGN(head.dense_, read_linear(keys, "dense", hidden, hidden));
+            RANKLET_ASSIGN(head.activation_, read_activation(keys, "dense.activation"));
         }
-        RANKLET_ASSIGN(head.out_, load_linear(file, "ranklet.classifier.out", hidden, labels.size()));
+        RANKLET_ASSIGN(head.out_, read_linear(keys, "out", hidden, labels.size()));
         return head;
     }
 

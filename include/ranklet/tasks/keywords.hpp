@@ -3,17 +3,18 @@
 // KeyBERT (Grootendorst 2020); diversity by maximal marginal relevance (Carbonell and Goldstein 1998).
 #pragma once
 
-#include <algorithm>
-#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/function_view.hpp"
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/result.hpp"
-#include "ranklet/encoders/text_encoder.hpp"
-#include "ranklet/kernels/ops.hpp"
+#include "ranklet/encoders/options.hpp"
 #include "ranklet/text/phrases.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -22,8 +23,7 @@ struct KeywordOptions {
     std::size_t k = 5;
     /// 0: the nearest phrases, however alike; towards 1: phrases unlike those chosen before. KeyBERT's `diversity`.
     float diversity = 0.0f;
-    /// Threads to use; 0: as many as the machine offers. Has no influence on the result.
-    std::size_t threads = 1;
+    Threads threads = 1;
     PhraseOptions phrases = {};
 };
 
@@ -34,6 +34,21 @@ struct Keyword {
     float score = 0.0f;
 };
 
+/// What encodes texts: `dim()` and `encode(texts, options)`. The library's encoders of texts do; a host's own may.
+template <class Encoder>
+concept TextEncoder =
+    requires(const Encoder& encoder, std::span<const std::string_view> texts, const BatchOptions& options) {
+        { encoder.dim() } -> std::convertible_to<std::size_t>;
+        { encoder.encode(texts, options) } -> std::same_as<Result<Matrix>>;
+    };
+
+namespace detail {
+
+using EncodeTexts = FunctionView<Result<Matrix>(std::span<const std::string_view>, const BatchOptions&)>;
+Result<std::vector<Keyword>> extract_keywords(EncodeTexts encode, std::string_view text, const KeywordOptions& options);
+
+}  // namespace detail
+
 /// Up to k keywords. Without diversity by cosine, equal ones by place; with it, in the order in which they are chosen:
 /// the nearest first, then whatever has the largest (1 - diversity) * cosine - diversity * largest cosine with a chosen
 /// one. Texts longer than the model's max_length are compared by their beginning. No prompts are used.
@@ -41,6 +56,24 @@ struct Keyword {
 template <TextEncoder Encoder>
 Result<std::vector<Keyword>> extract_keywords(const Encoder& encoder, std::string_view text,
                                               const KeywordOptions& options = {}) {
+    return detail::extract_keywords([&](std::span<const std::string_view> texts,
+                                        const BatchOptions& batch) { return encoder.encode(texts, batch); },
+                                    text, options);
+}
+
+RANKLET_NAMESPACE_END
+
+#if RANKLET_DEFINITIONS
+
+#include <algorithm>
+#include <cmath>
+
+#include "ranklet/kernels/ops.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+RANKLET_FUNC Result<std::vector<Keyword>> detail::extract_keywords(EncodeTexts encode, std::string_view text,
+                                                                   const KeywordOptions& options) {
     if (!(options.diversity >= 0.0f && options.diversity <= 1.0f))
         return make_error(ErrorCode::invalid_argument, {"diversity ", options.diversity, " is not between 0 and 1"});
     RANKLET_ASSIGN(std::vector<Phrase> phrases, candidate_phrases(text, options.phrases));
@@ -49,7 +82,7 @@ Result<std::vector<Keyword>> extract_keywords(const Encoder& encoder, std::strin
     BatchOptions batch;
     batch.threads = options.threads;
     batch.prompt = "";
-    RANKLET_ASSIGN(Matrix vectors, encoder.encode(std::span<const std::string_view>(texts), batch));
+    RANKLET_ASSIGN(Matrix vectors, encode(texts, batch));
     using Ops = kernels::Ops<float>;
     for (std::size_t i = 0; i < vectors.rows(); ++i) Ops::normalize(vectors.row(i).data(), vectors.cols());
     const auto cosine = [&](std::size_t a, std::size_t b) {
@@ -82,3 +115,4 @@ Result<std::vector<Keyword>> extract_keywords(const Encoder& encoder, std::strin
 }
 
 RANKLET_NAMESPACE_END
+#endif

@@ -3,7 +3,6 @@
 // Nogueira and Cho 2019 (passage re-ranking with BERT); sentence-transformers' CrossEncoder.rank.
 #pragma once
 
-#include <algorithm>
 #include <limits>
 #include <span>
 #include <string_view>
@@ -12,7 +11,6 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/tasks/sequence_classifier.hpp"
-#include "ranklet/text/utf8.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -21,8 +19,7 @@ struct RerankOptions {
     std::size_t k = std::numeric_limits<std::size_t>::max();
     /// The label whose score counts; may be left out where the model has one label.
     std::string_view label = {};
-    /// Threads to use; 0: as many as the machine offers. Has no influence on the numbers.
-    std::size_t threads = 1;
+    Threads threads = 1;
 };
 
 /// A candidate after re-ranking.
@@ -37,9 +34,22 @@ struct Reranked {
 /// The best k candidates in the library's total order: score descending, then index ascending; NaN comes last.
 /// Errors: missing for a label that the model does not have, invalid_argument when several labels leave open which one,
 /// invalid_text naming the query or the candidate (its index) that is not UTF-8.
-inline Result<std::vector<Reranked>> rerank(const SequenceClassifier& model, std::string_view query,
-                                            std::span<const std::string_view> candidates,
-                                            const RerankOptions& options = {}) {
+Result<std::vector<Reranked>> rerank(const SequenceClassifier& model, std::string_view query,
+                                     std::span<const std::string_view> candidates, const RerankOptions& options = {});
+
+RANKLET_NAMESPACE_END
+
+#if RANKLET_DEFINITIONS
+
+#include <algorithm>
+
+#include "ranklet/text/utf8.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+RANKLET_FUNC Result<std::vector<Reranked>> rerank(const SequenceClassifier& model, std::string_view query,
+                                                  std::span<const std::string_view> candidates,
+                                                  const RerankOptions& options) {
     std::size_t label = 0;
     if (options.label.empty()) {
         if (model.labels().size() != 1)
@@ -54,7 +64,8 @@ inline Result<std::vector<Reranked>> rerank(const SequenceClassifier& model, std
         return make_error(ErrorCode::invalid_text, {"the query is not UTF-8 at byte ", valid});
     for (std::size_t i = 0; i < candidates.size(); ++i)
         if (const std::size_t valid = utf8::valid_prefix(candidates[i]); valid < candidates[i].size())
-            return make_error(ErrorCode::invalid_text, {"candidate ", i, " is not UTF-8 at byte ", valid});
+            return about_input(make_error(ErrorCode::invalid_text, {"candidate ", i, " is not UTF-8 at byte ", valid}),
+                               i);
     std::vector<TextPair> pairs;
     pairs.reserve(candidates.size());
     for (const std::string_view candidate : candidates) pairs.push_back({query, candidate});
@@ -79,3 +90,4 @@ inline Result<std::vector<Reranked>> rerank(const SequenceClassifier& model, std
 }
 
 RANKLET_NAMESPACE_END
+#endif

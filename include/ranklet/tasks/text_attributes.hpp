@@ -66,8 +66,8 @@ public:
     TextAttributes& operator=(const TextAttributes&) = delete;
 
     /// The text that each span covers. Error invalid_text when `text` is not UTF-8; invalid_argument, naming the span,
-    /// when it does not lie in `text` or has no label, and for a score that is not a number. With an error nothing is
-    /// added.
+    /// when it does not lie in `text` or has no label, and for a score that is not a number.
+    /// With an error nothing is added.
     RANKLET_COLD Result<void> add(std::string_view text, std::span<const TaggedSpan> spans,
                                   const SpanAttributeOptions& options = {}) {
         RANKLET_TRY(detail::check_words(text));

@@ -102,10 +102,8 @@ inline Result<void> to_code_point_offsets(std::string_view text, std::span<Token
     Cursor begin{text}, end{text};
     for (std::size_t i = 0; i < spans.size(); ++i) {
         if (spans[i].begin > spans[i].end || spans[i].end > text.size())
-            return Error{ErrorCode::invalid_argument, "span " + std::to_string(i) + ", [" +
-                                                          std::to_string(spans[i].begin) + ", " +
-                                                          std::to_string(spans[i].end) + "), is not inside a text of " +
-                                                          std::to_string(text.size()) + " bytes"};
+            return make_error(ErrorCode::invalid_argument, {"span ", i, ", [", spans[i].begin, ", ", spans[i].end,
+                                                            "), is not inside a text of ", text.size(), " bytes"});
         spans[i] = {begin.advance(spans[i].begin), end.advance(spans[i].end)};
     }
     return {};

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/execution.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/view.hpp"
 #include "ranklet/text/encoding.hpp"
@@ -48,7 +49,7 @@ struct TagOptions {
     /// Spans with these labels are left out.
     std::vector<std::string_view> ignore = {"O"};
     /// Threads to use for several texts; 0: as many as the machine offers. Has no influence on the numbers.
-    std::size_t threads = 1;
+    Threads threads = 1;
 };
 
 /// A labelled stretch of a text.

@@ -1,7 +1,7 @@
 // What the tokenizer asks of Unicode: classes, canonical decomposition, lower case.
 // In: a code point (a Unicode scalar value). Out: flags, or the code points it turns into.
-// From the Unicode Character Database through unicode_tables.hpp; Hangul arithmetic: the Unicode Standard,
-// section 3.12.
+// From the Unicode Character Database through unicode_tables.hpp.
+// Hangul arithmetic: the Unicode Standard, section 3.12.
 #pragma once
 
 #include <cstdint>

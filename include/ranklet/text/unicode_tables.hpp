@@ -1,6 +1,6 @@
 // Unicode as Hugging Face's tokenizers 0.23.2 sees it: categories 8.0, decompositions 9.0, \w 16.0, lower case 17.0.
 // In: a code point. Out: its record. Read them through unicode.hpp.
-// Made by weights_converter/tools/generate_unicode_tables.py from the Unicode Character Database 15.0.0; do not edit.
+// Made by cmake/generators/generate_unicode_tables.py from the Unicode Character Database 15.0.0; do not edit.
 #pragma once
 
 #include <cstdint>

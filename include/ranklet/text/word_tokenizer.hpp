@@ -1,7 +1,7 @@
 // WordTokenizer: text to the words of a vocabulary (word2vec's, GloVe's): one id a word, Chinese by longest match.
 // In: UTF-8 text. Out: ids with byte offsets and word indices. No Unicode normalisation but, where stated, lower case.
-// Forward maximum matching: C. Liang, "书面汉语自动分词系统", 1984; the longest word from the left, then on from its
-// end.
+// Forward maximum matching: C. Liang, "书面汉语自动分词系统", 1984.
+// The longest word from the left, then on from its end.
 #pragma once
 
 #include <algorithm>
@@ -228,8 +228,8 @@ private:
         return node != ByteTrie::none && stop_words_.value(node) != ByteTrie::no_value;
     }
 
-    // The longest vocabulary or stop word that starts with `unit` and goes on over units that touch it; `match` if none
-    // does.
+    // The longest vocabulary or stop word that starts with `unit` and goes on over units that touch it.
+    // `match` if none does.
     Match longest_match(std::string_view text, Unit unit, Match match) const noexcept {
         ByteTrie::Node node = walk(ByteTrie::root, text, unit.begin, unit.end);
         ByteTrie::Node stop = stops_ ? walk(stop_words_, ByteTrie::root, text, unit.begin, unit.end) : ByteTrie::none;

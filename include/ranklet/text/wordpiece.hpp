@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "ranklet/core/config.hpp"
-#include "ranklet/core/parallel_groups.hpp"
+#include "ranklet/core/groups.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/text/added_tokens.hpp"
 #include "ranklet/text/bert_normalizer.hpp"
@@ -86,25 +86,22 @@ public:
         return encoding;
     }
 
-    /// The same for many texts, out[i] of texts[i], shared among `threads` (0: all the machine has). No influence on
-    /// the result. Error: that of the first text that has one, which it names as "text N"; `invalid_argument` when
+    /// The same for many texts, out[i] of texts[i], shared among `threads`. No influence on the result.
+    /// Error: that of the first text that has one, which it names as "text N"; `invalid_argument` when
     /// `out` is not as long as `texts`. With an Error some texts may not have been read.
     Result<void> encode_batch(std::span<const std::string_view> texts, const EncodeOptions& options,
-                              std::span<Encoding> out, std::size_t threads = 1) const {
+                              std::span<Encoding> out, Threads threads = 1) const {
         if (out.size() != texts.size())
             return make_error(ErrorCode::invalid_argument,
                               {texts.size(), " texts are to be encoded into ", out.size(), " encodings"});
         constexpr std::size_t group = 64;
-        return parallel_groups(texts.size(), group, resolve_threads(threads),
-                               [&](std::size_t first, std::size_t last, std::size_t) -> Result<void> {
-                                   for (std::size_t i = first; i < last; ++i) {
-                                       const auto status = encode(texts[i], options, out[i]);
-                                       if (!status.ok())
-                                           return make_error(status.error().code,
-                                                             {"text ", i, ": ", status.error().message});
-                                   }
-                                   return {};
-                               });
+        return detail::for_each_group(texts.size(), group, detail::GroupOptions{threads},
+                                      [&](std::size_t first, std::size_t last, std::size_t) -> Result<void> {
+                                          for (std::size_t i = first; i < last; ++i)
+                                              if (const auto status = encode(texts[i], options, out[i]); !status.ok())
+                                                  return about_input(status.error(), i, {"text ", i});
+                                          return {};
+                                      });
     }
 
     /// [CLS] a [SEP] b [SEP] into `out`; type ids are 1 from b on. Offsets and word indices are each text's own.
@@ -164,9 +161,9 @@ public:
         WordPieceDecoder decoder;
         for (std::size_t i = 0; i < ids.size(); ++i) {
             if (ids[i] < 0 || static_cast<std::size_t>(ids[i]) >= vocabulary_size())
-                return Error{ErrorCode::invalid_argument, "id " + std::to_string(ids[i]) + " at position " +
-                                                              std::to_string(i) + " is not in a vocabulary of " +
-                                                              std::to_string(vocabulary_size()) + " tokens"};
+                return make_error(
+                    ErrorCode::invalid_argument,
+                    {"id ", ids[i], " at position ", i, " is not in a vocabulary of ", vocabulary_size(), " tokens"});
             const auto normalized = std::find_if(normalized_forms_.begin(), normalized_forms_.end(),
                                                  [&](const auto& form) { return form.first == ids[i]; });
             const bool as_is = normalized == normalized_forms_.end();
@@ -192,7 +189,7 @@ private:
     Result<void> check_ids(std::size_t count) const {
         if (count == 0) return Error{ErrorCode::invalid_argument, "the vocabulary is empty"};
         if (count > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()))
-            return Error{ErrorCode::unsupported, "the vocabulary has " + std::to_string(count) + " tokens"};
+            return make_error(ErrorCode::unsupported, {"the vocabulary has ", count, " tokens"});
         const struct {
             const char* name;
             std::int32_t id;
@@ -204,7 +201,7 @@ private:
                         {"mask", config_.mask_id, false}};
         for (const auto& special : specials) {
             if (special.id == -1 && special.required)
-                return Error{ErrorCode::missing, std::string("the tokenizer has no ") + special.name + " id"};
+                return make_error(ErrorCode::missing, {"the tokenizer has no ", special.name, " id"});
             if (special.id != -1) RANKLET_TRY(check_id(special.id, count, special.name));
         }
         for (const AddedToken& added : config_.added_tokens) RANKLET_TRY(check_id(added.id, count, "added token's"));
@@ -213,9 +210,8 @@ private:
 
     static Result<void> check_id(std::int32_t id, std::size_t count, const char* name) {
         if (id >= 0 && static_cast<std::size_t>(id) < count) return {};
-        return Error{ErrorCode::invalid_argument, std::string("the ") + name + " id " + std::to_string(id) +
-                                                      " is not in a vocabulary of " + std::to_string(count) +
-                                                      " tokens"};
+        return make_error(ErrorCode::invalid_argument,
+                          {"the ", name, " id ", id, " is not in a vocabulary of ", count, " tokens"});
     }
 
     /// A token's first eight bytes as a number in their order; zero bytes follow a shorter one.
@@ -248,12 +244,11 @@ private:
         std::size_t bytes = 0;
         for (std::size_t i = 0; i < tokens.size(); ++i) {
             if (const std::size_t valid = utf8::valid_prefix(tokens[i]); valid < tokens[i].size())
-                return Error{ErrorCode::invalid_text,
-                             "token " + std::to_string(i) + " is not UTF-8 at its byte " + std::to_string(valid)};
+                return make_error(ErrorCode::invalid_text, {"token ", i, " is not UTF-8 at its byte ", valid});
             bytes += tokens[i].size();
         }
         if (bytes > std::numeric_limits<std::uint32_t>::max())
-            return Error{ErrorCode::unsupported, "the vocabulary's text has " + std::to_string(bytes) + " bytes"};
+            return make_error(ErrorCode::unsupported, {"the vocabulary's text has ", bytes, " bytes"});
         text_.reserve(bytes);
         starts_.reserve(tokens.size() + 1);
         for (const std::string_view token_text : tokens) {
@@ -280,9 +275,8 @@ private:
             const auto twin =
                 std::adjacent_find(first, last, [&](std::int32_t x, std::int32_t y) { return token(x) == token(y); });
             if (twin != last)
-                return Error{ErrorCode::invalid_argument, "tokens " + std::to_string(twin[0]) + " and " +
-                                                              std::to_string(twin[1]) + " are both '" +
-                                                              std::string(token(twin[0])) + "'"};
+                return make_error(ErrorCode::invalid_argument,
+                                  {"tokens ", twin[0], " and ", twin[1], " are both '", token(twin[0]), "'"});
         }
         return {};
     }
@@ -298,10 +292,10 @@ private:
                 if (added.special != special) continue;
                 const std::string name = "added token " + std::to_string(added.id) + " ('" + added.content + "')";
                 if (added.content.empty() || token(added.id) != added.content)
-                    return Error{ErrorCode::invalid_argument,
-                                 name + " is '" + std::string(token(added.id)) + "' in the vocabulary"};
+                    return make_error(ErrorCode::invalid_argument,
+                                      {name, " is '", token(added.id), "' in the vocabulary"});
                 if (is_added[static_cast<std::size_t>(added.id)])
-                    return Error{ErrorCode::invalid_argument, name + " is listed twice"};
+                    return make_error(ErrorCode::invalid_argument, {name, " is listed twice"});
                 is_added[static_cast<std::size_t>(added.id)] = true;
                 if (special) special_ids_.push_back(added.id);
                 if (!added.normalized) {
@@ -312,7 +306,7 @@ private:
                 normalizer_.normalize(added.content, 0, scratch);
                 write_normalized_text(scratch);
                 if (scratch.normalized_text.empty())
-                    return Error{ErrorCode::invalid_argument, name + " normalises to nothing"};
+                    return make_error(ErrorCode::invalid_argument, {name, " normalises to nothing"});
                 normalized.push_back(added);
                 normalized_patterns.push_back(scratch.normalized_text);
                 normalized_forms_.emplace_back(added.id, scratch.normalized_text);
@@ -344,18 +338,17 @@ private:
 
     static Result<void> check_text(std::string_view text) {
         if (text.size() > std::numeric_limits<std::uint32_t>::max())
-            return Error{ErrorCode::invalid_argument,
-                         "a text of " + std::to_string(text.size()) + " bytes: 4 GiB or more is too long"};
+            return make_error(ErrorCode::invalid_argument,
+                              {"a text of ", text.size(), " bytes: 4 GiB or more is too long"});
         if (const std::size_t valid = utf8::valid_prefix(text); valid < text.size())
-            return Error{ErrorCode::invalid_text, "the text is not UTF-8 at byte " + std::to_string(valid)};
+            return make_error(ErrorCode::invalid_text, {"the text is not UTF-8 at byte ", valid});
         return {};
     }
 
     static Result<void> check_length(const EncodeOptions& options, std::size_t special) {
         if (!options.add_special_tokens || options.max_length >= special) return {};
-        return Error{ErrorCode::invalid_argument, "max_length " + std::to_string(options.max_length) +
-                                                      " has no room for " + std::to_string(special) +
-                                                      " special tokens"};
+        return make_error(ErrorCode::invalid_argument,
+                          {"max_length ", options.max_length, " has no room for ", special, " special tokens"});
     }
 
     static std::size_t saturating_sum(std::size_t a, std::size_t b) noexcept {

@@ -77,7 +77,7 @@ for name in "${names[@]}"; do
         echo "$stamp" >"$root/oracle/$name/onnx.vectors.f32.stamp"
     fi
 
-    stamp=$(stamp_of "$repository"/weights_converter/*.py "$here/run.sh")
+    stamp=$(stamp_of "$repository"/weights_converter/{,kinds/}*.py "$here/run.sh")
     if ! fresh "$stamp" "$root/models/$name.gguf"; then
         (cd "$repository" && "$python" -m weights_converter "$checkpoint" "$root/models/$name.gguf" "${pooling[@]}" "${extra[@]}")
         echo "$stamp" >"$root/models/$name.gguf.stamp"

@@ -1,0 +1,273 @@
+#!/usr/bin/env python3
+"""Writes include/ranklet/text/unicode_tables.hpp from the Unicode Character Database.
+
+usage: generate_unicode_tables.py [--ucd DIR] [--output FILE] [--check]
+
+DIR holds UnicodeData.txt, DerivedAge.txt, DerivedCoreProperties.txt and PropList.txt of Unicode 15.0.0 (Debian's
+package `unicode-data` puts them in /usr/share/unicode). --check compares instead of writing.
+
+The tables say what Hugging Face's `tokenizers` 0.23.2 says, and that library mixes Unicode versions:
+
+  categories (control, nonspacing mark, punctuation)   8.0   crate unicode_categories 0.1.1
+  canonical decomposition, combining classes           9.0   crate unicode-normalization-alignments 0.1.12
+  regular expression class \\w                         16.0   crate regex-syntax
+  lower case                                           17.0   Rust's standard library
+  white space                                          the same in all of them
+
+Older versions are made from 15.0 by dropping what is younger (DerivedAge.txt); what changed its category, and what is
+younger than 15.0, is listed below. tests/text/oracle compares every code point with the library itself.
+"""
+
+import argparse
+import pathlib
+import sys
+
+UCD_VERSION = "15.0.0"
+
+# Categories of Unicode 8.0 that 15.0 changed.
+PUNCTUATION_IN_8 = [(0x166D, 0x166D), (0x111C9, 0x111C9)]  # canadian syllabics chi sign, sharada sandhi mark
+NONSPACING_IN_8 = [(0x1734, 0x1734)]  # hanunoo sign pamudpod: since Mc
+NOT_NONSPACING_IN_8 = [(0x1885, 0x1886), (0xA9BD, 0xA9BD), (0x111C9, 0x111C9)]  # were Lo, Mc and Po
+
+# Lower case added by Unicode 16.0 and 17.0: (first, last, what to add to a code point).
+LOWER_AFTER_15 = [
+    (0x1C89, 0x1C89, 1),
+    (0xA7CB, 0xA7CB, -42343),
+    (0xA7CC, 0xA7CC, 1),
+    (0xA7CE, 0xA7CE, 1),
+    (0xA7D2, 0xA7D2, 1),
+    (0xA7D4, 0xA7D4, 1),
+    (0xA7DA, 0xA7DA, 1),
+    (0xA7DC, 0xA7DC, -42561),
+    (0x10D50, 0x10D65, 32),
+    (0x16EA0, 0x16EB8, 27),
+]
+
+# Word characters (\w) added by Unicode 15.1 and 16.0.
+WORD_AFTER_15 = [
+    (0x0897, 0x0897), (0x1C89, 0x1C8A), (0xA7CB, 0xA7CD), (0xA7DA, 0xA7DC), (0x105C0, 0x105F3), (0x10D40, 0x10D65),
+    (0x10D69, 0x10D6D), (0x10D6F, 0x10D85), (0x10EC2, 0x10EC4), (0x10EFC, 0x10EFC), (0x11380, 0x11389),
+    (0x1138B, 0x1138B), (0x1138E, 0x1138E), (0x11390, 0x113B5), (0x113B7, 0x113C0), (0x113C2, 0x113C2),
+    (0x113C5, 0x113C5), (0x113C7, 0x113CA), (0x113CC, 0x113D3), (0x113E1, 0x113E2), (0x116D0, 0x116E3),
+    (0x11BC0, 0x11BE0), (0x11BF0, 0x11BF9), (0x11F5A, 0x11F5A), (0x13460, 0x143FA), (0x16100, 0x16139),
+    (0x16D40, 0x16D6C), (0x16D70, 0x16D79), (0x18CFF, 0x18CFF), (0x1CCF0, 0x1CCF9), (0x1E5D0, 0x1E5FA),
+    (0x2EBF0, 0x2EE5D),
+]  # fmt: skip
+
+# BertNormalizer's own idea of Chinese. The gap before 0x2B920 (it should be 0x2B820) is the library's.
+CHINESE = [
+    (0x4E00, 0x9FFF), (0x3400, 0x4DBF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F), (0x2B740, 0x2B81F),
+    (0x2B920, 0x2CEAF), (0xF900, 0xFAFF), (0x2F800, 0x2FA1F),
+]  # fmt: skip
+ASCII_PUNCTUATION = [(0x21, 0x2F), (0x3A, 0x40), (0x5B, 0x60), (0x7B, 0x7E)]
+HANGUL_SYLLABLES = (0xAC00, 0xD7A3)
+
+SPACE, PUNCTUATION, CONTROL, NONSPACING, CHINESE_BIT, WORD, HANGUL = 1, 2, 4, 8, 16, 32, 64
+CODE_POINTS = 0x110000
+
+
+def fields_of(path):
+    for line in path.read_text(encoding="utf-8").splitlines():
+        line = line.split("#")[0].strip()
+        if line:
+            yield [field.strip() for field in line.split(";")]
+
+
+def code_points(text):
+    bounds = [int(part, 16) for part in text.split("..")]
+    return range(bounds[0], bounds[-1] + 1)
+
+
+def members(ranges):
+    return {c for first, last in ranges for c in range(first, last + 1)}
+
+
+def read(ucd):
+    """(category, combining class, lower case, direct canonical decomposition, age), each a dict by code point."""
+    header = (ucd / "DerivedAge.txt").read_text(encoding="utf-8").splitlines()[0]
+    if UCD_VERSION not in header:
+        sys.exit(f"{ucd}: expected Unicode {UCD_VERSION}, found '{header}'")
+    category, combining, lower, decomposition, age = {}, {}, {}, {}, {}
+    first = 0
+    for fields in fields_of(ucd / "UnicodeData.txt"):
+        code = int(fields[0], 16)
+        if fields[1].endswith("First>"):
+            first = code
+            continue
+        for c in range(first, code + 1) if fields[1].endswith("Last>") else [code]:
+            category[c] = fields[2]
+            combining[c] = int(fields[3])
+        if fields[13]:
+            lower[code] = int(fields[13], 16)
+        if fields[5] and not fields[5].startswith("<"):
+            decomposition[code] = [int(part, 16) for part in fields[5].split()]
+    for fields in fields_of(ucd / "DerivedAge.txt"):
+        for c in code_points(fields[0]):
+            age[c] = tuple(int(part) for part in fields[1].split("."))
+    return category, combining, lower, decomposition, age
+
+
+def with_property(path, names):
+    return {c for fields in fields_of(path) if fields[1] in names for c in code_points(fields[0])}
+
+
+def records_of(ucd):
+    """The record of each code point: (flags, combining class, lower case minus itself, full decomposition)."""
+    category, combining, lower, decomposition, age = read(ucd)
+
+    def in_8(letter):
+        return {c for c, name in category.items() if name.startswith(letter) and age.get(c, (99, 0)) <= (8, 0)}
+
+    def decompose(c):
+        if c not in decomposition or age[c] > (9, 0):
+            return [c]
+        return [part for direct in decomposition[c] for part in decompose(direct)]
+
+    for first, last, delta in LOWER_AFTER_15:
+        lower.update({c: c + delta for c in range(first, last + 1)})
+
+    white_space = with_property(ucd / "PropList.txt", {"White_Space"})
+    word = with_property(ucd / "DerivedCoreProperties.txt", {"Alphabetic"})
+    word |= with_property(ucd / "PropList.txt", {"Join_Control"})
+    word |= {c for c, name in category.items() if name in ("Mn", "Mc", "Me", "Nd", "Pc")} | members(WORD_AFTER_15)
+    sets = [
+        (SPACE, white_space),
+        (PUNCTUATION, in_8("P") | members(PUNCTUATION_IN_8) | members(ASCII_PUNCTUATION)),
+        (CONTROL, (in_8("Cc") | in_8("Cf") | in_8("Co") | {0xFFFD}) - {0x09, 0x0A, 0x0D}),
+        (NONSPACING, (in_8("Mn") | members(NONSPACING_IN_8)) - members(NOT_NONSPACING_IN_8)),
+        (CHINESE_BIT, members(CHINESE)),
+        (WORD, word),
+        (HANGUL, members([HANGUL_SYLLABLES])),
+    ]
+    flags = [0] * CODE_POINTS
+    for bit, of in sets:
+        for c in of:
+            flags[c] |= bit
+
+    records = []
+    for c in range(CODE_POINTS):
+        parts = decompose(c)
+        in_9 = age.get(c, (99, 0)) <= (9, 0)
+        records.append((
+            flags[c],
+            combining.get(c, 0) if in_9 else 0,
+            lower.get(c, c) - c,
+            tuple(parts) if parts != [c] else (),
+        ))
+        if lower.get(c, c) != c and flags[lower[c]] & ~WORD:
+            sys.exit(f"U+{c:04X}: the lower case is no plain letter; the tokenizer relies on that")
+    return records
+
+
+def two_stages(values, size):
+    """(first stage, second stage): values[c] == second[first[c // size] * size + c % size]."""
+    blocks, first = {}, []
+    for start in range(0, len(values), size):
+        block = tuple(values[start : start + size])
+        first.append(blocks.setdefault(block, len(blocks)))
+    return first, [value for block in blocks for value in block]
+
+
+def array(name, kind, values, comment):
+    lines, line = [], ""
+    for value in values:
+        text = f"{value},"
+        if len(line) + len(text) > 116:
+            lines.append(line)
+            line = ""
+        line += text
+    lines.append(line)
+    body = "\n".join("    " + each for each in lines)
+    return f"// {comment}\ninline constexpr {kind} {name}[] = {{\n{body}\n}};\n"
+
+
+def header(ucd):
+    records = records_of(ucd)
+    ids, decompositions, rows = {}, [], []
+    row_of, place = [], {}
+    for record in records:
+        if record not in ids:
+            ids[record] = len(ids)
+            flags, combining, lower, parts = record
+            if parts not in place:
+                place[parts] = len(decompositions) if parts else 0
+                decompositions.extend(parts)
+            rows.append(f"{{{lower}, {place[parts]}, {len(parts)}, {flags}, {combining}}}")
+        row_of.append(ids[record])
+    first, second = min((two_stages(row_of, size) for size in (32, 64, 128)), key=lambda s: len(s[0]) + len(s[1]))
+    shift = (CODE_POINTS // len(first)).bit_length() - 1
+    if max(first) > 0xFFFF or max(second) > 0xFFFF or len(decompositions) > 0xFFFF:
+        sys.exit("a table outgrew 16 bits")
+    lines, line = [], ""
+    for row in rows:
+        if len(line) + len(row) + 2 > 116:
+            lines.append(line.rstrip())
+            line = ""
+        line += row + ", "
+    lines.append(line.rstrip())
+    record_rows = "\n".join("    " + each for each in lines)
+    return f"""// Unicode as Hugging Face's tokenizers 0.23.2 sees it: categories 8.0, decompositions 9.0, \\w 16.0, lower case 17.0.
+// In: a code point. Out: its record. Read them through unicode.hpp.
+// Made by cmake/generators/generate_unicode_tables.py from the Unicode Character Database {UCD_VERSION}; do not edit.
+#pragma once
+
+#include <cstdint>
+
+#include "ranklet/core/config.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+namespace unicode {{
+
+/// What is known of a code point; code points that are alike share a record.
+struct CharRecord {{
+    std::int32_t lower;           ///< lower case minus the code point itself
+    std::uint16_t decomposition;  ///< where its full canonical decomposition starts in `decompositions`
+    std::uint8_t length;          ///< how many code points that has; 0: none, or a Hangul syllable
+    std::uint8_t flags;
+    std::uint8_t combining;       ///< canonical combining class
+}};
+
+inline constexpr std::uint8_t space_flag = {SPACE};
+inline constexpr std::uint8_t punctuation_flag = {PUNCTUATION};
+inline constexpr std::uint8_t control_flag = {CONTROL};  ///< what cleaning drops: Cc, Cf, Co, U+FFFD; not tab, LF and CR
+inline constexpr std::uint8_t nonspacing_flag = {NONSPACING};
+inline constexpr std::uint8_t chinese_flag = {CHINESE_BIT};
+inline constexpr std::uint8_t word_flag = {WORD};  ///< a word character of regular expressions
+inline constexpr std::uint8_t hangul_flag = {HANGUL};  ///< a Hangul syllable: decomposes by arithmetic
+
+inline constexpr unsigned block_shift = {shift};
+inline constexpr unsigned record_count = {len(rows)};
+
+// clang-format off
+inline constexpr CharRecord records[] = {{
+{record_rows}
+}};
+{array("decompositions", "std::uint32_t", decompositions, "Full canonical decompositions, joined.")}
+{array("first_stage", "std::uint16_t", first, "The block of each run of 2^block_shift code points.")}
+{array("second_stage", "std::uint16_t", second, "The record of each code point of each block.")}// clang-format on
+
+}}  // namespace unicode
+
+RANKLET_NAMESPACE_END
+"""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    root = pathlib.Path(__file__).resolve().parents[2]
+    parser.add_argument("--ucd", type=pathlib.Path, default=pathlib.Path("/usr/share/unicode"))
+    parser.add_argument("--output", type=pathlib.Path, default=root / "include/ranklet/text/unicode_tables.hpp")
+    parser.add_argument("--check", action="store_true", help="exit 1 when the file is not what would be written")
+    options = parser.parse_args()
+    text = header(options.ucd)
+    if options.check:
+        if not options.output.exists() or options.output.read_text(encoding="utf-8") != text:
+            sys.exit(f"{options.output} is not what {pathlib.Path(__file__).name} makes")
+        return
+    options.output.write_text(text, encoding="utf-8")
+    print(f"{options.output}: {len(text)} bytes")
+
+
+if __name__ == "__main__":
+    main()

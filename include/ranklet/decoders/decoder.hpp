@@ -1,0 +1,120 @@
+// Decoder: what a recommender asks of a decoder, whatever it is made of.
+// In: what a catalog holds of items, events of a user, one at a time. Out: a user's state, and scores of candidates.
+// A kind of decoder is a class of its own header that implements this; docs/extending.md says how.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "ranklet/catalog/catalog.hpp"
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/execution.hpp"
+#include "ranklet/core/kind_id.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/core/scratch.hpp"
+#include "ranklet/core/view.hpp"
+#include "ranklet/decoders/user_state.hpp"
+#include "ranklet/encoders/item_encoder.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// Whose score of which items is wanted. Looks into the caller's memory.
+struct ScoreRequest {
+    const UserState& state;
+    const CatalogData& items;  ///< a catalog, or a segment of one
+    InitialState initial_state = InitialState::user;
+};
+
+/// What prepare() is to compute.
+enum class ItemUse {
+    event,      ///< what observe() reads
+    candidate,  ///< that, and what begin() and score() read
+};
+
+/// Immutable once read from a file; any number of threads may use one. Scores have the same bits in any piece, with any
+/// number of threads.
+class Decoder {
+public:
+    virtual ~Decoder() = default;
+    virtual KindId kind() const noexcept = 0;
+
+    /// What it wants of items.
+    virtual ItemForm form() const noexcept { return ItemForm::vector; }
+    /// Computes, of encoded items, what depends on the item alone: the parts of `items` that are not there yet. What the
+    /// form wants is there: `vectors`, or the part "token_states", which it replaces by what it makes of them.
+    virtual Result<void> prepare(CatalogData& items, ItemUse use, Threads threads) const = 0;
+    /// Error mismatch when the items (one at least) lack what observe(), begin() and score() read.
+    virtual Result<void> check(const CatalogData& items) const = 0;
+
+    /// `state` as before any event; `state.user` says who it is.
+    virtual void begin_user(UserState& state) const = 0;
+    /// Error format when numbers of the state are not of this model's sizes.
+    virtual Result<void> check(const UserState& state) const = 0;
+    /// The user met item `index` of `items`; no_rating: without a rating. The event is not yet in `state.events`.
+    /// Error invalid_argument, with the state as it was, when a number of the new state would not be finite.
+    virtual Result<void> observe(UserState& state, const CatalogData& items, std::size_t index, float rating,
+                                 Scratch& scratch) const = 0;
+
+    // Scoring: begin() once a user, then score() for pieces of the candidates, from several threads.
+
+    /// Candidates to score in one call of score().
+    virtual std::size_t piece() const noexcept = 0;
+    /// Floats that begin() writes.
+    virtual std::size_t query_size() const noexcept = 0;
+    /// Scratch bytes of begin() and of score().
+    virtual std::size_t scratch_size() const noexcept = 0;
+    /// What depends on the user alone: query [query_size()].
+    virtual void begin(const ScoreRequest& request, float* query, Scratch& scratch) const noexcept = 0;
+    /// scores[i - range.first], a logit each, of the items of `range` (at most piece()).
+    virtual void score(const ScoreRequest& request, const float* query, IndexRange range, float* scores,
+                       Scratch& scratch) const noexcept = 0;
+    /// Whether the query is the user's vector [output_dim]: a score is its dot product with the item's row of outputs
+    /// (of vectors where there are none), plus the item's bias.
+    virtual bool has_user_vector() const noexcept { return false; }
+
+    // Explanations.
+
+    /// The attention in the user's vector on each row of `state.memory`; empty where there is none.
+    RANKLET_COLD virtual Result<std::vector<float>> event_attention(const UserState&) const {
+        return std::vector<float>();
+    }
+    /// Whether observe() passes over this event, which then leaves nothing in the state.
+    RANKLET_COLD virtual bool passes_over(const CatalogData&, std::size_t, float) const { return false; }
+
+protected:
+    Decoder() = default;
+    Decoder(const Decoder&) = default;
+    Decoder& operator=(const Decoder&) = default;
+};
+
+namespace detail {
+
+RANKLET_COLD inline Error event_not_finite() {
+    return Error{ErrorCode::invalid_argument,
+                 "the event's numbers are not finite: a rating that is too large, or a damaged model"};
+}
+RANKLET_COLD inline Error other_columns() {
+    return Error{ErrorCode::mismatch, "the catalog's parts are not those that the model's decoder reads"};
+}
+
+/// Error format unless the state has `hidden` numbers and remembers at most `most` rows of `width`, all finite.
+RANKLET_COLD inline Result<void> check_state_size(const UserState& state, std::size_t hidden, std::size_t width,
+                                                  std::size_t most) {
+    if (state.hidden.size() != hidden)
+        return make_error(ErrorCode::format,
+                          {"the user state has ", state.hidden.size(), " values, the model's have ", hidden});
+    for (const float h : state.hidden)
+        if (!std::isfinite(h)) return Error{ErrorCode::format, "the user state has a hidden value that is not finite"};
+    for (const float x : state.memory)
+        if (!std::isfinite(x)) return Error{ErrorCode::format, "the user state remembers a value that is not finite"};
+    if (state.memory_width == width && state.memory.size() == state.memory_rows() * width &&
+        (width == 0 || state.memory_rows() <= most))
+        return {};
+    return make_error(ErrorCode::format, {"the user state remembers ", state.memory_rows(), " events of ",
+                                          state.memory_width, " values, which is not what the model's does"});
+}
+
+}  // namespace detail
+RANKLET_NAMESPACE_END

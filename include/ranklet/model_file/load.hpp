@@ -1,0 +1,105 @@
+// Loadable<Model>: how every class of models is made from a file: by path, from an open file, from bytes in memory.
+// In: a Model with `read(ModelReader, LoadOptions)` and `self_test(ModelReader)`. Out: load, from_file, from_memory,
+// which all mean the same: the checksum where it is asked for, the version, the model, its self-test.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/io/gguf.hpp"
+#include "ranklet/model_file/reader.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+enum class Activation;  // kernels/elementwise.hpp
+struct Kind;            // recommender/kind.hpp
+
+/// What an encoder's file of another engine leaves unsaid. A value given here is used only where the file has none;
+/// what is in neither is an error.
+struct EncoderDefaults {
+    std::optional<bool> lowercase;
+    std::optional<bool> strip_accents;  ///< follows lowercase when not given
+    std::optional<Activation> activation;
+    std::optional<bool> normalize;
+    std::optional<std::uint32_t> max_length;
+};
+
+/// How a model file is loaded.
+struct LoadOptions {
+    bool self_test = true;          ///< run the file's self-test and refuse the file when its numbers differ
+    bool verify_checksum = false;   ///< read all tensor data and compare its checksum
+    EncoderDefaults defaults = {};  ///< what a file of another engine leaves unsaid
+    /// Kinds of encoders and decoders of the host's own, beside the library's: looked at first.
+    std::span<const Kind* const> kinds = {};
+};
+
+namespace detail {
+
+/// Error unsupported when a file with keys of ours is of a version that this program does not know.
+RANKLET_COLD inline Result<void> check_file(const GgufFile& file, const LoadOptions& options) {
+    if (options.verify_checksum) RANKLET_TRY(file.verify_checksum());
+    if (!file.has("ranklet.version")) return {};
+    RANKLET_ASSIGN(const std::uint32_t version, file.u32("ranklet.version"));
+    if (version == 1) return {};
+    return make_error(ErrorCode::unsupported,
+                      {file.name(), ": ranklet.version is ", version, ", this program reads 1"});
+}
+
+/// What every way of loading does: the checksum where it is asked for, the version, `read(reader)`, the self-test.
+template <class Model, class Read>
+Result<Model> load_model(const GgufFile& file, const LoadOptions& options, const Read& read) {
+    RANKLET_TRY(check_file(file, options));
+    const ModelReader reader(file);
+    RANKLET_ASSIGN(Model model, read(reader));
+    if (options.self_test && (file.has("ranklet.version") || !Model::may_lack_self_test))
+        RANKLET_TRY(model.self_test(reader));
+    return model;
+}
+/// Error unsupported unless the file's encoder is of this type.
+RANKLET_COLD inline Result<void> check_encoder_type(const ModelReader& reader, std::string_view type) {
+    RANKLET_TRY(reader.choice<bool>("ranklet.encoder.type", {{type, true}}));
+    return {};
+}
+
+}  // namespace detail
+
+/// `class Bert : public Loadable<Bert>`. Used where they lie in the file, which stays mapped: embedding tables, tables of
+/// word vectors, of users and of categories. Copied: matrices, packed for the products; learned items; vectors.
+template <class Model>
+class Loadable {
+public:
+    /// Maps the file. Error when it is not of this class, is damaged, or its self-test gives other numbers than it
+    /// states. The file must not be changed while the model lives.
+    static Result<Model> load(const std::string& path, const LoadOptions& options = {}) {
+        RANKLET_ASSIGN(const GgufFile file, GgufFile::open(path));
+        return from_file(file, options);
+    }
+    /// The same from a file that is open; the model keeps it open.
+    static Result<Model> from_file(const GgufFile& file, const LoadOptions& options = {}) {
+        return detail::load_model<Model>(file, options,
+                                         [&](const ModelReader& reader) { return Model::read(reader, options); });
+    }
+    /// The same from bytes that the host holds (linked into the program, say). They are not copied where a file would
+    /// be used in place: they must outlive the model and all copies of it. `name` is for error messages.
+    static Result<Model> from_memory(std::span<const std::byte> bytes, const LoadOptions& options = {},
+                                     std::string name = "bytes in memory") {
+        RANKLET_ASSIGN(const GgufFile file, GgufFile::from_memory(bytes, std::move(name)));
+        return from_file(file, options);
+    }
+
+    /// Whether a file of another engine, which has no self-test, is loaded without one.
+    static constexpr bool may_lack_self_test = false;
+
+protected:
+    Loadable() = default;
+};
+
+RANKLET_NAMESPACE_END

@@ -1,0 +1,84 @@
+// The self-test that travels in a model file: inputs, and the reference's outputs from the time of conversion.
+// In: a file and what this build computed. Out: nothing, or an Error that says what differs.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/matrix.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/model_file/reader.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// The least tolerance where products round their inputs to bf16, whatever the file says: its expected values are of f32
+/// activations.
+inline constexpr float bf16_self_test_tolerance = 2e-2f;
+
+namespace detail {
+
+/// Whether the file has matrices whose products round their inputs to bf16 here: its expected outputs know nothing of
+/// that.
+RANKLET_COLD inline bool rounds_bf16_inputs(const GgufFile& file) {
+    return uses_bf16_dot && std::any_of(file.tensors().begin(), file.tensors().end(), [](const TensorView& tensor) {
+               return tensor.type == TensorType::bf16 &&
+                      (tensor.name.starts_with("blk.") || tensor.name.starts_with("ranklet.gru."));
+           });
+}
+
+}  // namespace detail
+
+/// `found` against the file's floats `key`. Error self_test when an element differs by more than tolerance * max(1,
+/// largest |expected|), or is NaN. The tolerance is the file's; at least bf16_self_test_tolerance where the products
+/// round their inputs to bf16.
+RANKLET_COLD inline Result<void> compare_self_test(const ModelReader& reader, std::string_view key,
+                                                   std::span<const float> found) {
+    const GgufFile& file = reader.file();
+    RANKLET_ASSIGN(const auto expected, reader.floats(key));
+    RANKLET_ASSIGN(float tolerance, file.f32("ranklet.selftest.tolerance"));
+    if (!(tolerance >= 0.0f && tolerance < 1.0f))  // a test that nothing fails is none
+        return make_error(ErrorCode::format,
+                          {file.name(), ": ranklet.selftest.tolerance is ", tolerance, ", expected 0 to 1"});
+    if (expected.size() != found.size())
+        return reader.wrong(key, {" has ", expected.size(), " values, the model gives ", found.size()},
+                            ErrorCode::self_test);
+    if (detail::rounds_bf16_inputs(file)) tolerance = std::max(tolerance, bf16_self_test_tolerance);
+    float largest = 1.0f;
+    for (const float e : expected) largest = std::max(largest, std::abs(e));
+    for (std::size_t i = 0; i < expected.size(); ++i)
+        if (!(std::abs(expected[i] - found[i]) <= tolerance * largest))
+            return make_error(ErrorCode::self_test, {file.name(), ": self-test failed: ", reader.full(key), "[", i,
+                                                     "] should be ", expected[i], ", is ", found[i]});
+    return {};
+}
+inline Result<void> compare_self_test(const ModelReader& reader, std::string_view key, const Matrix& found) {
+    return compare_self_test(reader, key, {found.view().data, found.rows() * found.cols()});
+}
+
+/// The file's texts (at least one) against its token ids: `tokenize(text)` gives a Result whose value has the ids.
+/// Error self_test naming the first text whose ids differ.
+template <class Tokenize>
+RANKLET_COLD Result<void> compare_token_ids(const ModelReader& reader, std::span<const std::string_view> texts,
+                                            const Tokenize& tokenize) {
+    const ModelReader test = reader.scope("ranklet.selftest");
+    RANKLET_ASSIGN(const auto ids, test.i32s("token_ids"));
+    RANKLET_ASSIGN(const auto offsets, test.i32s("token_offsets"));
+    if (texts.empty()) return test.wrong("texts", {" is empty"});
+    if (offsets.size() != texts.size() + 1 || offsets.front() != 0 ||
+        static_cast<std::size_t>(offsets.back()) != ids.size() || !std::is_sorted(offsets.begin(), offsets.end()))
+        return test.wrong("token_offsets", {" do not fit the texts and token ids"});
+    for (std::size_t t = 0; t < texts.size(); ++t) {
+        RANKLET_ASSIGN(const auto found, tokenize(texts[t]));
+        if (!std::equal(found.begin(), found.end(), ids.begin() + offsets[t], ids.begin() + offsets[t + 1]))
+            return make_error(ErrorCode::self_test,
+                              {test.file().name(), ": self-test failed: text ", t, " has other token ids"});
+    }
+    return {};
+}
+
+RANKLET_NAMESPACE_END

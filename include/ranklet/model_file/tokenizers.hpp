@@ -1,0 +1,168 @@
+// The tokenizers of a model file: WordPiece (`tokenizer.ggml.*`, `ranklet.tokenizer.*`), whole words (`ranklet.words.*`).
+// In: a ModelReader. Out: a tokenizer, shared by the models that use it. Keys: docs/model-file.md.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/model_file/load.hpp"
+#include "ranklet/model_file/reader.hpp"
+#include "ranklet/text/word_tokenizer.hpp"
+#include "ranklet/text/wordpiece.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// Error of a key that is not in the file and has no default either.
+RANKLET_COLD inline Error missing_default(const ModelReader& reader, std::string_view key, const char* option) {
+    return make_error(ErrorCode::missing, {reader.file().name(), ": no key ", reader.full(key),
+                                           "; a file of another engine needs EncoderDefaults::", option});
+}
+
+namespace detail {
+
+RANKLET_COLD inline Result<bool> read_flag(const ModelReader& reader, const char* key, std::optional<bool> otherwise,
+                                           const char* option) {
+    if (reader.has(key)) return reader.boolean(key);
+    if (otherwise) return *otherwise;
+    return missing_default(reader, key, option);
+}
+
+/// The vocabulary in WordPiece's own form. GGUF's bert files write "##x" as "x" and a word "x" as "▁x".
+/// Each is a part of the file, but for continuations, to which `joined` gives their "##".
+RANKLET_COLD inline Result<std::vector<std::string_view>> read_wordpiece_tokens(const ModelReader& reader,
+                                                                                std::string& joined) {
+    RANKLET_ASSIGN(const auto stored, reader.strings("tokenizer.ggml.tokens"));
+    constexpr std::string_view mark = "\xE2\x96\x81", continuation = "##";
+    std::size_t bytes = 0;
+    for (const std::string_view token : stored) bytes += continuation.size() + token.size();
+    joined.reserve(bytes);  // so that it stays where it is
+    std::vector<std::string_view> tokens;
+    tokens.reserve(stored.size());
+    for (const std::string_view token : stored) {
+        if (token.starts_with(mark)) {
+            tokens.push_back(token.substr(mark.size()));
+        } else if (token.size() > 1 && token.front() == '[' && token.back() == ']') {
+            tokens.push_back(token);
+        } else {
+            const std::size_t start = joined.size();
+            joined.append(continuation).append(token);
+            tokens.push_back(std::string_view(joined).substr(start));
+        }
+    }
+    const ModelReader own = reader.scope("ranklet.tokenizer");
+    if (!own.has("exact_ids")) return tokens;
+    RANKLET_ASSIGN(const auto ids, own.u32s("exact_ids"));
+    RANKLET_ASSIGN(const auto exact, own.strings_of("exact_tokens", ids.size(), "ids"));
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        if (ids[i] >= tokens.size()) return own.wrong("exact_ids", {" names token ", ids[i], " of ", tokens.size()});
+        tokens[ids[i]] = exact[i];
+    }
+    return tokens;
+}
+
+/// The id of a special token, by the first of the keys that is there.
+RANKLET_COLD inline Result<std::int32_t> read_special(const ModelReader& reader, const char* key, const char* other,
+                                                      std::size_t tokens) {
+    const char* found = reader.has(key) || other == nullptr ? key : other;
+    RANKLET_ASSIGN(const std::uint32_t value, reader.u32(found));
+    if (value >= tokens) return reader.wrong(found, {" is ", value, " of ", tokens, " tokens"});
+    return static_cast<std::int32_t>(value);
+}
+
+RANKLET_COLD inline Result<std::vector<AddedToken>> read_added_tokens(const ModelReader& reader,
+                                                                      const std::vector<std::string_view>& tokens,
+                                                                      const WordPieceConfig& config) {
+    std::vector<AddedToken> added;
+    const ModelReader own = reader.scope("ranklet.tokenizer");
+    if (!own.has("added_ids")) {  // a file of another engine: the five special tokens, as Hugging Face's have them
+        for (const std::int32_t id : {config.pad_id, config.unk_id, config.cls_id, config.sep_id, config.mask_id})
+            if (id >= 0)
+                added.push_back(
+                    {id, std::string(tokens[static_cast<std::size_t>(id)]), true, false, false, false, false});
+        return added;
+    }
+    RANKLET_ASSIGN(const auto ids, own.u32s("added_ids"));
+    RANKLET_ASSIGN(const auto flags, own.u32s("added_flags"));
+    if (ids.size() != flags.size())
+        return own.wrong("added_flags", {" has ", flags.size(), " entries for ", ids.size(), " ids"});
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        if (ids[i] >= tokens.size()) return own.wrong("added_ids", {" names token ", ids[i], " of ", tokens.size()});
+        added.push_back({static_cast<std::int32_t>(ids[i]), std::string(tokens[ids[i]]), (flags[i] & 1u) != 0,
+                         (flags[i] & 2u) != 0, (flags[i] & 4u) != 0, (flags[i] & 8u) != 0, (flags[i] & 16u) != 0});
+    }
+    return added;
+}
+
+}  // namespace detail
+
+/// `special_tokens`: whether the encoder puts [CLS] and [SEP] around a text; otherwise the file may lack them.
+RANKLET_COLD inline Result<std::shared_ptr<const WordPiece>> read_wordpiece(const ModelReader& reader,
+                                                                            const EncoderDefaults& defaults,
+                                                                            bool special_tokens = true) {
+    RANKLET_TRY(reader.choice<bool>("tokenizer.ggml.model", {{"bert", true}}));
+    std::string joined;
+    RANKLET_ASSIGN(const auto tokens, detail::read_wordpiece_tokens(reader, joined));
+    const ModelReader own = reader.scope("ranklet.tokenizer"), ggml = reader.scope("tokenizer.ggml");
+    WordPieceConfig config;
+    RANKLET_ASSIGN(config.lowercase, detail::read_flag(own, "lowercase", defaults.lowercase, "lowercase"));
+    RANKLET_ASSIGN(
+        config.strip_accents,
+        detail::read_flag(own, "strip_accents", defaults.strip_accents ? defaults.strip_accents : defaults.lowercase,
+                          "strip_accents"));
+    // BERT's normaliser always cleans and splits unless a file says otherwise.
+    RANKLET_ASSIGN(config.clean_text, own.boolean_or("clean_text", true));
+    RANKLET_ASSIGN(config.handle_chinese_chars, own.boolean_or("handle_chinese_chars", true));
+    RANKLET_ASSIGN(config.max_input_chars_per_word,
+                   own.u32_or("max_input_chars_per_word", static_cast<std::uint32_t>(config.max_input_chars_per_word)));
+    RANKLET_ASSIGN(config.unk_id, detail::read_special(ggml, "unknown_token_id", nullptr, tokens.size()));
+    config.cls_id = config.sep_id = config.unk_id;  // never asked for where there are none
+    config.pad_id = config.mask_id = -1;
+    if (special_tokens || ggml.has("cls_token_id")) {
+        RANKLET_ASSIGN(config.cls_id, detail::read_special(ggml, "cls_token_id", "bos_token_id", tokens.size()));
+    }
+    if (special_tokens || ggml.has("seperator_token_id")) {
+        RANKLET_ASSIGN(config.sep_id, detail::read_special(ggml, "seperator_token_id", "eos_token_id", tokens.size()));
+    }
+    if (ggml.has("padding_token_id")) {
+        RANKLET_ASSIGN(config.pad_id, detail::read_special(ggml, "padding_token_id", nullptr, tokens.size()));
+    }
+    if (ggml.has("mask_token_id")) {
+        RANKLET_ASSIGN(config.mask_id, detail::read_special(ggml, "mask_token_id", nullptr, tokens.size()));
+    }
+    RANKLET_ASSIGN(config.added_tokens, detail::read_added_tokens(reader, tokens, config));
+    auto tokenizer = WordPiece::create(tokens, std::move(config));
+    if (!tokenizer.ok())
+        return make_error(tokenizer.error().code, {reader.file().name(), ": ", tokenizer.error().message});
+    return std::shared_ptr<const WordPiece>(std::make_shared<WordPiece>(std::move(*tokenizer)));
+}
+
+/// What a word that has no row is: `ranklet.words.unknown`.
+inline constexpr std::array<Choice<UnknownWord>, 3> unknown_word_names{
+    {{"skip", UnknownWord::skip}, {"row", UnknownWord::row}, {"characters", UnknownWord::characters}}};
+
+/// The tokenizer of whole words: `ranklet.words.tokens`, `.lowercase`, `.unknown`, `.unknown_id`, `.stop_words`.
+RANKLET_COLD inline Result<std::shared_ptr<const WordTokenizer>> read_word_tokenizer(const ModelReader& reader) {
+    const ModelReader words = reader.scope("ranklet.words");
+    WordTokenizerConfig config;
+    RANKLET_ASSIGN(config.lowercase, words.boolean("lowercase"));
+    RANKLET_ASSIGN(config.unknown, words.choice("unknown", unknown_word_names));
+    if (config.unknown == UnknownWord::row) {
+        RANKLET_ASSIGN(const std::uint32_t id, words.u32("unknown_id"));
+        config.unknown_id = static_cast<std::int32_t>(std::min<std::uint32_t>(id, 0x7FFFFFFF));  // create() checks it
+    }
+    RANKLET_ASSIGN(const auto stop_words, words.strings_or_none("stop_words"));
+    config.stop_words = stop_words;
+    RANKLET_ASSIGN(const auto tokens, words.strings("tokens"));
+    RANKLET_ASSIGN(auto tokenizer, words.at("tokens", WordTokenizer::create(tokens, config)));
+    return std::shared_ptr<const WordTokenizer>(std::make_shared<WordTokenizer>(std::move(tokenizer)));
+}
+
+RANKLET_NAMESPACE_END

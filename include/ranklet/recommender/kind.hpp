@@ -1,0 +1,53 @@
+// Kind: how an encoder or a decoder that a model file names is made.
+// In: a class of encoders (`read(reader, options)`) or decoders (`read(reader, encoder)`) with a `type_name`.
+// Out: kind<Class>, an entry of a table of kinds.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "ranklet/core/config.hpp"
+#include "ranklet/core/result.hpp"
+#include "ranklet/decoders/decoder.hpp"
+#include "ranklet/encoders/item_encoder.hpp"
+#include "ranklet/model_file/load.hpp"
+
+RANKLET_NAMESPACE_BEGIN
+
+/// An entry of a table of kinds.
+struct Kind {
+    std::string_view type;  ///< the file's `ranklet.encoder.type` or `ranklet.recommender.scoring`
+    /// One of the two; null otherwise.
+    Result<std::shared_ptr<const ItemEncoder>> (*read_encoder)(const ModelReader&, const LoadOptions&) = nullptr;
+    Result<std::shared_ptr<const Decoder>> (*read_decoder)(const ModelReader&, const ItemEncoder&) = nullptr;
+};
+
+namespace detail {
+
+template <class Class>
+Result<std::shared_ptr<const ItemEncoder>> read_encoder(const ModelReader& reader, const LoadOptions& options) {
+    RANKLET_ASSIGN(auto encoder, Class::read(reader, options));
+    return std::shared_ptr<const ItemEncoder>(std::make_shared<const Class>(std::move(encoder)));
+}
+template <class Class>
+Result<std::shared_ptr<const Decoder>> read_decoder(const ModelReader& reader, const ItemEncoder& encoder) {
+    RANKLET_ASSIGN(auto decoder, Class::read(reader, encoder));
+    return std::shared_ptr<const Decoder>(std::make_shared<const Class>(std::move(decoder)));
+}
+template <class Class>
+constexpr Kind make_kind() {
+    if constexpr (std::is_base_of_v<ItemEncoder, Class>)
+        return {Class::type_name, &read_encoder<Class>, nullptr};
+    else
+        return {Class::type_name, nullptr, &read_decoder<Class>};
+}
+
+}  // namespace detail
+
+/// The entry of a class: `&kind<MyEncoder>` in LoadOptions::kinds.
+template <class Class>
+inline constexpr Kind kind = detail::make_kind<Class>();
+
+RANKLET_NAMESPACE_END
