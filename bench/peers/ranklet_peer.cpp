@@ -278,7 +278,7 @@ std::string limit(const Options& o) {
         std::vector<double> work(threads);
         ranklet::parallel_for(threads, threads, [&](std::size_t piece, std::size_t) {
             if (kind == "read") {
-                const auto part = ranklet::partition(memory.size(), threads, piece, 1024);
+                const auto part = ranklet::detail::partition(memory.size(), threads, piece, 1024);
                 ranklet_bench::read_all(memory.data() + part.first, part.last - part.first);
                 work[piece] = static_cast<double>(part.last - part.first) * sizeof(float);
             } else {

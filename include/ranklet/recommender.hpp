@@ -51,7 +51,7 @@ public:
     /// Memory of recommend(), reused by the next call of the same thread.
     class Workspace {
         friend class Recommender;
-        RankingBuffers buffers_;
+        detail::RankingBuffers buffers_;
         std::vector<float> query_;
         std::vector<Scratch> scratch_;
     };
@@ -440,7 +440,7 @@ RANKLET_FUNC Result<std::span<const Recommendation>> Recommender::recommend(cons
     RANKLET_TRY(check(user));
     RANKLET_TRY(check(catalog.data()));
     RANKLET_TRY(score(user, catalog.data(), {options.threads, options.initial_state}, workspace));
-    RankingBuffers& buffers = workspace.buffers_;
+    detail::RankingBuffers& buffers = workspace.buffers_;
     buffers.filter(catalog, options);
     if (options.exclude_seen)
         for (const Event& event : user.state().events) buffers.remove(catalog.find(event.id));

@@ -45,7 +45,7 @@ Catalog with_attributes(const Recommender& model, std::size_t n) {
 
 /// Bytes with the header's checksum made right again, where there is one.
 void repair(Bytes& bytes) {
-    const auto index = ranklet::parse_gguf(bytes, "");
+    const auto index = ranklet::detail::parse_gguf(bytes, "");
     if (!index.ok()) return;
     const ranklet::GgufKey* key = index->find_key("ranklet.checksum.header_crc32");
     if (key == nullptr || key->type != ranklet::GgufType::u32) return;
@@ -286,7 +286,7 @@ TEST_CASE("whatever a file says, with its checksum made right, it is an error or
         const Recommender model = load_model(name);
         const Catalog catalog = with_attributes(model, 4);
         const Bytes original = take(ranklet::catalog_bytes(catalog.data()));
-        const std::size_t header = take(ranklet::parse_gguf(original, "")).data_start;
+        const std::size_t header = take(ranklet::detail::parse_gguf(original, "")).data_start;
         std::mt19937 random(7);
         const auto below = [&](std::size_t limit) { return static_cast<std::size_t>(random()) % limit; };
         int loaded = 0, refused = 0;

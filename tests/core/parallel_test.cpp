@@ -47,7 +47,7 @@ TEST_CASE("a partition covers all outputs once, in multiples of the grain but fo
             for (const std::size_t grain : {1u, 4u, 16u}) {
                 std::size_t next = 0;
                 for (std::size_t part = 0; part < parts; ++part) {
-                    const ranklet::IndexRange range = ranklet::partition(count, parts, part, grain);
+                    const ranklet::IndexRange range = ranklet::detail::partition(count, parts, part, grain);
                     REQUIRE(range.first == next);
                     REQUIRE(range.last >= range.first);
                     REQUIRE((range.last % grain == 0 || range.last == count));

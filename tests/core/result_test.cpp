@@ -92,7 +92,7 @@ TEST_CASE("what * of a temporary gives outlives it") {
 #if RANKLET_HAS_EXCEPTIONS
 TEST_CASE("out of memory is an error where it is caught, as often as it happens, and other results pass") {
     const auto run = [](int what) -> Result<int> {
-        return ranklet::catch_out_of_memory([&]() -> Result<int> {
+        return ranklet::detail::catch_out_of_memory([&]() -> Result<int> {
             if (what == 0) throw std::bad_alloc();
             return half(what);
         });

@@ -116,9 +116,9 @@ TEST_CASE("a file that is not committed leaves the old one as it was") {
     const TemporaryFolder folder;
     const std::string path = folder.write("x", "old");
     {
-        AtomicFile file = AtomicFile::create(path).value();
+        detail::AtomicFile file = detail::AtomicFile::create(path).value();
         CHECK(file.write(std::as_bytes(std::span("new", 3))).ok());
-        AtomicFile moved = std::move(file);
+        detail::AtomicFile moved = std::move(file);
         CHECK(files_in(folder.path()) == 2);
     }
     CHECK(files_in(folder.path()) == 1);

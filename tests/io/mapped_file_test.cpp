@@ -14,7 +14,7 @@
 namespace {
 
 using ranklet::ErrorCode;
-using ranklet::MappedFile;
+using ranklet::detail::MappedFile;
 using ranklet_test::TemporaryFolder;
 
 std::string text_of(const MappedFile& file) {

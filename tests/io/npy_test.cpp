@@ -23,7 +23,7 @@ std::string content(const std::string& path) {
 }
 Result<Matrix> parse(const std::string& bytes) {
     const std::vector<char> exact(bytes.begin(), bytes.end());  // a sanitizer sees any read beyond it
-    return parse_npy(std::as_bytes(std::span(exact)), "v.npy");
+    return detail::parse_npy(std::as_bytes(std::span(exact)), "v.npy");
 }
 template <class T>
 std::string message(const Result<T>& result) {

@@ -314,7 +314,7 @@ TEST_CASE("a block for a file's matrices has room for what they take when packed
                 .tensor("other.w", {2048, 1024}, std::vector<float>(2048 * 1024))
                 .tensor("blk.0.b", {1024}, std::vector<float>(1024))
                 .build();
-        return ranklet::make_block(GgufFile::from_memory(bytes, "file").value(), "blk.").rest();
+        return ranklet::detail::make_block(GgufFile::from_memory(bytes, "file").value(), "blk.").rest();
     };
     CHECK(bytes_for(TensorType::f32, 4) == 2048 * 1024 * 4);
     CHECK(bytes_for(TensorType::f16, 2) == 2048 * 1024 * 4);

@@ -138,7 +138,7 @@ Indices expected(const Catalog& catalog, const std::vector<float>& scores, const
 }
 
 Indices found(const Catalog& catalog, const std::vector<float>& scores, const RecommendOptions& options) {
-    ranklet::RankingBuffers buffers;
+    ranklet::detail::RankingBuffers buffers;
     Indices items;
     for (int call = 0; call < 2; ++call) {  // the buffers' second use must not see the first
         succeed(options.check(catalog));
@@ -220,7 +220,7 @@ TEST_CASE("caps hold however many candidates they skip, and leave probabilities 
     const std::vector<GroupCap> caps{{"brand", 1}};
     RecommendOptions options;
     options.k = 60;
-    ranklet::RankingBuffers all, capped;
+    ranklet::detail::RankingBuffers all, capped;
     all.scores = capped.scores = scores;
     all.rank(catalog, options);
     options.caps = caps;
@@ -263,7 +263,7 @@ TEST_CASE("temperature changes probabilities as softmax(logit / temperature) and
     const Catalog catalog = shop(5);
     const std::vector<float> scores{1.0f, 3.0f, -infinity, 2.0f, 0.5f};
     for (const float temperature : {0.25f, 1.0f, 7.0f}) {
-        ranklet::RankingBuffers buffers;
+        ranklet::detail::RankingBuffers buffers;
         buffers.scores = scores;
         RecommendOptions options;
         options.temperature = temperature;

@@ -14,9 +14,9 @@ namespace {
 
 using namespace ranklet_test;
 using ranklet::Catalog;
-using ranklet::RankingBuffers;
 using ranklet::Recommendation;
 using ranklet::RecommendOptions;
+using ranklet::detail::RankingBuffers;
 using Ids = std::vector<std::string_view>;
 
 Catalog letters() {

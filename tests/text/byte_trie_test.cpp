@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-using namespace ranklet;
+using ranklet::detail::ByteTrie;
 
 namespace {
 

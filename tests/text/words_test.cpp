@@ -12,7 +12,7 @@ namespace {
 std::vector<std::string> runs(std::string_view text) {
     std::vector<std::string> out;
     std::uint32_t end = 0;
-    ranklet::for_each_run(text, [&](const ranklet::WordRun& run) {
+    ranklet::detail::for_each_run(text, [&](const ranklet::detail::WordRun& run) {
         CHECK(run.bytes.begin >= end);
         CHECK(run.bytes.end > run.bytes.begin);
         end = run.bytes.end;

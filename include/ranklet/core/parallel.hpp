@@ -47,6 +47,8 @@ void parallel_for(std::size_t pieces, std::size_t threads, const Function& funct
     for (std::size_t piece = 0; piece < pieces; ++piece) function(piece, std::size_t{0});
 }
 
+namespace detail {
+
 /// One thread's share of `count` outputs: [first, last), multiples of `grain` but for the end.
 constexpr IndexRange partition(std::size_t count, std::size_t parts, std::size_t part, std::size_t grain = 1) noexcept {
     const std::size_t blocks = (count + grain - 1) / grain;
@@ -54,5 +56,7 @@ constexpr IndexRange partition(std::size_t count, std::size_t parts, std::size_t
     const std::size_t last = blocks * (part + 1) / parts * grain;
     return {first < count ? first : count, last < count ? last : count};
 }
+
+}  // namespace detail
 
 RANKLET_NAMESPACE_END

@@ -255,6 +255,8 @@ private:
     detail::SharedError error_;
 };
 
+namespace detail {
+
 /// function(), or Error out_of_memory where it throws std::bad_alloc: for work on other threads, which no exception may
 /// leave. Where there are no exceptions, a failing allocation ends the program in any case.
 template <class Function>
@@ -263,12 +265,14 @@ auto catch_out_of_memory(const Function& function) -> decltype(function()) {
     try {
         return function();
     } catch (const std::bad_alloc&) {
-        return detail::SharedError::out_of_memory();
+        return SharedError::out_of_memory();
     }
 #else
     return function();
 #endif
 }
+
+}  // namespace detail
 
 RANKLET_NAMESPACE_END
 

@@ -28,7 +28,6 @@ RANKLET_NAMESPACE_BEGIN
 class GruDecoder : public Decoder {
 public:
     const GruStack<>& gru() const noexcept { return gru_; }
-    const RatingInput& rating() const noexcept { return rating_; }
 
     void begin_user(UserState& state) const override {
         state.hidden.assign(gru_.state_size(), 0.0f);
@@ -55,6 +54,8 @@ public:
     }
 
 protected:
+    const detail::RatingInput& rating() const noexcept { return rating_; }
+
     /// `fed`: elements of what the encoder gives for an event.
     RANKLET_COLD Result<void> read_gru_of(const ModelReader& reader, std::size_t fed) {
         const ModelReader keys = reader.scope("ranklet.gru");
@@ -62,7 +63,7 @@ protected:
         if (reset != "after")
             return keys.wrong("reset", {" \"", reset, "\" is read in news models alone"}, ErrorCode::unsupported);
         RANKLET_ASSIGN(gru_, read_gru(keys));
-        RANKLET_ASSIGN(rating_, RatingInput::read(reader, gru_.in()));
+        RANKLET_ASSIGN(rating_, detail::RatingInput::read(reader, gru_.in()));
         if (gru_.in() == fed) return {};
         return keys.wrong("input_size", {" is ", gru_.in(), ", the encoder gives ", fed});
     }
@@ -100,7 +101,7 @@ protected:
 
 private:
     GruStack<> gru_;
-    RatingInput rating_;
+    detail::RatingInput rating_;
 };
 
 RANKLET_NAMESPACE_END

@@ -13,6 +13,7 @@
 #include "ranklet/model_file/reader.hpp"
 
 RANKLET_NAMESPACE_BEGIN
+namespace detail {
 
 class RatingInput {
     enum class Mode { none, embedding, weight };
@@ -61,4 +62,5 @@ private:
     Matrix embedding_;  // [values, dim]
 };
 
+}  // namespace detail
 RANKLET_NAMESPACE_END

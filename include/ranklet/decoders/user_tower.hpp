@@ -47,7 +47,7 @@ public:
         tower.file_ = reader.file();
         tower.in_ = encoder.dim();
         tower.dim_ = encoder.output_dim();
-        RANKLET_ASSIGN(tower.rating_, RatingInput::read(reader, tower.in_));
+        RANKLET_ASSIGN(tower.rating_, detail::RatingInput::read(reader, tower.in_));
         if (gru.has("input_size")) RANKLET_TRY(tower.read_recurrence(gru));
         RANKLET_TRY(tower.read_users(user));
         RANKLET_TRY(tower.read_memory(user));
@@ -299,7 +299,7 @@ private:
 
     GgufFile file_;  // keeps the users' table in memory
     std::size_t in_ = 0, dim_ = 0, joined_ = 0;
-    RatingInput rating_;
+    detail::RatingInput rating_;
     std::optional<GruStack<>> stack_;
     std::optional<ResetBeforeGru<>> before_;
     bool skip_zero_ = false;

@@ -323,7 +323,7 @@ RANKLET_FUNC Result<Bert> Bert::read(const ModelReader& reader, const LoadOption
     RANKLET_ASSIGN(state->tokenizer, read_wordpiece(reader, defaults));
     Activation activation = Activation::gelu;
     if (encoder.has("activation") || !defaults.activation) {
-        if (!encoder.has("activation")) return missing_default(encoder, "activation", "activation");
+        if (!encoder.has("activation")) return detail::missing_default(encoder, "activation", "activation");
         RANKLET_ASSIGN(activation, read_activation(encoder, "activation"));
     } else {
         activation = *defaults.activation;
@@ -334,7 +334,8 @@ RANKLET_FUNC Result<Bert> Bert::read(const ModelReader& reader, const LoadOption
     if (state->tokenizer->vocabulary_size() > state->model.vocabulary_size())
         return reader.wrong("", {state->tokenizer->vocabulary_size(), " tokens, but token_embd.weight has ",
                                  state->model.vocabulary_size(), " rows"});
-    if (!encoder.has("max_length") && !defaults.max_length) return missing_default(encoder, "max_length", "max_length");
+    if (!encoder.has("max_length") && !defaults.max_length)
+        return detail::missing_default(encoder, "max_length", "max_length");
     RANKLET_ASSIGN(state->max_length, encoder.u32_or("max_length", defaults.max_length.value_or(0)));
     if (state->max_length < 2 || state->max_length > state->model.max_tokens())
         return encoder.wrong("max_length", {" ", state->max_length, " is not 2 to ", state->model.max_tokens()});

@@ -49,7 +49,7 @@ public:
             RANKLET_ASSIGN(model.types_, read_table(reader, "token_types.weight", dim));
         }
         RANKLET_ASSIGN(model.norm_, read_layer_norm(reader, "token_embd_norm", dim, epsilon));
-        WeightBlock weights = make_block(reader.file(), "blk.");
+        WeightBlock weights = detail::make_block(reader.file(), "blk.");
         for (std::size_t b = 0; b < blocks; ++b) {
             RANKLET_ASSIGN(auto layer, read_layer(reader.scope("blk." + std::to_string(b)), dim, inner, heads, epsilon,
                                                   activation, weights));

@@ -133,7 +133,7 @@ struct NewsEncoder::State {
     struct View {
         std::string name;
         ViewKind kind = ViewKind::text;
-        TextView text;
+        detail::TextView text;
         std::map<std::string, std::size_t, std::less<>> rows;  // of a category's table
         Embedding table;
         std::size_t size = 0;        // of a given vector
@@ -172,7 +172,7 @@ struct NewsEncoder::State {
                                                                  {"category", ViewKind::category},
                                                                  {"vector", ViewKind::vector}}));
         if (view.kind == ViewKind::text) {
-            RANKLET_ASSIGN(view.text, TextView::read(keys, words.dim()));
+            RANKLET_ASSIGN(view.text, detail::TextView::read(keys, words.dim()));
             view.raw = view.text.dim();
         } else if (view.kind == ViewKind::category) {
             RANKLET_ASSIGN(const auto values, keys.strings("values"));

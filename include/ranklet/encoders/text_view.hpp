@@ -23,6 +23,7 @@
 #include "ranklet/model_file/reader.hpp"
 
 RANKLET_NAMESPACE_BEGIN
+namespace detail {
 
 class TextView {
     enum class Form { cnn_max, cnn_attention, self_attention };
@@ -150,4 +151,5 @@ private:
     AttentionPooling<> pool_;
 };
 
+}  // namespace detail
 RANKLET_NAMESPACE_END

@@ -24,6 +24,7 @@
 #endif
 
 RANKLET_NAMESPACE_BEGIN
+namespace detail {
 
 /// Without commit() the destructor removes the temporary file. A symbolic link at the path is replaced, not followed.
 class AtomicFile {
@@ -130,4 +131,5 @@ private:
     Handle file_ = none;
 };
 
+}  // namespace detail
 RANKLET_NAMESPACE_END

@@ -32,16 +32,16 @@ public:
 
     /// Maps and checks a file. Errors name the file, the place and what was expected.
     static Result<GgufFile> open(const std::string& path) {
-        RANKLET_ASSIGN(MappedFile map, MappedFile::open(path));
+        RANKLET_ASSIGN(detail::MappedFile map, detail::MappedFile::open(path));
         const std::span<const std::byte> bytes = map.bytes();
-        RANKLET_ASSIGN(GgufIndex index, parse_gguf(bytes, path));
+        RANKLET_ASSIGN(detail::GgufIndex index, detail::parse_gguf(bytes, path));
         return GgufFile(State{std::move(map), bytes, path, std::move(index)});
     }
 
     /// The same over bytes in memory, which are not copied: they must outlive the file. `name` is for error messages.
     static Result<GgufFile> from_memory(std::span<const std::byte> bytes, std::string name) {
-        RANKLET_ASSIGN(GgufIndex index, parse_gguf(bytes, name));
-        return GgufFile(State{MappedFile(), bytes, std::move(name), std::move(index)});
+        RANKLET_ASSIGN(detail::GgufIndex index, detail::parse_gguf(bytes, name));
+        return GgufFile(State{detail::MappedFile(), bytes, std::move(name), std::move(index)});
     }
 
     bool has(std::string_view key) const noexcept { return state().index.find_key(key) != nullptr; }
@@ -173,10 +173,10 @@ public:
 
 private:
     struct State {
-        MappedFile map{};
+        detail::MappedFile map{};
         std::span<const std::byte> bytes{};
         std::string name{};
-        GgufIndex index{};
+        detail::GgufIndex index{};
     };
     explicit GgufFile(State state) : state_(std::make_shared<const State>(std::move(state))) {}
 
@@ -297,7 +297,7 @@ private:
         if (found->type != GgufType::array) return wrong_type(*found, expected.c_str());
         std::vector<Target> values(static_cast<std::size_t>(found->count));
         for (std::size_t i = 0; i < values.size(); ++i)
-            switch (convert(found->element, found->data + i * size_of(found->element), values[i])) {
+            switch (convert(found->element, found->data + i * detail::size_of(found->element), values[i])) {
                 case Conversion::done:
                     break;
                 case Conversion::does_not_fit:

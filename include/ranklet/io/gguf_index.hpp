@@ -33,11 +33,15 @@ constexpr const char* to_string(GgufType type) noexcept {
     return type <= GgufType::f64 ? names[static_cast<std::uint32_t>(type)] : "unknown";
 }
 
+namespace detail {
+
 /// Bytes of a value; 0 for strings, arrays and unknown types, whose size their content says.
 constexpr std::size_t size_of(GgufType type) noexcept {
     constexpr std::size_t sizes[] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
     return type <= GgufType::f64 ? sizes[static_cast<std::uint32_t>(type)] : 0;
 }
+
+}  // namespace detail
 
 /// A key and where its value lies. Views into the file.
 struct GgufKey {
@@ -48,6 +52,8 @@ struct GgufKey {
     const std::byte* data = nullptr;  ///< the value: a string's characters, an array's first element; not aligned
     std::size_t bytes = 0;
 };
+
+namespace detail {
 
 /// Keys and tensors in the file's order, with the orders by name for finding them.
 struct GgufIndex {
@@ -69,8 +75,6 @@ private:
         return place != order.end() && entries[*place].name == name ? &entries[*place] : nullptr;
     }
 };
-
-namespace detail {
 
 /// A number at any address.
 template <class T>
@@ -356,14 +360,14 @@ private:
     std::vector<std::uint64_t> offsets_{};
 };
 
-}  // namespace detail
-
 /// Reads a GGUF file's header. The index's views are valid as long as `bytes`; `file` is named in errors only.
 /// Error (format or unsupported) names the file, the byte, key or tensor, and what was expected. Allocates no more than
 /// a few times the header's size, whatever counts the file states. Not checked: that strings are UTF-8, that padding is
 /// zero, and that the padding after the last tensor is there.
 inline Result<GgufIndex> parse_gguf(std::span<const std::byte> bytes, std::string_view file) {
-    return detail::GgufParser(bytes, file).parse();
+    return GgufParser(bytes, file).parse();
 }
+
+}  // namespace detail
 
 RANKLET_NAMESPACE_END

@@ -45,10 +45,10 @@ public:
         tensors_.push_back({std::string(name), rows, cols, std::as_bytes(values)});
     }
 
-    /// Writes the file; see AtomicFile.
+    /// Writes the file, whole or not at all. A symbolic link at the path is replaced, not followed.
     /// Error io when that fails, invalid_argument naming a tensor that is not of its stated shape.
     RANKLET_COLD Result<void> write(const std::string& path) const {
-        RANKLET_ASSIGN(AtomicFile file, AtomicFile::create(path));
+        RANKLET_ASSIGN(detail::AtomicFile file, detail::AtomicFile::create(path));
         RANKLET_TRY(emit([&](std::span<const std::byte> bytes) { return file.write(bytes); }));
         return file.commit();
     }

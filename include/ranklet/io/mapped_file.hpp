@@ -28,6 +28,7 @@
 #endif
 
 RANKLET_NAMESPACE_BEGIN
+namespace detail {
 
 /// Owns the map; bytes() are valid as long as this object, or the one it was moved to, lives.
 /// RANKLET_NO_MMAP must be the same in all translation units of a program.
@@ -151,4 +152,5 @@ private:
     std::size_t size_ = 0;
 };
 
+}  // namespace detail
 RANKLET_NAMESPACE_END

@@ -159,12 +159,10 @@ private:
     std::size_t at_ = 0, end_ = 0;
 };
 
-}  // namespace detail
-
 /// A .npy file's numbers, copied. `name` is for error messages. Error format when the bytes are no .npy file, or not
 /// just as many as the header says; unsupported for other types, orders and dimensions.
 RANKLET_COLD inline Result<Matrix> parse_npy(std::span<const std::byte> bytes, std::string_view name) {
-    RANKLET_ASSIGN(const detail::NpyHeader header, detail::NpyParser(bytes, name).parse());
+    RANKLET_ASSIGN(const NpyHeader header, NpyParser(bytes, name).parse());
     const std::size_t present = bytes.size() - header.data_start;
     const bool fits = header.cols == 0 || header.rows <= present / sizeof(float) / header.cols;
     if (!fits || header.rows * header.cols * sizeof(float) != present)
@@ -173,11 +171,6 @@ RANKLET_COLD inline Result<Matrix> parse_npy(std::span<const std::byte> bytes, s
     RANKLET_ASSIGN(Matrix matrix, Matrix::zeroed(header.rows, header.cols));
     if (present > 0) std::memcpy(matrix.view().data, bytes.data() + header.data_start, present);
     return matrix;
-}
-/// numpy.load of a two-dimensional float32 array. Error io when it cannot be read, otherwise as parse_npy.
-RANKLET_COLD inline Result<Matrix> read_npy(const std::string& path) {
-    RANKLET_ASSIGN(const MappedFile file, MappedFile::open(path));
-    return parse_npy(file.bytes(), path);
 }
 
 /// The header that numpy.save writes: version 1.0, padded so that the numbers start at a multiple of 64.
@@ -192,10 +185,20 @@ inline std::string npy_header(std::size_t rows, std::size_t cols) {
     header += static_cast<char>(dictionary.size() >> 8);
     return header + dictionary;
 }
+
+}  // namespace detail
+
+/// numpy.load of a two-dimensional float32 array. Error io when it cannot be read; format when it is no .npy file, or
+/// has not just as many numbers as its header says; unsupported for other types, orders and dimensions.
+RANKLET_COLD inline Result<Matrix> read_npy(const std::string& path) {
+    RANKLET_ASSIGN(const detail::MappedFile file, detail::MappedFile::open(path));
+    return detail::parse_npy(file.bytes(), path);
+}
+
 /// Writes what numpy.load reads as float32 [rows, cols], whole or not at all. Error io.
 RANKLET_COLD inline Result<void> write_npy(const std::string& path, MatrixView<const float> matrix) {
-    RANKLET_ASSIGN(AtomicFile file, AtomicFile::create(path));
-    const std::string header = npy_header(matrix.rows, matrix.cols);
+    RANKLET_ASSIGN(detail::AtomicFile file, detail::AtomicFile::create(path));
+    const std::string header = detail::npy_header(matrix.rows, matrix.cols);
     RANKLET_TRY(file.write(std::as_bytes(std::span(header))));
     if (matrix.stride == matrix.cols) {
         RANKLET_TRY(file.write(std::as_bytes(std::span(matrix.data, matrix.rows * matrix.cols))));
@@ -208,7 +211,7 @@ RANKLET_COLD inline Result<void> write_npy(const std::string& path, MatrixView<c
 /// Ids, one a line, as they are (line ends are "\n"; a "\r" before one is dropped). Error io; format naming the line
 /// when one is empty (but for the end of the last line) or holds a zero byte.
 RANKLET_COLD inline Result<std::vector<std::string>> read_ids(const std::string& path) {
-    RANKLET_ASSIGN(const MappedFile file, MappedFile::open(path));
+    RANKLET_ASSIGN(const detail::MappedFile file, detail::MappedFile::open(path));
     std::string_view rest(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
     std::vector<std::string> ids;
     while (!rest.empty()) {
@@ -233,7 +236,7 @@ RANKLET_COLD inline Result<void> write_ids(const std::string& path, std::span<co
         text += ids[i];
         text += '\n';
     }
-    RANKLET_ASSIGN(AtomicFile file, AtomicFile::create(path));
+    RANKLET_ASSIGN(detail::AtomicFile file, detail::AtomicFile::create(path));
     RANKLET_TRY(file.write(std::as_bytes(std::span(text))));
     return file.commit();
 }

@@ -157,7 +157,7 @@ private:
     std::size_t dim_ = 0, query_dim_ = 0;
     AttentionWeights kind_;
     std::optional<Linear<T>> keys_, query_;
-    Storage<T> v_;
+    detail::Storage<T> v_;
     Activation activation_ = Activation::tanh;
 };
 

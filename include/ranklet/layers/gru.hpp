@@ -23,7 +23,7 @@ RANKLET_NAMESPACE_BEGIN
 
 template <class T = float, std::ptrdiff_t In = dynamic, std::ptrdiff_t Hidden = dynamic>
 class Gru {
-    static constexpr std::ptrdiff_t gates = size_product(3, Hidden);
+    static constexpr std::ptrdiff_t gates = detail::size_product(3, Hidden);
 
 public:
     /// weight_ih [3 * hidden, in], weight_hh [3 * hidden, hidden], biases [3 * hidden] or empty, each by itself.

@@ -41,8 +41,8 @@ public:
     }
 
 private:
-    Extent<Size> size_;
-    Storage<T, Size> weight_, bias_;
+    detail::Extent<Size> size_;
+    detail::Storage<T, Size> weight_, bias_;
     T epsilon_{};
 };
 

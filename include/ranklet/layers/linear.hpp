@@ -110,7 +110,7 @@ private:
     }
 
     Weights weights_;
-    Storage<T, Out> bias_;
+    detail::Storage<T, Out> bias_;
     bool has_bias_ = false;
 };
 

@@ -116,7 +116,7 @@ public:
         const std::size_t work = (x.rows + 4) * in() * out() / faster;
         const std::size_t shares = std::clamp<std::size_t>(work / work_a_thread, 1, threads);
         parallel_for(shares, shares, [&](std::size_t share, std::size_t) {
-            const IndexRange outputs = partition(out(), shares, share, Ops::output_grain);
+            const IndexRange outputs = detail::partition(out(), shares, share, Ops::output_grain);
             if (outputs.first < outputs.last) multiply_outputs(outputs, x, rounded, epilogue, y);
         });
     }
@@ -202,10 +202,10 @@ private:
         Ops::linear(x.rows, count, in(), x.data, x.stride, plain_.data() + packed, c, y.stride, epilogue.from(first));
     }
 
-    Extent<In> in_;
-    Extent<Out> out_;
+    detail::Extent<In> in_;
+    detail::Extent<Out> out_;
     WeightKind kind_ = WeightKind::plain;
-    Storage<T, packed_extent> plain_;  // empty when the weights are smaller
+    detail::Storage<T, packed_extent> plain_;  // empty when the weights are smaller
     [[no_unique_address]] std::conditional_t<may_be_small, Small, Nothing> small_;
 };
 

@@ -81,7 +81,7 @@ private:
         std::byte* memory = scratch.take<std::byte>(parts * scratch_bytes<std::byte>(bytes));
         parallel_for(parts, parts, [&](std::size_t p, std::size_t) {
             Scratch own = Scratch::over(memory + p * scratch_bytes<std::byte>(bytes), bytes);
-            const IndexRange range = partition(heads_, parts, p);
+            const IndexRange range = detail::partition(heads_, parts, p);
             for (std::size_t t = 0; t + 1 < offsets.size(); ++t) {
                 const T* text = qkv.data + offsets[t] * qkv.stride;
                 for (std::size_t h = range.first; h < range.last; ++h)

@@ -11,6 +11,7 @@
 #include "ranklet/core/weight_block.hpp"
 
 RANKLET_NAMESPACE_BEGIN
+namespace detail {
 
 /// Fixed size.
 template <class T, std::ptrdiff_t Size = dynamic>
@@ -80,4 +81,5 @@ constexpr std::ptrdiff_t size_product(std::ptrdiff_t a, std::ptrdiff_t b) noexce
     return a == dynamic || b == dynamic ? dynamic : a * b;
 }
 
+}  // namespace detail
 RANKLET_NAMESPACE_END

@@ -28,6 +28,8 @@
 
 RANKLET_NAMESPACE_BEGIN
 
+namespace detail {
+
 /// Memory for all matrices of the file, packed, whose names begin with `prefix`.
 RANKLET_COLD inline WeightBlock make_block(const GgufFile& file, std::string_view prefix) {
     std::size_t bytes = 0;
@@ -38,6 +40,8 @@ RANKLET_COLD inline WeightBlock make_block(const GgufFile& file, std::string_vie
     }
     return WeightBlock(bytes);
 }
+
+}  // namespace detail
 
 /// The tensors of one linear map; the bias may be absent from the file.
 struct LinearNames {

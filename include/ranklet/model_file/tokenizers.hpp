@@ -20,13 +20,13 @@
 
 RANKLET_NAMESPACE_BEGIN
 
+namespace detail {
+
 /// Error of a key that is not in the file and has no default either.
 RANKLET_COLD inline Error missing_default(const ModelReader& reader, std::string_view key, const char* option) {
     return make_error(ErrorCode::missing, {reader.file().name(), ": no key ", reader.full(key),
                                            "; a file of another engine needs EncoderDefaults::", option});
 }
-
-namespace detail {
 
 RANKLET_COLD inline Result<bool> read_flag(const ModelReader& reader, const char* key, std::optional<bool> otherwise,
                                            const char* option) {

@@ -37,6 +37,8 @@ struct Diversity {
     std::optional<MatrixView<const float>> vectors = {};
 };
 
+namespace detail {
+
 /// Error invalid_argument, missing or unsupported when caps or diversity do not fit the catalog, naming what does not.
 Result<void> check_diversity(const CatalogData& catalog, std::span<const GroupCap> caps, const Diversity& diversity);
 
@@ -76,6 +78,8 @@ private:
     std::vector<Candidate> pool_;
 };
 
+}  // namespace detail
+
 RANKLET_NAMESPACE_END
 
 #if RANKLET_DEFINITIONS
@@ -108,8 +112,6 @@ RANKLET_FUNC double safe_dot(std::span<const float> x, std::span<const float> y,
     for (std::size_t i = 0; i < x.size(); ++i) sum += static_cast<double>(x[i]) * static_cast<double>(y[i]);
     return sum;
 }
-
-}  // namespace detail
 
 RANKLET_COLD RANKLET_FUNC Result<void> check_diversity(const CatalogData& catalog, std::span<const GroupCap> caps,
                                                        const Diversity& diversity) {
@@ -176,12 +178,12 @@ RANKLET_FUNC void DiverseSelection::begin_order(std::span<const float> scores) {
     order_.reserve(scores.size());
     for (std::uint32_t i = 0; i < scores.size(); ++i)
         if (scores[i] > -std::numeric_limits<float>::infinity()) order_.push_back(i);
-    std::make_heap(order_.begin(), order_.end(), detail::worse_of(scores));
+    std::make_heap(order_.begin(), order_.end(), worse_of(scores));
 }
 
 RANKLET_FUNC bool DiverseSelection::pop(std::span<const float> scores, std::uint32_t& item) noexcept {
     if (order_.empty()) return false;
-    std::pop_heap(order_.begin(), order_.end(), detail::worse_of(scores));
+    std::pop_heap(order_.begin(), order_.end(), worse_of(scores));
     item = order_.back();
     order_.pop_back();
     return true;
@@ -195,7 +197,7 @@ RANKLET_FUNC std::size_t DiverseSelection::choose_from_pool(std::span<const floa
     pool_.reserve(size);
     for (std::uint32_t item = 0; pool_.size() < size && pop(scores, item);) {
         const std::span<const float> vector = vectors.row(item);
-        pool_.push_back({item, 0.0, std::sqrt(detail::safe_dot(vector, vector, 1.0)), 0.0});
+        pool_.push_back({item, 0.0, std::sqrt(safe_dot(vector, vector, 1.0)), 0.0});
     }
     if (pool_.empty()) return 0;
     const auto high = static_cast<double>(scores[pool_.front().item]);
@@ -227,7 +229,7 @@ RANKLET_FUNC std::size_t DiverseSelection::choose_from_pool(std::span<const floa
         for (Candidate& candidate : pool_) {
             if (candidate.item == gone) continue;
             const double norms = taken.norm * candidate.norm;
-            double similarity = detail::safe_dot(vectors.row(taken.item), vectors.row(candidate.item), norms) / norms;
+            double similarity = safe_dot(vectors.row(taken.item), vectors.row(candidate.item), norms) / norms;
             if (!std::isfinite(similarity)) similarity = 0.0;
             candidate.nearest = count == 1 ? similarity : std::max(candidate.nearest, similarity);
         }
@@ -235,6 +237,7 @@ RANKLET_FUNC std::size_t DiverseSelection::choose_from_pool(std::span<const floa
     return count;
 }
 
+}  // namespace detail
 RANKLET_NAMESPACE_END
 
 #endif

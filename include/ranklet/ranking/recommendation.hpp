@@ -56,10 +56,13 @@ struct RecommendOptions {
     /// scores and order.
     float temperature = 1.0f;
 
-    /// Error mismatch when the filter is of another snapshot than `catalog`; those of check_diversity;
-    /// invalid_argument when the temperature is not a positive number (with a finite reciprocal).
+    /// Error mismatch when the filter is of another snapshot than `catalog`; invalid_argument, missing or unsupported
+    /// when caps or diversity do not fit the catalog, naming what does not; invalid_argument when the temperature is
+    /// not a positive number (with a finite reciprocal).
     Result<void> check(const Catalog& catalog) const;
 };
+
+namespace detail {
 
 /// Memory of a ranking call, reused by the next one: after the first call, no heap is touched.
 class RankingBuffers {
@@ -85,6 +88,8 @@ private:
     DiverseSelection selection_;
 };
 
+}  // namespace detail
+
 RANKLET_NAMESPACE_END
 
 #if RANKLET_DEFINITIONS
@@ -102,8 +107,10 @@ RANKLET_FUNC Result<void> RecommendOptions::check(const Catalog& catalog) const 
     if (!(temperature > 0.0f && std::isfinite(temperature) && std::isfinite(1.0f / temperature)))
         return make_error(ErrorCode::invalid_argument, {"temperature is ", temperature, ", expected above 0"});
     if (caps.empty() && diversity.lambda == 1.0f) return {};
-    return check_diversity(catalog.data(), caps, diversity);
+    return detail::check_diversity(catalog.data(), caps, diversity);
 }
+
+namespace detail {
 
 RANKLET_FUNC void RankingBuffers::filter(const Catalog& catalog, const RecommendOptions& options) {
     if (options.filter != nullptr) options.filter->bits().for_each_clear([&](std::size_t i) { remove(i); });
@@ -133,6 +140,8 @@ RANKLET_FUNC void RankingBuffers::rank(const Catalog& catalog, const RecommendOp
     for (const std::uint32_t i : std::span(best_).first(found))
         ranked.push_back({catalog[i].id(), i, scores[i], probabilities_[i]});
 }
+
+}  // namespace detail
 
 RANKLET_NAMESPACE_END
 

@@ -18,12 +18,13 @@ struct Hit {
     std::uint32_t index = 0;
     float score = 0.0f;
 };
+
+namespace detail {
+
 /// The total order of ranking: the higher score, of equals the lower index.
 constexpr bool ranks_before(const Hit& a, const Hit& b) noexcept {
     return a.score > b.score || (a.score == b.score && a.index < b.index);
 }
-
-namespace detail {
 
 // heap[0, size) has its worst element on top, but for the place `at`. (Not the standard library's heap: g++ 12 warns
 // about it, in the host's own build, where k is a small constant.)
@@ -56,6 +57,8 @@ void sort_heap(std::span<T> heap, const Better& better) noexcept {
 /// One pass, a heap of k in place, no allocation. Scores may number up to 2^32 - 1.
 std::size_t top_k(std::span<const float> scores, std::span<std::uint32_t> best) noexcept;
 
+namespace detail {
+
 /// The k best of hits that come one at a time, in any order, in memory of the caller's.
 class BestHits {
 public:
@@ -72,10 +75,10 @@ public:
         if (heap_.empty() || !(hit.score > lowest)) return;
         if (!full()) {
             heap_[count_++] = hit;
-            if (full()) detail::make_heap(heap_, ranks_before);
+            if (full()) make_heap(heap_, ranks_before);
         } else if (ranks_before(hit, heap_[0])) {
             heap_[0] = hit;
-            detail::sift_down(heap_, 0, count_, ranks_before);
+            sift_down(heap_, 0, count_, ranks_before);
         }
     }
     void clear() noexcept { count_ = 0; }
@@ -84,8 +87,8 @@ public:
     /// Sorts the hits, best first; the heap is used up.
     std::span<const Hit> sorted() noexcept {
         const std::span<Hit> found = heap_.first(count_);
-        detail::make_heap(found, ranks_before);
-        detail::sort_heap(found, ranks_before);
+        make_heap(found, ranks_before);
+        sort_heap(found, ranks_before);
         return found;
     }
 
@@ -95,6 +98,8 @@ private:
     std::span<Hit> heap_{};
     std::size_t count_ = 0;
 };
+
+}  // namespace detail
 
 RANKLET_NAMESPACE_END
 

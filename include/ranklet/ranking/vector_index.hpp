@@ -41,7 +41,8 @@ public:
             AlignedBuffer<float> scores;  // [group + 1, block]
             AlignedBuffer<float> wide;    // f16, many queries: rows as f32
             std::vector<Hit> heaps;       // [queries, k]
-            std::vector<BestHits> best;   // [queries] direct: of scores; exact: of what scores surely are not less than
+            // [queries] direct: of scores; exact: of what scores surely are not less than
+            std::vector<detail::BestHits> best;
             std::vector<std::vector<Candidate>> candidates;  // [queries] exact
             Result<void> status;
         };
@@ -81,7 +82,7 @@ private:
     // Scores of a block of rows for a group of queries, and what of them may be among the best.
     void score_block(std::size_t row, std::size_t count, std::size_t first, std::size_t queries, bool exact,
                      const Workspace& workspace, Workspace::Thread& thread) const;
-    void rescore(std::size_t q, std::size_t threads, const Workspace& workspace, BestHits& best) const noexcept;
+    void rescore(std::size_t q, std::size_t threads, const Workspace& workspace, detail::BestHits& best) const noexcept;
 
     detail::StoredRows rows_;
     detail::ScoreBounds bounds_;  // i8_exact
@@ -145,13 +146,13 @@ RANKLET_FUNC Result<std::span<const std::span<const Hit>>> VectorIndex::search(M
         thread.best.resize(m);
         thread.candidates.resize(m);
         for (std::size_t q = 0; q < m; ++q) {
-            thread.best[q] = BestHits(std::span(thread.heaps).subspan(q * k, k));
+            thread.best[q] = detail::BestHits(std::span(thread.heaps).subspan(q * k, k));
             thread.candidates[q].clear();
         }
     }
     parallel_for(threads, threads, [&](std::size_t t, std::size_t) {
-        workspace.threads[t].status = catch_out_of_memory([&]() -> Result<void> {
-            const IndexRange rows = partition(size(), threads, t, block);
+        workspace.threads[t].status = detail::catch_out_of_memory([&]() -> Result<void> {
+            const IndexRange rows = detail::partition(size(), threads, t, block);
             for (std::size_t first = 0; first < m; first += group) {
                 RANKLET_TRY(check_stop(options.stop, options.deadline));
                 for (std::size_t row = rows.first; row < rows.last; row += block)
@@ -165,7 +166,7 @@ RANKLET_FUNC Result<std::span<const std::span<const Hit>>> VectorIndex::search(M
     workspace.hits.resize(m * k);
     workspace.found.resize(m);
     parallel_for(m, threads, [&](std::size_t q, std::size_t) {
-        BestHits best(std::span(workspace.hits).subspan(q * k, k));
+        detail::BestHits best(std::span(workspace.hits).subspan(q * k, k));
         if (exact)
             rescore(q, threads, workspace, best);
         else
@@ -186,7 +187,7 @@ RANKLET_FUNC void VectorIndex::score_block(std::size_t row, std::size_t count, s
     std::array<std::uint32_t, block> places;
     for (std::size_t q = 0; q < queries; ++q) {
         float* score = scores + q * block;
-        BestHits& best = thread.best[first + q];
+        detail::BestHits& best = thread.best[first + q];
         if (!bias_.empty()) kernels::add<Arch>(score, bias_.data() + row, score, count);
         if (!exact) {
             const std::size_t found = kernels::not_less_than<Arch>(score, count, best.threshold(), places.data());
@@ -212,7 +213,7 @@ RANKLET_FUNC void VectorIndex::score_block(std::size_t row, std::size_t count, s
 
 // The f32 scores of the rows that could be among the k best: k rows surely have `threshold` or more.
 RANKLET_FUNC void VectorIndex::rescore(std::size_t q, std::size_t threads, const Workspace& workspace,
-                                       BestHits& best) const noexcept {
+                                       detail::BestHits& best) const noexcept {
     for (std::size_t t = 0; t < threads; ++t)
         for (const Hit& hit : workspace.threads[t].best[q].hits()) best.push(hit);
     const float threshold = detail::below(best.threshold() - workspace.bounds[q].least);

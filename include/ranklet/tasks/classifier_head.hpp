@@ -19,6 +19,7 @@
 #include "ranklet/text/utf8.hpp"
 
 RANKLET_NAMESPACE_BEGIN
+namespace detail {
 
 class ClassifierHead {
 public:
@@ -90,4 +91,5 @@ private:
     Activation activation_ = Activation::tanh;
 };
 
+}  // namespace detail
 RANKLET_NAMESPACE_END

@@ -20,7 +20,9 @@
 
 RANKLET_NAMESPACE_BEGIN
 
+namespace detail {
 class ClassifierHead;
+}
 
 /// Immutable once loaded; any number of threads may use one; copies share the weights. A text's scores have the same
 /// bits in any batch, with any number of threads. Prompts of the file are not put before texts.
@@ -67,7 +69,7 @@ private:
     Result<Matrix> rows(std::span<const Input> inputs, BatchOptions options, bool score) const;
 
     Bert bert_;
-    std::shared_ptr<const ClassifierHead> head_;
+    std::shared_ptr<const detail::ClassifierHead> head_;
 };
 
 RANKLET_NAMESPACE_END
@@ -88,8 +90,9 @@ RANKLET_FUNC Result<SequenceClassifier> SequenceClassifier::read(const ModelRead
                                                                  const LoadOptions& options) {
     SequenceClassifier model;
     RANKLET_ASSIGN(model.bert_, Bert::read(reader, options));
-    RANKLET_ASSIGN(auto head, ClassifierHead::read(reader, model.bert_.hidden(), ClassifierHead::Kind::sequence));
-    model.head_ = std::make_shared<const ClassifierHead>(std::move(head));
+    RANKLET_ASSIGN(auto head,
+                   detail::ClassifierHead::read(reader, model.bert_.hidden(), detail::ClassifierHead::Kind::sequence));
+    model.head_ = std::make_shared<const detail::ClassifierHead>(std::move(head));
     return model;
 }
 

@@ -156,7 +156,7 @@ private:
     }
     void put(std::string_view name, std::string value) {
         bool says_something = false;
-        for_each_run(value, [&](const WordRun&) { says_something = true; });
+        detail::for_each_run(value, [&](const detail::WordRun&) { says_something = true; });
         if (!says_something) return;
         auto set = std::find_if(sets_.begin(), sets_.end(), [&](const Set& s) { return s.name == name; });
         if (set == sets_.end()) set = sets_.insert(sets_.end(), Set{std::string(name), {}, {}});

@@ -19,7 +19,9 @@
 
 RANKLET_NAMESPACE_BEGIN
 
+namespace detail {
 class ClassifierHead;
+}
 
 /// Immutable once loaded; any number of threads may use one; copies share the weights. A text's spans do not depend on
 /// the batch or the number of threads. Prompts of the file are not put before texts.
@@ -51,7 +53,7 @@ private:
                        Threads threads) const;
 
     Bert bert_;
-    std::shared_ptr<const ClassifierHead> head_;
+    std::shared_ptr<const detail::ClassifierHead> head_;
 };
 
 RANKLET_NAMESPACE_END
@@ -77,10 +79,11 @@ struct TokenClassifier::Tokens {
 RANKLET_FUNC Result<TokenClassifier> TokenClassifier::read(const ModelReader& reader, const LoadOptions& options) {
     TokenClassifier model;
     RANKLET_ASSIGN(model.bert_, Bert::read(reader, options));
-    RANKLET_ASSIGN(auto head, ClassifierHead::read(reader, model.bert_.hidden(), ClassifierHead::Kind::token));
+    RANKLET_ASSIGN(auto head,
+                   detail::ClassifierHead::read(reader, model.bert_.hidden(), detail::ClassifierHead::Kind::token));
     if (head.function() != ScoreFunction::softmax)
         return reader.wrong("ranklet.classifier.activation", {" must be softmax for tokens"}, ErrorCode::unsupported);
-    model.head_ = std::make_shared<const ClassifierHead>(std::move(head));
+    model.head_ = std::make_shared<const detail::ClassifierHead>(std::move(head));
     return model;
 }
 

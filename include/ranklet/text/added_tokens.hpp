@@ -30,6 +30,8 @@ struct AddedToken {
     bool normalized = false;   ///< its normalised form is matched in the normalised text
 };
 
+namespace detail {
+
 class AddedTokens {
 public:
     AddedTokens() = default;
@@ -141,5 +143,7 @@ private:
     unsigned start_count_ = 0;
     unsigned char only_start_ = 0;
 };
+
+}  // namespace detail
 
 RANKLET_NAMESPACE_END

@@ -14,6 +14,7 @@
 #include "ranklet/text/utf8.hpp"
 
 RANKLET_NAMESPACE_BEGIN
+namespace detail {
 
 /// The four switches of BERT's normaliser, resolved (`strip_accents: null` follows `lowercase`).
 struct BertNormalizerOptions {
@@ -197,4 +198,5 @@ private:
     unsigned char ascii_[128] = {};
 };
 
+}  // namespace detail
 RANKLET_NAMESPACE_END

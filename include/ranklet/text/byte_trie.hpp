@@ -14,6 +14,7 @@
 #include "ranklet/core/result.hpp"
 
 RANKLET_NAMESPACE_BEGIN
+namespace detail {
 
 /// A unit holds its children's base (upper 24 bits), the byte that leads to it (lower 8 bits) and a value. The child by
 /// byte b of a node is unit base + b, if that unit's byte is b: every base belongs to one node only, so the byte alone
@@ -167,4 +168,5 @@ private:
     std::vector<Unit> units_;
 };
 
+}  // namespace detail
 RANKLET_NAMESPACE_END

@@ -22,6 +22,8 @@ struct TokenSpan {
     friend bool operator==(const TokenSpan&, const TokenSpan&) = default;
 };
 
+namespace detail {
+
 /// A character after normalisation, and the bytes of the original text it stands for.
 struct NormalizedChar {
     std::uint32_t code;
@@ -44,13 +46,15 @@ struct EncodeScratch {
     std::vector<std::uint32_t> char_index;  // of each byte of it, and one past the end
 };
 
+}  // namespace detail
+
 /// One text's (or pair's) tokens, a column each, all of the same length. Reuse it: its memory is kept.
 struct Encoding {
     std::vector<std::int32_t> ids;
     std::vector<std::int32_t> type_ids;  ///< 0, and 1 for a pair's second text with the separator after it
     std::vector<TokenSpan> offsets;      ///< into the text that the token came from
     std::vector<std::int32_t> words;     ///< which word of its text the token is of; -1 for special tokens around it
-    EncodeScratch scratch;
+    detail::EncodeScratch scratch;
 
     std::size_t size() const noexcept { return ids.size(); }
     void clear() noexcept {

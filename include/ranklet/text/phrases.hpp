@@ -37,7 +37,7 @@ inline Result<std::vector<Phrase>> candidate_phrases(std::string_view text, cons
         return make_error(ErrorCode::invalid_argument,
                           {"phrases of 1 to ", options.max_words, " words, ", options.min_characters, " to ",
                            options.max_characters, " characters: there are none"});
-    RANKLET_ASSIGN(const std::vector<WordRun> runs, content_runs(text));
+    RANKLET_ASSIGN(const std::vector<detail::WordRun> runs, detail::content_runs(text));
     std::vector<Phrase> phrases;
     std::unordered_set<std::string> seen;
     const auto add = [&](std::uint32_t begin, std::uint32_t end) {

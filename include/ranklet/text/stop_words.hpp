@@ -95,13 +95,15 @@ inline bool is_stop_word(std::string_view word) {
                               std::string_view(plain.data(), size));
 }
 
+namespace detail {
+
 /// What is left of a text: stretches of its bytes, in order. Offsets are into the text as it was given.
 /// A word is one stretch; of a run of Chinese characters, stretches between stop words (the longest that matches at
 /// each place, from the left) are left. Chinese is not segmented: a stop word inside another word is taken out as well
 /// (的 of 的士), so the list holds few single characters.
 /// Error invalid_text when the text is not UTF-8.
 inline Result<std::vector<WordRun>> content_runs(std::string_view text) {
-    RANKLET_TRY(detail::check_words(text));
+    RANKLET_TRY(check_words(text));
     std::vector<WordRun> runs;
     for_each_run(text, [&](const WordRun& run) {
         const std::string_view part = text.substr(run.bytes.begin, run.bytes.end - run.bytes.begin);
@@ -117,9 +119,9 @@ inline Result<std::vector<WordRun>> content_runs(std::string_view text) {
                                 true});
         };
         while (at < part.size()) {
-            std::size_t length = std::min(detail::longest_chinese_stop_word, part.size() - at);
-            while (length > 0 && !std::binary_search(detail::chinese_stop_words.begin(),
-                                                     detail::chinese_stop_words.end(), part.substr(at, length)))
+            std::size_t length = std::min(longest_chinese_stop_word, part.size() - at);
+            while (length > 0 &&
+                   !std::binary_search(chinese_stop_words.begin(), chinese_stop_words.end(), part.substr(at, length)))
                 --length;
             if (length > 0) {
                 keep(at);
@@ -127,13 +129,15 @@ inline Result<std::vector<WordRun>> content_runs(std::string_view text) {
                 continue;
             }
             std::uint32_t bytes = 0;
-            (void)detail::code_at(part, at, bytes);
+            (void)code_at(part, at, bytes);
             at += bytes;
         }
         keep(part.size());
     });
     return runs;
 }
+
+}  // namespace detail
 
 /// A text without its stop words, and where each part of it came from.
 struct StrippedText {
@@ -145,9 +149,9 @@ struct StrippedText {
 /// Words and Chinese stretches joined by single spaces; punctuation goes as well.
 /// Error invalid_text when the text is not UTF-8.
 inline Result<StrippedText> remove_stop_words(std::string_view text) {
-    RANKLET_ASSIGN(const std::vector<WordRun> runs, content_runs(text));
+    RANKLET_ASSIGN(const std::vector<detail::WordRun> runs, detail::content_runs(text));
     StrippedText out;
-    for (const WordRun& run : runs) {
+    for (const detail::WordRun& run : runs) {
         if (!out.text.empty()) out.text += ' ';
         const auto begin = static_cast<std::uint32_t>(out.text.size());
         out.text += text.substr(run.bytes.begin, run.bytes.end - run.bytes.begin);

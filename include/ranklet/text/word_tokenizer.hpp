@@ -150,6 +150,8 @@ public:
     }
 
 private:
+    using ByteTrie = detail::ByteTrie;
+
     enum class Kind { space, word, chinese, other };
     struct Unit {
         std::size_t begin, end;

@@ -158,7 +158,7 @@ public:
     /// `skip_special` leaves special tokens out. Added tokens that match normalised text are written normalised. Error
     /// `invalid_argument` naming the first id that is out of range.
     Result<std::string> decode(std::span<const std::int32_t> ids, bool skip_special) const {
-        WordPieceDecoder decoder;
+        detail::WordPieceDecoder decoder;
         for (std::size_t i = 0; i < ids.size(); ++i) {
             if (ids[i] < 0 || static_cast<std::size_t>(ids[i]) >= vocabulary_size())
                 return make_error(
@@ -177,6 +177,11 @@ public:
     }
 
 private:
+    using AddedTokens = detail::AddedTokens;
+    using BertNormalizer = detail::BertNormalizer;
+    using ByteTrie = detail::ByteTrie;
+    using EncodeScratch = detail::EncodeScratch;
+    using NormalizedChar = detail::NormalizedChar;
     using Kind = BertNormalizer::Kind;
     using Node = ByteTrie::Node;
 

@@ -10,6 +10,7 @@
 #include "ranklet/core/config.hpp"
 
 RANKLET_NAMESPACE_BEGIN
+namespace detail {
 
 class WordPieceDecoder {
 public:
@@ -41,4 +42,5 @@ private:
     std::size_t count_ = 0;
 };
 
+}  // namespace detail
 RANKLET_NAMESPACE_END

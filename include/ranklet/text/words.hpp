@@ -13,14 +13,13 @@
 #include "ranklet/text/utf8.hpp"
 
 RANKLET_NAMESPACE_BEGIN
+namespace detail {
 
 /// A stretch of a text.
 struct WordRun {
     TokenSpan bytes;
     bool chinese = false;  ///< a run of Chinese characters, else one word
 };
-
-namespace detail {
 
 enum class CharKind { other, word, chinese };
 
@@ -44,13 +43,10 @@ inline Result<void> check_words(std::string_view text) {
     return make_error(ErrorCode::invalid_text, {"the text is not UTF-8 at byte ", valid});
 }
 
-}  // namespace detail
-
 /// Calls visit(WordRun) for each run of the text, in order. An apostrophe or a hyphen between two word characters
 /// belongs to the word ("don't", "well-made"). Precondition: the text is UTF-8.
 template <class Visit>
 void for_each_run(std::string_view text, const Visit& visit) {
-    using detail::CharKind;
     std::size_t begin = 0;
     CharKind kind = CharKind::other;
     const auto finish = [&](std::size_t end) {
@@ -61,13 +57,12 @@ void for_each_run(std::string_view text, const Visit& visit) {
     std::size_t at = 0;
     while (at < text.size()) {
         std::uint32_t length = 0;
-        const std::uint32_t code = detail::code_at(text, at, length);
-        CharKind next = detail::char_kind(code);
+        const std::uint32_t code = code_at(text, at, length);
+        CharKind next = char_kind(code);
         const bool joint = code == '\'' || code == '-' || code == 0x2019;
         if (joint && kind == CharKind::word && at + length < text.size()) {
             std::uint32_t after = 0;
-            next = detail::char_kind(detail::code_at(text, at + length, after)) == CharKind::word ? CharKind::word
-                                                                                                  : CharKind::other;
+            next = char_kind(code_at(text, at + length, after)) == CharKind::word ? CharKind::word : CharKind::other;
         }
         if (next != kind) {
             finish(at);
@@ -79,4 +74,5 @@ void for_each_run(std::string_view text, const Visit& visit) {
     finish(text.size());
 }
 
+}  // namespace detail
 RANKLET_NAMESPACE_END
