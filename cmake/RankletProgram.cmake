@@ -30,3 +30,13 @@ function(ranklet_program target)
     endif()
     target_link_libraries(${target} PRIVATE ranklet_compiled_once)
 endfunction()
+
+# ranklet_share_headers(TARGET OWNER HEADER...): precompiles headers for OWNER and takes them for TARGET, which has the
+# same flags. -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON does without.
+function(ranklet_share_headers target owner)
+    if(target STREQUAL owner)
+        target_precompile_headers(${target} PRIVATE ${ARGN})
+    else()
+        target_precompile_headers(${target} REUSE_FROM ${owner})
+    endif()
+endfunction()

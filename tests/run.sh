@@ -66,7 +66,9 @@ build_and_test() {
     [ $# -eq 0 ] || shift
     cmake_options=("$@")
     [ -e "build/$preset/CMakeCache.txt" ] || cmake_options+=(-G Ninja)
-    ! command -v ccache >/dev/null || cmake_options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+    # ccache keeps no object that was made with a precompiled header.
+    ! command -v ccache >/dev/null ||
+        cmake_options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON)
     step "$preset: building in build/$preset"
     cmake --preset "$preset" -DRANKLET_PYTHON="$PYTHON" "${cmake_options[@]}" >"build/$preset.log" || {
         cat "build/$preset.log"
