@@ -64,7 +64,7 @@ void check_recommender(const std::string& name) {
 }  // namespace
 
 TEST_CASE("means of word vectors agree with PyTorch: words as f32; as i8 with an unknown word's row, normalised") {
-    for (const std::string name : {"tiny-words", "tiny-words-i8"})
+    for (const std::string name : {"tiny-words", "tiny-words-i8", "tiny-words-cut"})
         check_words(take(ranklet::WordVectors::load(model_path(name))), name);
 }
 
@@ -102,19 +102,26 @@ TEST_CASE("kinds that a program names give the numbers of the choice at run time
     CHECK_FALSE(load_fixed("tiny-dot-product").ok());
 }
 
-TEST_CASE("random texts are cut as the converter's reference cuts them, for every rule of unknown words and casing") {
-    const Golden golden("word-fuzz.golden.gguf");
+namespace {
+
+/// The ids of random texts are those of weights_converter's reference, which shares no method with the library.
+void check_cuts(const std::string& file, ranklet::WordCut cut) {
+    const Golden golden(file);
     const auto texts = take(golden.file().strings("golden.texts"));
     const auto words = take(golden.file().strings("golden.words"));
+    std::vector<std::string_view> stop_words;
+    if (golden.file().has("golden.stop_words")) stop_words = take(golden.file().strings("golden.stop_words"));
     using ranklet::UnknownWord;
     const std::pair<std::string, UnknownWord> rules[]{
         {"skip", UnknownWord::skip}, {"row", UnknownWord::row}, {"characters", UnknownWord::characters}};
     for (const auto& [rule, unknown] : rules)
         for (const bool lowercase : {true, false}) {
             const std::string name = "golden." + rule + (lowercase ? ".lower" : ".cased");
+            if (cut == ranklet::WordCut::whitespace && unknown != UnknownWord::skip) continue;
             const auto ids = take(golden.file().i32s(name + ".ids"));
             const auto offsets = take(golden.file().i32s(name + ".offsets"));
-            const auto tokenizer = take(ranklet::WordTokenizer::create(words, {lowercase, unknown, 0}));
+            const auto tokenizer =
+                take(ranklet::WordTokenizer::create(words, {lowercase, unknown, 0, stop_words, cut}));
             for (std::size_t t = 0; t < texts.size(); ++t) {
                 CAPTURE(name);
                 CAPTURE(texts[t]);
@@ -122,4 +129,12 @@ TEST_CASE("random texts are cut as the converter's reference cuts them, for ever
                       std::vector<std::int32_t>(ids.begin() + offsets[t], ids.begin() + offsets[t + 1]));
             }
         }
+}
+
+}  // namespace
+
+TEST_CASE("random texts are cut as the converter's reference cuts them, for every rule of unknown words and casing") {
+    check_cuts("word-fuzz.golden.gguf", ranklet::WordCut::rules);
+    check_cuts("word-cut-fuzz.golden.gguf", ranklet::WordCut::vocabulary);
+    check_cuts("word-split-fuzz.golden.gguf", ranklet::WordCut::whitespace);
 }

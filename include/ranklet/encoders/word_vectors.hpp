@@ -173,7 +173,8 @@ RANKLET_FUNC Result<void> WordVectors::read_table(const ModelReader& words) {
 }
 
 RANKLET_FUNC Result<void> WordVectors::read_tokenizer(const ModelReader& reader, const ModelReader& words) {
-    RANKLET_ASSIGN(const bool pieces, words.choice<bool>("tokenizer", {{"words", false}, {"wordpiece", true}}));
+    RANKLET_ASSIGN(const bool pieces,
+                   words.choice<bool>("tokenizer", {{"words", false}, {"cut_words", false}, {"wordpiece", true}}));
     if (!pieces) {
         RANKLET_ASSIGN(words_, read_word_tokenizer(reader));
         return {};

@@ -148,7 +148,11 @@ RANKLET_COLD inline Result<std::shared_ptr<const WordPiece>> read_wordpiece(cons
 inline constexpr std::array<Choice<UnknownWord>, 3> unknown_word_names{
     {{"skip", UnknownWord::skip}, {"row", UnknownWord::row}, {"characters", UnknownWord::characters}}};
 
-/// The tokenizer of whole words: `ranklet.words.tokens`, `.lowercase`, `.unknown`, `.unknown_id`, `.stop_words`.
+/// How texts are cut into whole words: `ranklet.words.cut`. Files without it are older than the key.
+inline constexpr std::array<Choice<WordCut>, 3> word_cut_names{
+    {{"rules", WordCut::rules}, {"vocabulary", WordCut::vocabulary}, {"whitespace", WordCut::whitespace}}};
+
+/// The tokenizer of whole words: `ranklet.words.tokens`, `.lowercase`, `.unknown`, `.unknown_id`, `.stop_words`, `.cut`.
 RANKLET_COLD inline Result<std::shared_ptr<const WordTokenizer>> read_word_tokenizer(const ModelReader& reader) {
     const ModelReader words = reader.scope("ranklet.words");
     WordTokenizerConfig config;
@@ -157,6 +161,9 @@ RANKLET_COLD inline Result<std::shared_ptr<const WordTokenizer>> read_word_token
     if (config.unknown == UnknownWord::row) {
         RANKLET_ASSIGN(const std::uint32_t id, words.u32("unknown_id"));
         config.unknown_id = static_cast<std::int32_t>(std::min<std::uint32_t>(id, 0x7FFFFFFF));  // create() checks it
+    }
+    if (words.has("cut")) {
+        RANKLET_ASSIGN(config.cut, words.choice("cut", word_cut_names));
     }
     RANKLET_ASSIGN(const auto stop_words, words.strings_or_none("stop_words"));
     config.stop_words = stop_words;

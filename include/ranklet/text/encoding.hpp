@@ -15,6 +15,10 @@
 
 RANKLET_NAMESPACE_BEGIN
 
+/// The longest word or token, in bytes, that a vocabulary may have. To find the longest that starts at a place takes at
+/// most so many steps, so a text takes time in proportion to its length whatever the vocabulary.
+inline constexpr std::size_t max_token_bytes = 1024;
+
 /// Bytes [begin, end) of the original text; {0, 0} for the special tokens that are put around it.
 struct TokenSpan {
     std::uint32_t begin = 0;

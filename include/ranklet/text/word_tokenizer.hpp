@@ -1,5 +1,5 @@
 // WordTokenizer: text to the words of a vocabulary (word2vec's, GloVe's): one id a word, Chinese by longest match.
-// In: UTF-8 text. Out: ids with byte offsets and word indices. No Unicode normalisation but, where stated, lower case.
+// In: UTF-8 text. Out: ids with byte offsets and word indices.
 // Forward maximum matching: C. Liang, "书面汉语自动分词系统", 1984.
 // The longest word from the left, then on from its end.
 #pragma once
@@ -19,6 +19,7 @@
 #include "ranklet/core/result.hpp"
 #include "ranklet/text/byte_trie.hpp"
 #include "ranklet/text/encoding.hpp"
+#include "ranklet/text/folded_text.hpp"
 #include "ranklet/text/unicode.hpp"
 #include "ranklet/text/utf8.hpp"
 
@@ -31,6 +32,13 @@ enum class UnknownWord {
     characters,  ///< its characters, those that the vocabulary has
 };
 
+/// How a text is cut into words.
+enum class WordCut {
+    rules,       ///< by its characters first: only what these rules give is looked up
+    vocabulary,  ///< by what the vocabulary has, then by rules for the rest
+    whitespace,  ///< as sentence-transformers' WhitespaceTokenizer
+};
+
 struct WordTokenizerConfig {
     /// Text is lower-cased, character by character, before it is looked up: for vocabularies without capitals.
     bool lowercase = false;
@@ -39,21 +47,35 @@ struct WordTokenizerConfig {
     /// Words that are left out of every text, known or not (read by create() alone; in lower case where `lowercase`).
     /// Longest match knows them as it knows the vocabulary's: 的 is left out, 的士 stays where the vocabulary has it.
     std::span<const std::string_view> stop_words = {};
+    WordCut cut = WordCut::rules;
 };
 
-/// How a text is cut. A word is a run of word characters (letters, digits, marks, underscore); an apostrophe or a
-/// hyphen between two of them belongs to it, and a full stop or comma between two digits ("don't", "well-made",
-/// "1,299.00"). A word with such joints that the vocabulary lacks is looked up part by part. Any other character that
-/// is not a space is a word of its own. Chinese characters (and the words that touch them, "T恤") are cut by longest
-/// match: of all vocabulary words that start here and end between two characters or words, the longest; then on from
-/// its end. Immutable once made, so any number of threads may use one.
+/// How a text is cut.
+///
+/// `rules`: a word is a run of word characters (letters, digits, marks, underscore); an apostrophe or a hyphen between
+/// two of them belongs to it, and a full stop or comma between two digits ("don't", "well-made", "1,299.00"). A word
+/// with such joints that the vocabulary lacks is looked up part by part. Any other character that is not a space is a
+/// word of its own. Chinese characters (and the words that touch them, "T恤") are cut by longest match: of all
+/// vocabulary words that start here and end between two characters or words, the longest; then on from its end.
+///
+/// `vocabulary`: longest match from every place, in whatever script, over punctuation and white space as well: "c++",
+/// "u.s.", "node.js", "new york". A match begins and ends where no word characters touch, never within a run of them;
+/// of joints as above the last character is never one ("well-" is no word of "well-made"), and a joint by itself is
+/// passed over. Where nothing matches, a run of word characters, or a Chinese character, is an unknown word. Words and
+/// texts are compared folded (folded_text.hpp): composed or decomposed, any apostrophe, any white space. Of words that
+/// are alike then, the one that the text has as it stands, else the first, is meant.
+///
+/// `whitespace`: Python's str.split(); each piece as it is, else without ASCII punctuation at its ends, else that in
+/// lower case; what the vocabulary then lacks is left out. `unknown` must be `skip`. `lowercase`: Python's str.lower().
+///
+/// Immutable once made, so any number of threads may use one.
 class WordTokenizer {
 public:
     WordTokenizer() = default;
 
     /// `words` by id; they are not kept. Errors: `invalid_argument` for an empty vocabulary, a word that stands twice
-    /// or is empty, an unknown id out of range; `invalid_text` for a word that is not UTF-8; `unsupported` when the
-    /// words need more than ByteTrie holds.
+    /// or is empty, an unknown id out of range; `invalid_text` for a word that is not UTF-8; `unsupported` for a word of
+    /// more than `max_token_bytes` and when the words need more than ByteTrie holds.
     RANKLET_COLD static Result<WordTokenizer> create(std::span<const std::string_view> words,
                                                      const WordTokenizerConfig& config) {
         if (words.empty()) return Error{ErrorCode::invalid_argument, "the vocabulary is empty"};
@@ -63,48 +85,31 @@ public:
             (config.unknown_id < 0 || static_cast<std::size_t>(config.unknown_id) >= words.size()))
             return make_error(ErrorCode::invalid_argument, {"the unknown word's id ", config.unknown_id,
                                                             " is not in a vocabulary of ", words.size(), " words"});
-        for (std::size_t w = 0; w < words.size(); ++w) {
-            if (words[w].empty()) return make_error(ErrorCode::invalid_argument, {"word ", w, " is empty"});
-            if (utf8::valid_prefix(words[w]) < words[w].size())
-                return make_error(ErrorCode::invalid_text, {"word ", w, " is not UTF-8"});
-        }
-        std::vector<std::int32_t> ids(words.size());
-        std::iota(ids.begin(), ids.end(), 0);
-        const auto word = [&](std::int32_t id) { return words[static_cast<std::size_t>(id)]; };
-        std::sort(ids.begin(), ids.end(), [&](std::int32_t a, std::int32_t b) { return word(a) < word(b); });
-        std::vector<std::string_view> sorted;
-        sorted.reserve(ids.size());
-        for (const std::int32_t id : ids) {
-            if (!sorted.empty() && sorted.back() == word(id))
-                return make_error(ErrorCode::invalid_argument, {"the word \"", word(id), "\" stands twice"});
-            sorted.push_back(word(id));
-        }
+        if (config.cut == WordCut::whitespace && config.unknown != UnknownWord::skip)
+            return Error{ErrorCode::invalid_argument, "words cut at white space alone are known or left out"};
+        RANKLET_TRY(check_words(words, "word "));
+        RANKLET_TRY(check_words(config.stop_words, "stop word "));
         WordTokenizer tokenizer;
         tokenizer.config_ = config;
         tokenizer.config_.stop_words = {};
         tokenizer.size_ = words.size();
-        RANKLET_ASSIGN(tokenizer.trie_, ByteTrie::create(sorted, ids));
-        if (config.stop_words.empty()) return tokenizer;
-        sorted.assign(config.stop_words.begin(), config.stop_words.end());
-        for (std::size_t w = 0; w < sorted.size(); ++w) {
-            if (sorted[w].empty()) return make_error(ErrorCode::invalid_argument, {"stop word ", w, " is empty"});
-            if (utf8::valid_prefix(sorted[w]) < sorted[w].size())
-                return make_error(ErrorCode::invalid_text, {"stop word ", w, " is not UTF-8"});
-        }
-        std::sort(sorted.begin(), sorted.end());
-        sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
-        ids.assign(sorted.size(), 0);
-        RANKLET_ASSIGN(tokenizer.stop_words_, ByteTrie::create(sorted, ids));
-        tokenizer.stops_ = true;
+        RANKLET_TRY(tokenizer.take_words(words));
+        if (!config.stop_words.empty()) RANKLET_TRY(tokenizer.take_stop_words(config.stop_words));
         return tokenizer;
     }
 
     std::size_t vocabulary_size() const noexcept { return size_; }
     const WordTokenizerConfig& config() const noexcept { return config_; }
     /// The id of a word, looked up as a word of a text is (lower-cased where the vocabulary is).
-    std::optional<std::int32_t> id_of(std::string_view word) const noexcept {
+    std::optional<std::int32_t> id_of(std::string_view word) const {
         if (word.empty() || utf8::valid_prefix(word) < word.size()) return std::nullopt;
-        const std::int32_t id = value(walk(ByteTrie::root, word, 0, word.size()));
+        std::int32_t id = ByteTrie::no_value;
+        if (config_.cut == WordCut::vocabulary) {
+            detail::EncodeScratch scratch;
+            id = of_twins(value(trie_.walk(ByteTrie::root, detail::folded(word, config_.lowercase, scratch))), word);
+        } else {
+            id = value(walk(ByteTrie::root, word, 0, word.size()));
+        }
         if (id == ByteTrie::no_value) return std::nullopt;
         return id;
     }
@@ -121,23 +126,16 @@ public:
                               {"a text of ", text.size(), " bytes: 4 GiB or more is too long"});
         if (const std::size_t valid = utf8::valid_prefix(text); valid < text.size())
             return make_error(ErrorCode::invalid_text, {"the text is not UTF-8 at byte ", valid});
-        std::int32_t word = 0;
-        for (std::size_t at = 0; at < text.size() && out.size() < options.max_length;) {
-            const Unit unit = next_unit(text, at);
-            at = unit.end;
-            if (unit.kind == Kind::space) continue;
-            Match match{unit.end, value(walk(ByteTrie::root, text, unit.begin, unit.end))};
-            if (unit.kind == Kind::chinese || (unit.kind == Kind::word && is_chinese_at(text, unit.end)))
-                match = longest_match(text, unit, match);
-            at = match.end;
-            if (is_stop_word(text, unit.begin, match.end)) {
-                // left out, but a word of the text all the same
-            } else if (match.id != ByteTrie::no_value) {
-                push(match.id, unit.begin, match.end, word, out);
-            } else if (unit.kind != Kind::other) {
-                look_up_parts(text, unit, word, out);
-            }
-            ++word;
+        switch (config_.cut) {
+            case WordCut::rules:
+                cut_by_rules(text, options.max_length, out);
+                break;
+            case WordCut::vocabulary:
+                cut_by_vocabulary(text, options.max_length, out);
+                break;
+            case WordCut::whitespace:
+                cut_at_white_space(text, options.max_length, out);
+                break;
         }
         if (out.size() > options.max_length) out.erase(options.max_length, out.size());
         return {};
@@ -162,6 +160,103 @@ private:
         std::size_t end;
         std::int32_t id;
     };
+
+    // --- making ---
+
+    static Result<void> check_words(std::span<const std::string_view> words, std::string_view what) {
+        for (std::size_t w = 0; w < words.size(); ++w) {
+            if (words[w].empty()) return make_error(ErrorCode::invalid_argument, {what, w, " is empty"});
+            if (utf8::valid_prefix(words[w]) < words[w].size())
+                return make_error(ErrorCode::invalid_text, {what, w, " is not UTF-8"});
+            if (words[w].size() > max_token_bytes)
+                return make_error(ErrorCode::unsupported,
+                                  {what, w, " has ", words[w].size(), " bytes, a word may have ", max_token_bytes});
+        }
+        return {};
+    }
+
+    Result<void> take_words(std::span<const std::string_view> words) {
+        std::vector<std::int32_t> ids(words.size());
+        std::iota(ids.begin(), ids.end(), 0);
+        const auto word = [&](std::int32_t id) { return words[static_cast<std::size_t>(id)]; };
+        std::sort(ids.begin(), ids.end(), [&](std::int32_t a, std::int32_t b) { return word(a) < word(b); });
+        const auto twice = std::adjacent_find(ids.begin(), ids.end(),
+                                              [&](std::int32_t a, std::int32_t b) { return word(a) == word(b); });
+        if (twice != ids.end())
+            return make_error(ErrorCode::invalid_argument, {"the word \"", word(*twice), "\" stands twice"});
+        std::vector<std::string_view> keys(ids.size());
+        if (config_.cut != WordCut::vocabulary) {
+            std::transform(ids.begin(), ids.end(), keys.begin(), word);
+            RANKLET_ASSIGN(trie_, ByteTrie::create(keys, ids));
+            return {};
+        }
+        std::vector<std::string> folded(words.size());
+        detail::EncodeScratch scratch;
+        for (std::size_t w = 0; w < words.size(); ++w) folded[w] = detail::folded(words[w], false, scratch);
+        if (config_.lowercase)
+            for (std::string& each : folded) fold_sigma(each);
+        const auto form = [&](std::int32_t id) -> const std::string& { return folded[static_cast<std::size_t>(id)]; };
+        std::sort(ids.begin(), ids.end(),
+                  [&](std::int32_t a, std::int32_t b) { return form(a) != form(b) ? form(a) < form(b) : a < b; });
+        keys.clear();
+        std::vector<std::int32_t> values;
+        for (std::size_t i = 0, end = 0; i < ids.size(); i = end) {
+            for (end = i + 1; end < ids.size() && form(ids[end]) == form(ids[i]);) ++end;
+            keys.push_back(form(ids[i]));
+            values.push_back(ids[i]);
+            for (std::size_t k = i; end - i > 1 && k < end; ++k)
+                twins_.push_back({ids[i], ids[k], std::string(word(ids[k]))});
+        }
+        std::sort(twins_.begin(), twins_.end(),
+                  [](const Twin& a, const Twin& b) { return a.first != b.first ? a.first < b.first : a.id < b.id; });
+        RANKLET_ASSIGN(trie_, ByteTrie::create(keys, values));
+        return {};
+    }
+
+    Result<void> take_stop_words(std::span<const std::string_view> words) {
+        std::vector<std::string> forms(words.begin(), words.end());
+        detail::EncodeScratch scratch;
+        if (config_.cut == WordCut::vocabulary)
+            for (std::string& each : forms) {
+                each = detail::folded(each, false, scratch);
+                if (config_.lowercase) fold_sigma(each);
+            }
+        std::sort(forms.begin(), forms.end());
+        forms.erase(std::unique(forms.begin(), forms.end()), forms.end());
+        const std::vector<std::string_view> keys(forms.begin(), forms.end());
+        RANKLET_ASSIGN(stop_words_, ByteTrie::create(keys, std::vector<std::int32_t>(keys.size())));
+        stops_ = true;
+        return {};
+    }
+
+    // A final sigma as an inner one: what folding a lower-cased text gives. (The words' capitals stay: no such text
+    // has them.)
+    static void fold_sigma(std::string& word) {
+        for (std::size_t at = 0; (at = word.find("\xCF\x82", at)) != std::string::npos;) word[at + 1] = '\x83';
+    }
+
+    // --- cutting by rules ---
+
+    void cut_by_rules(std::string_view text, std::size_t max_length, Encoding& out) const {
+        std::int32_t word = 0;
+        for (std::size_t at = 0; at < text.size() && out.size() < max_length;) {
+            const Unit unit = next_unit(text, at);
+            at = unit.end;
+            if (unit.kind == Kind::space) continue;
+            Match match{unit.end, value(walk(ByteTrie::root, text, unit.begin, unit.end))};
+            if (unit.kind == Kind::chinese || (unit.kind == Kind::word && is_chinese_at(text, unit.end)))
+                match = longest_match(text, unit, match);
+            at = match.end;
+            if (is_stop_word(text, unit.begin, match.end)) {
+                // left out, but a word of the text all the same
+            } else if (match.id != ByteTrie::no_value) {
+                push(match.id, unit.begin, match.end, word, out);
+            } else if (unit.kind != Kind::other) {
+                look_up_parts(text, unit, word, out);
+            }
+            ++word;
+        }
+    }
 
     static std::uint32_t code_at(std::string_view text, std::size_t at, std::uint32_t& length) noexcept {
         return utf8::decode(reinterpret_cast<const unsigned char*>(text.data()) + at, length);
@@ -278,9 +373,227 @@ private:
         out.push(id, 0, {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)}, word);
     }
 
+    // --- cutting by the vocabulary ---
+
+    using NormalizedChar = detail::NormalizedChar;
+    using Chars = std::span<const NormalizedChar>;
+
+    static bool is_word(const NormalizedChar& character) noexcept { return kind_of(character.code) == Kind::word; }
+    // Whether the character joins the word characters at both its sides to one word.
+    static bool is_joint(Chars chars, std::size_t at) noexcept {
+        const std::uint32_t code = chars[at].code;
+        if ((code != '\'' && code != '-' && code != '.' && code != ',') || at == 0 || at + 1 == chars.size())
+            return false;
+        const std::uint32_t before = chars[at - 1].code, after = chars[at + 1].code;
+        if (code == '.' || code == ',') return before >= '0' && before <= '9' && after >= '0' && after <= '9';
+        return is_word(chars[at - 1]) && is_word(chars[at + 1]);
+    }
+    // Whether a match may end before chars[end].
+    static bool may_end(Chars chars, std::size_t end) noexcept {
+        if (chars[end - 1].code == ' ' || is_joint(chars, end - 1)) return false;
+        return end == chars.size() || !is_word(chars[end - 1]) || !is_word(chars[end]);
+    }
+    static std::size_t end_of_word(Chars chars, std::size_t at) noexcept {
+        const bool word = is_word(chars[at]);
+        do ++at;
+        while (word && at < chars.size() && is_word(chars[at]));
+        return at;
+    }
+    static ByteTrie::Node step(const ByteTrie& trie, ByteTrie::Node node, const NormalizedChar& character) noexcept {
+        if (node == ByteTrie::none) return node;
+        char bytes[4];
+        return trie.walk(node, {bytes, utf8::encode(character.code, bytes)});
+    }
+
+    struct Found {
+        std::size_t end;  // where it starts, if nothing was found
+        std::int32_t id;  // no_value: a stop word, if something was
+    };
+    // The longest vocabulary or stop word that starts at chars[at]; of equal ones the stop word.
+    Found longest(Chars chars, std::size_t at) const noexcept {
+        Found found{at, ByteTrie::no_value};
+        ByteTrie::Node node = ByteTrie::root, stop = stops_ ? ByteTrie::root : ByteTrie::none;
+        for (std::size_t i = at; i < chars.size(); ++i) {
+            node = step(trie_, node, chars[i]);
+            stop = step(stop_words_, stop, chars[i]);
+            if (node == ByteTrie::none && stop == ByteTrie::none) break;
+            const bool is_stop = stop != ByteTrie::none && stop_words_.value(stop) != ByteTrie::no_value;
+            if ((is_stop || value(node) != ByteTrie::no_value) && may_end(chars, i + 1))
+                found = {i + 1, is_stop ? ByteTrie::no_value : value(node)};
+        }
+        return found;
+    }
+
+    void cut_by_vocabulary(std::string_view text, std::size_t max_length, Encoding& out) const {
+        detail::fold(text, config_.lowercase, out.scratch);
+        const Chars chars = out.scratch.normalized;
+        std::int32_t word = 0;
+        for (std::size_t at = 0; at < chars.size() && out.size() < max_length;) {
+            if (chars[at].code == ' ') {
+                ++at;
+                continue;
+            }
+            const Found found = longest(chars, at);
+            std::size_t end = found.end;
+            if (end == at) {  // nothing starts here
+                end = end_of_word(chars, at);
+                if (kind_of(chars[at].code) != Kind::other) push_unknown(text, chars.subspan(at, end - at), word, out);
+            } else if (found.id != ByteTrie::no_value) {
+                const TokenSpan span = span_of(chars.subspan(at, end - at));
+                push(of_twins(found.id, text.substr(span.begin, span.end - span.begin)), span.begin, span.end, word,
+                     out);
+            }
+            const bool passed_over = end == at + 1 && is_joint(chars, at);
+            if (!passed_over && !(end < chars.size() && is_joint(chars, end))) ++word;
+            at = end;
+        }
+    }
+
+    // Marks may have changed places, so the first and last bytes are not always the first and last character's.
+    static TokenSpan span_of(Chars chars) noexcept {
+        TokenSpan span = chars.front().span;
+        for (const NormalizedChar& each : chars)
+            span = {std::min(span.begin, each.span.begin), std::max(span.end, each.span.end)};
+        return span;
+    }
+
+    void push_unknown(std::string_view text, Chars chars, std::int32_t word, Encoding& out) const {
+        const TokenSpan whole = span_of(chars);
+        if (config_.unknown == UnknownWord::row) push(config_.unknown_id, whole.begin, whole.end, word, out);
+        if (config_.unknown != UnknownWord::characters) return;
+        for (std::size_t at = 0; at < chars.size();) {  // a character with its marks; without them where it is unknown
+            std::size_t end = at + 1;
+            while (end < chars.size() &&
+                   (chars[end].span == chars[at].span || unicode::record(chars[end].code).combining != 0))
+                ++end;
+            for (const std::size_t stop : {end, at + 1}) {
+                ByteTrie::Node node = ByteTrie::root;
+                for (std::size_t i = at; i < stop; ++i) node = step(trie_, node, chars[i]);
+                if (value(node) == ByteTrie::no_value) continue;
+                const TokenSpan span = span_of(chars.subspan(at, stop - at));
+                push(of_twins(value(node), text.substr(span.begin, span.end - span.begin)), span.begin, span.end, word,
+                     out);
+                break;
+            }
+            at = end;
+        }
+    }
+
+    // Of the words that fold to the same as word `first`: the one that the text has as it stands, else the first.
+    std::int32_t of_twins(std::int32_t first, std::string_view text) const noexcept {
+        const auto [begin, end] = std::equal_range(twins_.begin(), twins_.end(), Twin{first, 0, {}},
+                                                   [](const Twin& a, const Twin& b) { return a.first < b.first; });
+        for (auto twin = begin; twin != end; ++twin)
+            if (same(twin->text, text)) return twin->id;
+        return first;
+    }
+    // Whether the text is the word, once it is in lower case where the vocabulary is.
+    bool same(std::string_view word, std::string_view text) const noexcept {
+        if (!config_.lowercase) return word == text;
+        std::uint32_t length = 0;
+        for (std::size_t at = 0; at < text.size(); at += length) {
+            const unicode::Expansion lower = unicode::lower(code_at(text, at, length));
+            for (std::uint32_t i = 0; i < lower.size; ++i) {
+                char bytes[4];
+                const std::string_view code(bytes, utf8::encode(lower.codes[i], bytes));
+                if (!word.starts_with(code)) return false;
+                word.remove_prefix(code.size());
+            }
+        }
+        return word.empty();
+    }
+
+    // --- cutting at white space ---
+
+    static bool is_python_space(std::uint32_t code) noexcept {
+        return unicode::is_space(code) || (code >= 0x1C && code <= 0x1F);
+    }
+    static bool is_ascii_punctuation(char c) noexcept {
+        return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
+    }
+    static bool is_mark_or_apostrophe(std::uint32_t code) noexcept {
+        return code == '\'' || code == '.' || code == ':' || code == 0x2019 || code == 0xB7 ||
+               (unicode::record(code).flags & unicode::nonspacing_flag) != 0;
+    }
+    static bool is_letter(std::uint32_t code) noexcept {
+        return kind_of(code) == Kind::word && code != '_' && !(code >= '0' && code <= '9');
+    }
+    // Whether a capital sigma at `at` ends its word: a letter before it and none after it, marks and apostrophes aside.
+    static bool is_final_sigma(std::string_view piece, std::size_t at) noexcept {
+        std::uint32_t length = 0, code = 0;
+        std::size_t next = at + 2;  // its bytes
+        while (next < piece.size() && is_mark_or_apostrophe(code = code_at(piece, next, length))) next += length;
+        if (next < piece.size() && is_letter(code)) return false;
+        while (at > 0) {
+            code = utf8::last_before(piece, at);
+            if (!is_mark_or_apostrophe(code)) return is_letter(code);
+            do --at;
+            while ((static_cast<unsigned char>(piece[at]) & 0xC0u) == 0x80);
+        }
+        return false;
+    }
+    // Python's str.lower() of a piece without white space.
+    static void lower_to(std::string_view piece, std::string& out) {
+        out.clear();
+        std::uint32_t length = 0;
+        for (std::size_t at = 0; at < piece.size(); at += length) {
+            const std::uint32_t code = code_at(piece, at, length);
+            unicode::Expansion lower = unicode::lower(code);
+            if (code == 0x3A3 && is_final_sigma(piece, at)) lower.codes[0] = 0x3C2;
+            for (std::uint32_t i = 0; i < lower.size; ++i) {
+                char bytes[4];
+                out.append(bytes, utf8::encode(lower.codes[i], bytes));
+            }
+        }
+    }
+
+    void cut_at_white_space(std::string_view text, std::size_t max_length, Encoding& out) const {
+        std::int32_t word = 0;
+        std::uint32_t length = 0;
+        for (std::size_t at = 0; at < text.size() && out.size() < max_length; at += length) {
+            if (is_python_space(code_at(text, at, length))) continue;
+            std::size_t end = at;
+            while (end < text.size() && !is_python_space(code_at(text, end, length))) end += length;
+            piece_of_text(text, at, end, word++, out);
+            at = end;
+            length = 0;
+        }
+    }
+    void piece_of_text(std::string_view text, std::size_t begin, std::size_t end, std::int32_t word,
+                       Encoding& out) const {
+        std::string& lowered = out.scratch.normalized_text;
+        std::string_view piece = text.substr(begin, end - begin);
+        if (config_.lowercase) {
+            lower_to(piece, lowered);
+            piece = lowered;
+        }
+        // true: the piece is a word to leave out, or one of the vocabulary, which is now in `out`
+        const auto known = [&] {
+            if (const ByteTrie::Node stop = stop_words_.walk(ByteTrie::root, piece);
+                stops_ && stop != ByteTrie::none && stop_words_.value(stop) != ByteTrie::no_value)
+                return true;
+            const std::int32_t id = value(trie_.walk(ByteTrie::root, piece));
+            if (id != ByteTrie::no_value) push(id, begin, end, word, out);
+            return id != ByteTrie::no_value;
+        };
+        if (known()) return;
+        while (!piece.empty() && is_ascii_punctuation(piece.front())) piece.remove_prefix(1), ++begin;
+        while (!piece.empty() && is_ascii_punctuation(piece.back())) piece.remove_suffix(1), --end;
+        if (piece.empty() || known() || config_.lowercase) return;
+        lower_to(piece, lowered);
+        piece = lowered;
+        known();
+    }
+
+    struct Twin {
+        std::int32_t first, id;  // the first word that folds so, and one of them
+        std::string text;
+    };
+
     WordTokenizerConfig config_;
     std::size_t size_ = 0;
-    ByteTrie trie_, stop_words_;
+    ByteTrie trie_, stop_words_;  // by WordCut::vocabulary of folded words
+    std::vector<Twin> twins_;     // words that fold alike, by the first
     bool stops_ = false;
 };
 

@@ -47,7 +47,8 @@ public:
     /// `tokens` by id, continuations with "##"; they are copied. Added tokens at the vocabulary's very end are taken
     /// as Hugging Face numbers them: beyond the model's own vocabulary, so that no word's piece can become one.
     /// Errors: `invalid_argument` for an empty vocabulary, a duplicate token, an id out of range, an added token whose
-    /// content is not its id's; `missing` for no unk, cls or sep; `invalid_text` for a token that is not UTF-8.
+    /// content is not its id's; `missing` for no unk, cls or sep; `invalid_text` for a token that is not UTF-8;
+    /// `unsupported` for a token of more than `max_token_bytes`.
     static Result<WordPiece> create(std::span<const std::string_view> tokens, WordPieceConfig config) {
         WordPiece out(std::move(config));
         RANKLET_TRY(out.check_ids(tokens.size()));
@@ -250,6 +251,9 @@ private:
         for (std::size_t i = 0; i < tokens.size(); ++i) {
             if (const std::size_t valid = utf8::valid_prefix(tokens[i]); valid < tokens[i].size())
                 return make_error(ErrorCode::invalid_text, {"token ", i, " is not UTF-8 at its byte ", valid});
+            if (tokens[i].size() > max_token_bytes)
+                return make_error(ErrorCode::unsupported, {"token ", i, " has ", tokens[i].size(),
+                                                           " bytes, a token may have ", max_token_bytes});
             bytes += tokens[i].size();
         }
         if (bytes > std::numeric_limits<std::uint32_t>::max())
