@@ -4,6 +4,7 @@ In: a file, or a folder. Out: a WordTable.
 Formats: word2vec's two (a first line "words dim"), GloVe's (no such line), and safetensors with `embedding.weight` or
 `embeddings` (and `weights`, `mapping`) beside a tokenizer.json.
 """
+import codecs
 import mmap
 import os
 import re
@@ -19,7 +20,10 @@ from ..errors import ConversionError
 TABLES = ("embedding.weight", "embeddings")
 HEADER = re.compile(rb"[ \t]*(\d+)[ \t]+(\d+)[ \t]*\r?\n")
 MAX_DIM = 1 << 16
-MAX_WORD_BYTES = 4096
+MAX_WORD_BYTES = 1024  # the library's max_token_bytes
+LONGEST_ENTRY = 1 << 16  # bytes within which a binary file's word has to end
+SAMPLE = 1 << 16  # bytes of a file that its form is told by
+DROP = "--drop-bad-rows"
 MODEL2VEC_LENGTH = 512  # tokens of a text that model2vec's encode() reads unless told otherwise
 
 
@@ -36,6 +40,7 @@ class WordTable:
     unknown: str = "skip"
     normalize: bool = False
     max_length: Optional[int] = None
+    cut: str = "vocabulary"  # how texts are cut into words
 
 
 def find_table(state):
@@ -56,44 +61,57 @@ def is_word_vectors(path):
     if path.endswith((".txt", ".vec")):
         return True
     with open(path, "rb") as file:
-        start = file.read(1 << 16)
+        start = file.read(SAMPLE)
     if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":  # PyTorch's zip and pickle
         return False
     return HEADER.match(start) is not None or _glove_dim(start) is not None
 
 
-def read(path, note, lowercase=None, max_words=None):
-    """The file or folder as a WordTable."""
+def read(path, note, lowercase=None, max_words=None, drop=False):
+    """The file or folder as a WordTable. drop: rows that cannot be used are left out instead of being an error."""
     if os.path.isdir(path) or path.endswith(".safetensors"):
-        if max_words is not None:
-            raise ConversionError(f"{path}: --max-words is for files of whole words")
+        for option, value in (("--max-words", max_words), (DROP, drop or None)):
+            if value is not None:
+                raise ConversionError(f"{path}: {option} is for files of whole words")
         return _read_static(path, note, lowercase)
-    return _read_words(path, max_words, note)
+    return _read_words(path, max_words, drop, note)
 
 
 # ---- files of words
 
 
-def _glove_dim(start):
-    """Numbers after the word in the first line, None if it is no such line."""
-    line = start.split(b"\n", 1)[0].rstrip(b"\r")
-    parts = line.split()
+def _numbers_at_end(line):
+    """How many numbers end the line, its first part aside: that is a word, whatever it is."""
     numbers = 0
-    for part in reversed(parts[1:]):
-        try:
-            float(part)
-        except ValueError:
+    for part in reversed(line.split()[1:]):
+        if not _is_number(part):
             break
         numbers += 1
-    return numbers if numbers >= 2 else None
+    return numbers
 
 
-def _read_words(path, max_words, note):
+def _whole_lines(sample):
+    """The sample's lines but for the last, which may be cut; of one line that one."""
+    lines = sample.split(b"\n")
+    return lines[:-1] if len(lines) > 1 else lines
+
+
+def _glove_dim(start):
+    """Numbers after the word, None if the first line is no such line. Words may hold spaces and numbers ("at 20"), so it is
+    what most lines have; of two that are as many the smaller."""
+    lines = _whole_lines(start)
+    if _numbers_at_end(lines[0]) < 2:
+        return None
+    counts = [count for count in map(_numbers_at_end, lines[:200]) if count >= 2]
+    return max(sorted(set(counts)), key=counts.count)
+
+
+def _read_words(path, max_words, drop, note):
     if max_words is not None and max_words < 1:
         raise ConversionError(f"{path}: --max-words {max_words} is not above 0")
     size = os.path.getsize(path)
     with open(path, "rb") as file:
-        start = file.read(1 << 16)
+        start = file.read(SAMPLE)
     if not start:
         raise ConversionError(f"{path}: the file is empty")
     if start.startswith(b"\xef\xbb\xbf"):
@@ -104,88 +122,134 @@ def _read_words(path, max_words, note):
         if dim is None:
             raise ConversionError(f"{path}: unknown kind of weights file: line 1 is neither \"words dim\" nor a word with its "
                                   "numbers")
-        return WordTable(path, "GloVe", *_read_text(path, 0, None, dim, max_words, note))
+        rows = _Rows(path, max_words, drop, dim, min(max_words or 1024, 1024))
+        _read_text(rows, 0, None, dim, note)
+        return WordTable(path, "GloVe", *rows.table(note))
     count, dim = int(header.group(1)), int(header.group(2))
     if not 1 <= dim <= MAX_DIM or count < 1:
         raise ConversionError(f"{path}: the header says {count} words of {dim} numbers, expected both above 0")
-    rest = start[header.end():]
-    if _is_text(rest, dim):
-        if count * 2 * dim > size:
-            raise ConversionError(f"{path}: truncated: the header says {count} words of {dim} numbers, the file has {size} "
-                                  "bytes")
-        return WordTable(path, "word2vec text", *_read_text(path, header.end(), count, dim, max_words, note))
-    if count * (4 * dim + 2) > size:
+    text = _is_text(start[header.end():], dim)
+    if count * (2 * dim if text else 4 * dim + 2) > size:
         raise ConversionError(f"{path}: truncated: the header says {count} words of {dim} numbers, the file has {size} bytes")
-    return WordTable(path, "word2vec binary", *_read_binary(path, header.end(), count, dim, max_words))
+    rows = _Rows(path, max_words, drop, dim, min(count, max_words or count))
+    if text:
+        _read_text(rows, header.end(), count, dim, note)
+    else:
+        _read_binary(rows, header.end(), count, dim)
+    return WordTable(path, f"word2vec {'text' if text else 'binary'}", *rows.table(note))
 
 
-def _is_text(rest, dim):
-    """Whether the first entry after a word2vec header is written in digits. (A binary one has bytes that no number has.)"""
-    line = rest.split(b"\n", 1)[0]
-    numbers = line.split()[1:]
-    return bool(numbers) and all(re.fullmatch(rb"[-+0-9.eEinfatyINFATY]+", part) for part in numbers[:dim])
+def _is_text(sample, dim):
+    """Whether what follows a word2vec header is written in digits: a line of it ends in so many numbers (words may hold
+    spaces, and one line may be broken). Where none does it is text nevertheless if nothing but characters are there."""
+    if any(_numbers_at_end(line) >= dim for line in _whole_lines(sample)):
+        return True
+    try:
+        characters = codecs.getincrementaldecoder("utf-8")().decode(sample)
+    except UnicodeDecodeError:
+        return False
+    return all(char.isprintable() or char in "\t\r\n" for char in characters)
 
 
-class _Words:
-    """Words by row, each once."""
+class _Rows:
+    """Rows of a file as they are read, each word once. Of those that cannot be used the first is an error, or all are left out
+    and counted."""
 
-    def __init__(self, path):
-        self.path, self.words, self.places = path, [], {}
+    def __init__(self, path, limit, drop, dim, room):
+        """limit: rows that are wanted, None: all. room: how many there may be; the table grows where there are more."""
+        self.path, self.limit, self.drop = path, limit, drop
+        self.words, self.places, self.left_out = [], {}, {}
+        self.rows = np.empty((room, dim), np.float32)
 
-    def add(self, data, place):
+    def full(self):
+        return self.limit is not None and len(self.words) == self.limit
+
+    def bad(self, place, kind, what):
+        """kind: the same for all rows with that fault; what: this one's."""
+        if not self.drop:
+            raise ConversionError(f"{self.path}: {place}: {what} ({DROP} leaves such rows out)")
+        count, first = self.left_out.get(kind, (0, f"{place}: {what}"))
+        self.left_out[kind] = count + 1, first
+
+    def add(self, data, vector, place):
+        """data: the word's bytes."""
         try:
             word = data.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise ConversionError(f"{self.path}: {place}: the word is not UTF-8 at its byte {error.start}") from None
+            return self.bad(place, "whose word is not UTF-8", f"the word is not UTF-8 at its byte {error.start}")
         if not word:
-            raise ConversionError(f"{self.path}: {place}: the word is empty")
+            return self.bad(place, "without a word", "the word is empty")
+        if len(data) > MAX_WORD_BYTES:
+            return self.bad(place, f"whose word is longer than {MAX_WORD_BYTES} bytes",
+                            f"the word has {len(data)} bytes, it may have {MAX_WORD_BYTES}")
         if word in self.places:
-            raise ConversionError(f"{self.path}: {place}: the word {word!r} stands twice, first in {self.places[word]}")
+            return self.bad(place, "whose word stands before", f"the word {word!r} stands twice, first in {self.places[word]}")
+        finite = np.isfinite(vector)
+        if not finite.all():
+            column = int(np.argmin(finite))
+            return self.bad(place, "with a number that is not finite",
+                            f"the vector of {word!r} has {vector[column]} at {column}, every number must be finite")
+        if len(self.words) == len(self.rows):
+            self.rows = np.resize(self.rows, (2 * len(self.rows), self.rows.shape[1]))
+        self.rows[len(self.words)] = vector
         self.places[word] = place
         self.words.append(word)
 
+    def table(self, note):
+        """(table, words)"""
+        for kind, (count, first) in self.left_out.items():
+            note(f"{self.path}: {count} row{'s' * (count > 1)} left out {kind}, the first: {first}")
+        if not self.words:
+            raise ConversionError(f"{self.path}: no row can be used")
+        return self.rows[:len(self.words)], self.words
 
-def _check_finite(path, table, words):
-    finite = np.isfinite(table).all(1)
-    if not finite.all():
-        row = int(np.argmin(finite))
-        column = int(np.argmin(np.isfinite(table[row])))
-        raise ConversionError(f"{path}: the vector of {words[row]!r} has {table[row, column]} at {column}, every number must "
-                              "be finite")
 
-
-def _read_text(path, offset, count, dim, max_words, note):
-    """(table, words). The numbers are a line's last `dim`; what is before them is the word, spaces included (GloVe)."""
-    words, rows = _Words(path), []
+def _read_text(rows, offset, count, dim, note):
+    """The numbers are a line's last `dim`; what is before them is the word, spaces included."""
+    path, read = rows.path, 0
     with open(path, "rb") as file:
         file.seek(offset)
         number = 1 if offset else 0
         for line in file:
             number += 1
-            if max_words is not None and len(rows) == max_words:
-                break
+            if rows.full():
+                if count is None:
+                    return
+                read += bool(line.strip())  # the header's number is compared all the same
+                continue
             if not line.strip():
-                raise ConversionError(f"{path}: line {number} is empty")
-            parts = line.rsplit(None, dim)
-            if len(parts) != dim + 1:
-                raise ConversionError(f"{path}: line {number}: {len(parts) - 1} numbers, expected a word and {dim}")
-            try:
-                row = np.array([float(part) for part in parts[1:]], dtype=np.float32)
-            except ValueError:
-                bad = next(part for part in parts[1:] if not _is_number(part))
-                raise ConversionError(f"{path}: line {number}: {bad[:40]!r} is not a number (expected {dim} after the word)"
-                                      ) from None
-            if count is not None and len(rows) == count:
+                if not rows.drop:
+                    raise ConversionError(f"{path}: line {number} is empty")
+                rows.bad(f"line {number}", "that are empty", "empty")
+                continue
+            if read == count:
                 raise ConversionError(f"{path}: line {number}: more than the {count} words of the header")
-            words.add(parts[0].strip(b" \t"), f"line {number}")
-            rows.append(row)
+            read += 1
+            _add_line(rows, line, dim, f"line {number}")
             if not line.endswith(b"\n"):
                 note(f"{path}: line {number}, the last, has no line end: if the file was cut off, its last number may be too")
-    if count is not None and len(rows) < min(count, max_words or count):
-        raise ConversionError(f"{path}: truncated: {len(rows)} words, the header says {count}")
-    table = np.stack(rows)
-    _check_finite(path, table, words.words)
-    return table, words.words
+    if count is not None and read < count:
+        raise ConversionError(f"{path}: truncated: {read} words, the header says {count}")
+    if count is not None and read > count:
+        raise ConversionError(f"{path}: {read} words, more than the {count} of the header")
+
+
+def _add_line(rows, line, dim, place):
+    parts = line.rsplit(None, dim)
+    if len(parts) != dim + 1:
+        has_word = line[:1] not in (b" ", b"\t")
+        if not has_word and len(parts) == dim:
+            return rows.bad(place, "without a word", f"{dim} numbers and no word before them")
+        found = len(parts) - has_word
+        return rows.bad(place, f"with fewer than {dim} numbers",
+                        f"{found} numbers{'' if has_word else ' and no word'}, expected a word and {dim}")
+    try:
+        vector = np.array([float(part) for part in parts[1:]], dtype=np.float32)
+    except ValueError:
+        bad = next(part for part in parts[1:] if not _is_number(part))
+        return rows.bad(place, "with what is not a number",
+                        f"{bad[:40].decode('utf-8', 'replace')!r} is not a number (expected {dim} after the word)")
+    rows.add(parts[0].strip(b" \t"), vector, place)
 
 
 def _is_number(part):
@@ -196,31 +260,34 @@ def _is_number(part):
         return False
 
 
-def _read_binary(path, offset, count, dim, max_words):
-    """(table, words): of each entry the word, a space, dim float32 (little-endian), and in most files a line end."""
-    words, kept = _Words(path), min(count, max_words or count)
-    table = np.empty((kept, dim), np.float32)
+def _read_binary(rows, offset, count, dim):
+    """Of each entry the word, a space, dim float32 (little-endian), and in most files a line end. Words may hold any other byte,
+    zero and line ends among them."""
+    path, entries = rows.path, []  # (where it begins, where its word ends)
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         at = offset
-        for n in range(kept):
+        for n in range(count):
             place = f"word {n} (byte {at})"
-            while data[at:at + 1] == b"\n":
-                at += 1
-            end = data.find(b" ", at, at + MAX_WORD_BYTES)
+            end = data.find(b" ", at, at + LONGEST_ENTRY)
             if end < 0:
-                what = "truncated" if at + MAX_WORD_BYTES > len(data) else f"no word within {MAX_WORD_BYTES} bytes"
+                what = "truncated" if at + LONGEST_ENTRY > len(data) else f"no word within {LONGEST_ENTRY} bytes"
                 raise ConversionError(f"{path}: {what}: {place} of {count}")
-            if end + 1 + 4 * dim > len(data):
-                raise ConversionError(f"{path}: truncated: the vector of {place} of {count} ends at byte {end + 1 + 4 * dim}, "
-                                      f"the file at {len(data)}")
-            words.add(data[at:end], place)
-            table[n] = np.frombuffer(data[end + 1:end + 1 + 4 * dim], "<f4")
+            entries.append((at, end))
             at = end + 1 + 4 * dim
-        rest = data[at:].strip(b"\r\n") if kept == count else b""
-    if rest:
-        raise ConversionError(f"{path}: {len(rest)} bytes are left over after the {count} words of the header")
-    _check_finite(path, table, words.words)
-    return table, words.words
+            if at > len(data):
+                raise ConversionError(f"{path}: truncated: the vector of {place} of {count} ends at byte {at}, the file at "
+                                      f"{len(data)}")
+        rest = data[at:].strip(b"\r\n")
+        if rest:
+            raise ConversionError(f"{path}: {len(rest)} bytes are left over after the {count} words of the header")
+        # A line end before a word closes the entry before it where most have one; elsewhere it is the word's own.
+        ends = 2 * sum(data[begin] == 10 for begin, _ in entries[1:]) > len(entries) - 1
+        for n, (begin, end) in enumerate(entries):
+            if rows.full():
+                break
+            closes = ends and n > 0 and data[begin] == 10
+            vector = np.frombuffer(data[end + 1:end + 1 + 4 * dim], "<f4").astype(np.float32)
+            rows.add(data[begin + closes:end], vector, f"word {n} (byte {begin})")
 
 
 # ---- static embeddings

@@ -3,6 +3,7 @@
 In: a file, or a folder. Out: the keys and tensors `ranklet.words.*` of docs/model-file.md.
 """
 import os
+import unicodedata
 
 import numpy as np
 
@@ -33,6 +34,9 @@ OPTIONS = (
         "(default: mean)")),
     Option("--max-words", OF, dict(
         type=int, metavar="N", help="only the file's first N words, which are the most frequent ones in most files")),
+    Option("--drop-bad-rows", OF, dict(
+        action="store_true", default=None, help="leave out rows that cannot be used (a word that is cut off, empty or stands before, "
+        "numbers that are missing or not finite) and say how many; without it the first is an error")),
     Option("--stop-words", OF, dict(
         metavar="en|zh|en,zh|FILE", help="words left out of every text: the project's English or Chinese list, or a file with a "
         "word a line")),
@@ -70,20 +74,30 @@ def write(model, source, options):
 def _tokenize(metadata, tokenizer):
     """text -> ids, as a model file with these keys reads it; tokenizer: the WordPiece one, of files that have it."""
     limit = metadata.get("ranklet.encoder.max_length")
-    if metadata["ranklet.words.tokenizer"] == "words":
+    if metadata["ranklet.words.tokenizer"] != "wordpiece":
         words = Words(metadata["ranklet.words.tokens"], metadata["ranklet.words.lowercase"], metadata["ranklet.words.unknown"],
-                      metadata.get("ranklet.words.unknown_id"), metadata.get("ranklet.words.stop_words", ()))
+                      metadata.get("ranklet.words.unknown_id"), metadata.get("ranklet.words.stop_words", ()),
+                      metadata.get("ranklet.words.cut", "rules"))
         return lambda text: words.encode(text, limit)
     pieces = WordPiece(tokenizer)
     dropped = tokenizer.unk_id if metadata["ranklet.words.unknown"] == "skip" else None
     return lambda text: [i for i in pieces.without_special(text) if i != dropped][:limit]
 
 
+def _is_settled(char):
+    """Whether every version of Unicode says the same of it, so that the library's and Python's do."""
+    old = unicodedata.ucd_3_2_0
+    return (unicodedata.category(char) == old.category(char) != "Cn" and unicodedata.combining(char) == old.combining(char)
+            and char.lower() == char)
+
+
 def selftest_texts(model, table):
     """(texts, the ids of each): words of the vocabulary too, so that something is found in any language; the empty text."""
     metadata = model.metadata()
-    some = [word for word in metadata.get("ranklet.words.tokens", ())[:200] if word.strip() == word][:24]
-    texts = [*TEXTS, "", *([" ".join(some[:12]), "".join(some[12:])] if some else [])]
+    tokens = metadata.get("ranklet.words.tokens", ())
+    some = [word for word in tokens[:200] if word.strip() == word][:24]
+    hard = [word for word in tokens[:20000] if not word.isalnum() and all(map(_is_settled, word))][:24]
+    texts = [*TEXTS, "", *([" ".join(some[:12]), "".join(some[12:])] if some else []), *([" ".join(hard)] if hard else [])]
     return texts, list(map(_tokenize(metadata, table.tokenizer), texts))
 
 
@@ -128,12 +142,22 @@ def _lowercase(table, stated, note):
     return capital is None
 
 
+def _say_unreachable(words, note):
+    """How many words of the vocabulary no text has, whatever it says."""
+    lost = words.unreachable()
+    if lost:
+        names = list(words.ids)
+        capitals = sum(lower(names[i]) != names[i] for i in lost) if words.lowercase else 0
+        why = f", {capitals} of them because text is lower-cased and they have capitals" if capitals else ""
+        note(f"{len(lost)} of the {len(names)} words will be found in no text, {names[lost[0]]!r} for one{why}")
+
+
 def add_word_vectors(model, source, options, path, settings):
     """The word vectors at `path` into the model, keys and tensors; -> (the table, the vector's size, lines of the summary).
 
     settings: what ranklet.json states of them."""
     source.stage(f"reading {path}")
-    table = read(path, source.note, options.lowercase, options.max_words)
+    table = read(path, source.note, options.lowercase, options.max_words, bool(options.drop_bad_rows))
     name = options.name or settings.name or os.path.splitext(os.path.basename(os.path.abspath(path)))[0]
     model.key("general.name", name, "string")
     if table.words is not None:
@@ -142,11 +166,8 @@ def add_word_vectors(model, source, options, path, settings):
         if unknown == "row" and unknown_id is None:
             raise ConversionError(f"{table.where}: --unknown row needs one of the words {', '.join(UNKNOWN_WORDS)}")
         lowercase = _lowercase(table, options.lowercase, source.note)
-        if lowercase:
-            capital = next((word for word in table.words if lower(word) != word), None)
-            if capital is not None:
-                source.note(f"words with capitals, {capital!r} for one, will never be found in lower-cased text")
         stop_words = read_stop_words(options.stop_words, lowercase) if options.stop_words else None
+        _say_unreachable(Words(table.words, lowercase, unknown, unknown_id, stop_words or (), table.cut), source.note)
     else:
         unknown = options.unknown or table.unknown
         if unknown == "characters":
@@ -164,7 +185,7 @@ def add_word_vectors(model, source, options, path, settings):
                               f"{weights[np.argmax(weights < 0)]}, expected none below 0")
 
     model.key("ranklet.encoder.type", "word_vectors", "string")
-    model.key("ranklet.words.tokenizer", "words" if table.words is not None else "wordpiece", "string")
+    model.key("ranklet.words.tokenizer", "cut_words" if table.words is not None else "wordpiece", "string")
     model.key("ranklet.words.unknown", unknown, "string")
     model.key("ranklet.words.pooling", pooling, "string")
     model.key("ranklet.words.normalize", normalize, "bool")
@@ -173,6 +194,7 @@ def add_word_vectors(model, source, options, path, settings):
     if table.words is not None:
         model.key("ranklet.words.tokens", table.words, "[string]")
         model.key("ranklet.words.lowercase", lowercase, "bool")
+        model.key("ranklet.words.cut", table.cut, "string")
         if stop_words:
             model.key("ranklet.words.stop_words", stop_words, "[string]")
         if unknown == "row":
