@@ -43,7 +43,10 @@ def f32_from_bf16(bits):
 
 
 def i8_scales(array):
-    """One scale a row: its largest magnitude / 127, so that rounded values lie in [-127, 127]."""
+    """One scale a row: its largest magnitude / 127, so that rounded values lie in [-127, 127]. What is int8 already (-128
+    aside) stays as it is, with scales of 1."""
+    if array.dtype == np.int8:
+        return np.ones(array.shape[:-1], "<f4")
     single = np.ascontiguousarray(array, dtype="<f4")
     return (np.max(np.abs(single), axis=-1) / np.float32(127)).astype("<f4")
 
@@ -54,7 +57,7 @@ def encode_tensor(name, array, dtype):
     if dtype == "f32":
         return single
     if dtype == "i8":
-        scales = i8_scales(single)
+        scales = i8_scales(array)
         return np.rint(single / np.where(scales == 0, 1, scales)[..., None]).clip(-127, 127).astype("i1")
     with np.errstate(over="ignore"):
         stored = single.astype("<f2") if dtype == "f16" else bf16_from_f32(single)

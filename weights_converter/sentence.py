@@ -47,7 +47,7 @@ def pooling_list(value, where):
     return [POOLING_NAMES[name] for name in names]
 
 
-def _read_pooling(path):
+def read_pooling(path):
     config = read_json(path)
     if "pooling_mode" in config:
         names = pooling_list(config["pooling_mode"], path)
@@ -117,7 +117,7 @@ def read_sentence_modules(root):
         if kind == "Transformer":
             result.folder = folder
         elif kind == "Pooling":
-            result.pooling, include_prompt = _read_pooling(os.path.join(folder, "config.json"))
+            result.pooling, include_prompt = read_pooling(os.path.join(folder, "config.json"))
             result.modules.append("pooling")
         elif kind == "Dense":
             result.modules.append(f"dense.{len(result.dense)}")

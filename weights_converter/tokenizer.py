@@ -9,7 +9,7 @@ from typing import Optional
 
 from .checkpoint import is_count, optional_json, read_json, read_text
 from .errors import ConversionError
-from .wordpiece import normalize, words
+from .wordpiece import ASCII_PUNCTUATION, is_punctuation, normalize, words
 
 SPACE_MARK = "\u2581"
 MAX_ID = 10**7
@@ -139,6 +139,42 @@ def _check_piece(path, where, value, kind):
         raise ConversionError(f"{path}: {where} is {found or str(value)}, only {kind} is supported")
 
 
+def _flat(normalizer):
+    """The normalizers of a Sequence, of Sequences inside it too; of another one itself."""
+    inside = normalizer.get("normalizers") if isinstance(normalizer, dict) and normalizer.get("type") == "Sequence" else None
+    return [each for part in inside for each in _flat(part)] if isinstance(inside, list) else [normalizer]
+
+
+def _only_moves_space(normalizer):
+    """Whether it changes nothing but white space, and that only where BertPreTokenizer splits anyway: around ASCII punctuation
+    (each character of it is a word), in runs, at the ends."""
+    kind = normalizer.get("type") if isinstance(normalizer, dict) else None
+    if kind != "Replace":
+        return kind == "Strip"
+    pattern, content = normalizer.get("pattern"), normalizer.get("content")
+    if pattern == {"Regex": r"\s+"}:
+        return content == " "
+    mark = pattern.get("String") if isinstance(pattern, dict) else None
+    return isinstance(mark, str) and mark in ASCII_PUNCTUATION and content in (f" {mark} ", f" {mark}", f"{mark} ")
+
+
+def _bert_normalizer(path, normalizer, added):
+    """The BertNormalizer that a tokenizer has, alone or in a Sequence whose others leave the tokens as they are."""
+    parts = _flat(normalizer)
+    bert = [each for each in parts if isinstance(each, dict) and each.get("type") == "BertNormalizer"]
+    others = [each for each in parts if not any(each is one for one in bert)]
+    if len(bert) > 1:
+        raise ConversionError(f"{path}: normalizer has {len(bert)} times BertNormalizer, expected one")
+    for each in others if bert else [normalizer]:
+        if not bert or not _only_moves_space(each):
+            _check_piece(path, "normalizer", each, "BertNormalizer")
+    for token in added if others else ():  # these are looked for in text that the others have changed
+        if token.normalized and any(is_punctuation(c) or c.isspace() for c in token.content):
+            raise ConversionError(f"{path}: normalizer is Sequence, with added token {token.content!r}, which is matched in what it "
+                                  "gives; only BertNormalizer is supported there")
+    return bert[0]
+
+
 def _model_type(model):
     """Old files do not name the kind of model."""
     if "type" in model:
@@ -183,7 +219,11 @@ def _from_json(path, config, lowercase, note, special_tokens):
     kind = _model_type(model)
     if kind != "WordPiece":
         raise ConversionError(f"{path}: the tokenizer is {kind}, only WordPiece is supported")
-    _check_piece(path, "normalizer", data.get("normalizer"), "BertNormalizer")
+    entries = data.get("added_tokens") or []
+    if not isinstance(entries, list):
+        raise ConversionError(f"{path}: added_tokens is not a list")
+    added = [_added(path, each) for each in entries]
+    normalizer = _bert_normalizer(path, data.get("normalizer"), added)
     _check_piece(path, "pre_tokenizer", data.get("pre_tokenizer"), "BertPreTokenizer")
     if model.get("continuing_subword_prefix", "##") != "##":
         raise ConversionError(f"{path}: continuing_subword_prefix {model['continuing_subword_prefix']!r}, only '##' is "
@@ -191,10 +231,6 @@ def _from_json(path, config, lowercase, note, special_tokens):
     vocabulary = model.get("vocab")
     if not isinstance(vocabulary, dict) or not vocabulary:
         raise ConversionError(f"{path}: model.vocab is not an object of tokens and ids")
-    entries = data.get("added_tokens") or []
-    if not isinstance(entries, list):
-        raise ConversionError(f"{path}: added_tokens is not a list")
-    added = [_added(path, each) for each in entries]
     tokens, outside = _by_id(vocabulary, added, path)
     ids = {token: i for i, token in enumerate(tokens)}
     unk = model.get("unk_token", "[UNK]")
@@ -208,7 +244,6 @@ def _from_json(path, config, lowercase, note, special_tokens):
         other = _content(config.get(name))
         if i is not None and other is not None and other != tokens[i]:
             note(f"tokenizer_config.json has {name} {other!r}, tokenizer.json {tokens[i]!r}, which is followed")
-    normalizer = data["normalizer"]
     settings = {}
     for name in ("clean_text", "handle_chinese_chars", "lowercase"):
         settings[name] = normalizer.get(name, True)

@@ -207,6 +207,83 @@ class Files(FolderTest):
         np.testing.assert_allclose(vectors[0], expected / np.linalg.norm(expected), atol=1e-5)
 
 
+    def test_words_with_spaces_anywhere(self):
+        """Text is told from binary by many lines, so the first word may be anything."""
+        words = ["New York", "hello", "is Ivan", "20 000", "7"]
+        rows = table(5)
+        for order in ([0, 1, 2, 3, 4], [3, 4, 0, 1, 2], [1, 0, 2, 4, 3]):
+            some = [words[i] for i in order]
+            for header in (True, False):
+                self.check(self.file(text_of(some, rows, header)), rows, words=some)
+        self.check(self.file(text_of(words, rows)), rows[:1], "--max-words", "1", words=words[:1])
+
+    def test_the_header_counts_whatever_is_kept(self):
+        rows = table(4)
+        text, binary = text_of(WORDS[:4], rows), binary_of(WORDS[:4], rows)
+        for content, words in ((text.replace("4 5", "3 5", 1), ("4 words, more than the 3",)),
+                               (text.replace("4 5", "5 5", 1), ("truncated: 4 words, the header says 5",)),
+                               (binary.replace(b"4 5", b"3 5", 1), ("left over after the 3 words",)),
+                               (binary[:-9], ("truncated", "word 3"))):
+            with self.subTest(words):
+                self.refused(self.file(content), *words, options=("--max-words", "1"))
+
+    def test_binary_words_hold_any_byte_but_a_space(self):
+        words = ["a\nb", "\0", "z\0z", "\n", "\nq", "c", "d", "e", "手机"]
+        rows = table(9)
+        for end in (b"\n", b""):
+            with self.subTest(end):
+                self.check(self.file(binary_of(words, rows, end), "words.bin"), rows, words=words)
+
+    def test_rows_that_cannot_be_used_are_dropped_on_request(self):
+        rows, good = table(), text_of(WORDS, table()).encode()
+        lines = good.split(b"\n")
+        cases = (  # content, the error, the row left out, the reason
+            (good.replace("é".encode(), b"\xff"), ("line 8", "not UTF-8 at its byte 3"), 6, "whose word is not UTF-8"),
+            (good.replace(b"phone", b"the"), ("line 4", "'the' stands twice, first in line 3"), 2, "whose word stands before"),
+            (good.replace(b"\nred ", b"\n "), ("line 7", "5 numbers and no word before them"), 5, "without a word"),
+            (b"\n".join(lines[:3] + [lines[3].rsplit(b" ", 1)[0]] + lines[4:]), ("line 4", "4 numbers, expected a word and 5"), 2,
+             "with fewer than 5 numbers"),
+            (b"\n".join(lines[:3] + [b" 1 2 3"] + lines[4:]), ("line 4", "3 numbers and no word, expected a word and 5"), 2,
+             "with fewer than 5 numbers"),
+            (good.replace(repr(float(rows[2, 3])).encode(), b"nan"), ("line 4", "'phone'", "nan at 3"), 2, "that is not finite"),
+            (good.replace(repr(float(rows[2, 3])).encode(), b"1,5"), ("line 4", "'1,5' is not a number"), 2, "what is not a number"),
+            (good.replace(b"phone", b"p" * 1025), ("line 4", "1025 bytes, it may have 1024"), 2, "longer than 1024 bytes"))
+        for content, words, gone, reason in cases:
+            with self.subTest(reason):
+                path = self.file(content)
+                self.refused(path, *words, "--drop-bad-rows")
+                kept = [i for i in range(len(WORDS)) if i != gone]
+                self.check(path, rows[kept], "--drop-bad-rows", words=[WORDS[i] for i in kept])
+                self.assertIn("1 row left out", self.stderr)
+                self.assertIn(reason, self.stderr)
+
+    def test_rows_of_binary_files_are_dropped_too(self):
+        words, rows = ["a", "b", "a", "c", "a"], table(5)
+        content = binary_of(words, rows).replace(b"\nc ", "\n手 ".encode()[:2] + b" ")
+        path = self.file(content, "words.bin")
+        self.refused(path, "'a' stands twice, first in word 0")
+        self.check(path, rows[:2], "--drop-bad-rows", words=["a", "b"])
+        self.assertIn("2 rows left out whose word stands before, the first: word 2", self.stderr)
+        self.assertIn("1 row left out whose word is not UTF-8", self.stderr)
+        self.check(path, rows[:1], "--drop-bad-rows", "--max-words", "1", words=["a"])
+        self.refused(self.file(binary_of(["\0"], rows[:1] * np.float32("nan"))), "no row can be used", options=("--drop-bad-rows",))
+
+    def test_words_that_texts_reach(self):
+        words = ["u.s.", "node.js", "c++", "new york", "cafe\u0301", "it\u2019s", "οδος", "c"]
+        metadata = self.check(self.file(text_of(words, table(8))), table(8), words=words)
+        self.assertEqual((metadata["ranklet.words.tokenizer"], metadata["ranklet.words.cut"]), ("cut_words", "vocabulary"))
+        self.assertNotIn("found in no text", self.stderr)
+        self.assertIn([0, 1, 2, 3, 4, 5], [ids[:6] for ids in self.texts(metadata)])  # the self-test has them
+
+    def test_words_that_no_text_reaches_are_counted(self):
+        words = ["a", "Apple", "NASA", " a", "\u200b", "the"]
+        path = self.file(text_of(words[:3] + words[5:], table(4)))
+        self.check(path, table(4), "--lowercase", "yes", "--stop-words", "en", words=words[:3] + words[5:])
+        self.assertIn("2 of the 4 words will be found in no text, 'Apple' for one, 2 of them because text is lower-cased", self.stderr)
+        self.check(self.file(text_of(["a", "\u200b"], table(2))), table(2), words=["a", "\u200b"])
+        self.assertIn("1 of the 2 words will be found in no text, '\\u200b' for one", self.stderr)
+
+
 class Static(FolderTest):
     def folder_of(self, kind, tensors, normalize=False, name="static"):
         folder, tokens = self.folder / name, layouts.tiny_vocabulary()
@@ -253,6 +330,76 @@ class Static(FolderTest):
         self.assertEqual([metadata[f"ranklet.words.{key}"] for key in ("unknown", "normalize")], ["skip", True])
         self.assertEqual(metadata["ranklet.encoder.max_length"], 512)
 
+    def test_what_model2vec_reads_of_a_text(self):
+        """model2vec 0.6 to 0.9 obey tokenizer.json's truncation, 0.10 the max_length of config.json."""
+        truncation = {"max_length": 3, "direction": "Right", "strategy": "LongestFirst", "stride": 0}
+        for in_tokenizer, in_config, length, tokens in ((None, ..., 512, None), (truncation, ..., 3, 3), (None, 4, 4, 4),
+                                                        (truncation, 4, 4, 4), (truncation, None, None, None),
+                                                        ({**truncation, "max_length": 600}, ..., 512, 600)):
+            with self.subTest(in_tokenizer=in_tokenizer, in_config=in_config):
+                folder = self.folder_of("model2vec", {"embeddings": self.table})
+                edit(folder / "tokenizer.json", truncation=in_tokenizer)
+                if in_config is not ...:
+                    edit(folder / "config.json", max_length=in_config)
+                metadata, _ = self.convert(folder)
+                self.assertEqual(metadata.get("ranklet.encoder.max_length"), length)
+                self.assertEqual(metadata.get("ranklet.words.max_tokens"), tokens)
+                ids = [metadata["ranklet.selftest.token_ids"][a:b] for a, b in zip(
+                    metadata["ranklet.selftest.token_offsets"], metadata["ranklet.selftest.token_offsets"][1:])]
+                self.assertEqual(max(map(len, ids)) <= (length or 999), True)
+        metadata, _ = self.convert(folder, "--max-length", "9")
+        self.assertEqual((metadata["ranklet.encoder.max_length"], metadata.get("ranklet.words.max_tokens")), (9, None))
+        edit(folder / "config.json", max_length=0)
+        self.refused(folder, "max_length is 0")
+
+    def test_sequences_of_normalizers_that_only_move_space(self):
+        folder = self.folder_of("model2vec", {"embeddings": self.table})
+        path = folder / "tokenizer.json"
+        bert = json.loads(path.read_text(encoding="utf-8"))["normalizer"]
+        plain, _ = self.convert(folder)
+        marks = [{"type": "Replace", "pattern": {"String": c}, "content": f" {c} "} for c in "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"]
+        tail = [{"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "}, {"type": "Strip", "strip_left": True, "strip_right": True}]
+
+        def sequence(*parts):
+            return {"type": "Sequence", "normalizers": list(parts)}
+
+        for normalizer in (sequence(bert), sequence(bert, *marks, *tail), sequence(sequence(bert), tail[1])):
+            edit(path, normalizer=normalizer)
+            self.assertEqual(self.convert(folder)[0], plain)
+        replace = {"type": "Replace", "pattern": {"String": "-"}, "content": ""}
+        for normalizer, words in ((sequence(bert, replace), ("normalizer is Replace",)), (sequence(*tail), ("normalizer is Sequence",)),
+                                  (sequence(bert, {"type": "NFD"}), ("normalizer is NFD",)), (sequence(), ("Sequence",)),
+                                  (sequence(bert, bert), ("2 times BertNormalizer",)), (None, ("normalizer is None",)),
+                                  (sequence(bert, {**replace, "pattern": {"Regex": "x"}}), ("normalizer is Replace",)),
+                                  (sequence(bert, {**replace, "pattern": {"String": "a"}, "content": " a "}), ("is Replace",))):
+            edit(path, normalizer=normalizer)
+            self.refused(folder, *words)
+        added = [{"id": self.count, "content": "a-b", "special": False, "lstrip": False, "rstrip": False, "single_word": False,
+                  "normalized": True}]
+        edit(path, normalizer=sequence(bert, *marks), added_tokens=json.loads(path.read_text())["added_tokens"] + added)
+        self.refused(folder, "added token 'a-b'")
+
+    def test_tables_of_8_bits_are_the_numbers_that_they_are(self):
+        numbers = np.random.default_rng(3).integers(-127, 128, (self.count, 6)).astype(np.int8)
+        numbers[5] = [1, 0, -3, 2, 0, 1]  # a row that its own largest number would not scale exactly
+        folder = self.folder_of("model2vec", {"embeddings": numbers})
+        for options in ((), ("--dtype", "f16")):
+            same(self, self.convert(folder, *options)[1]["ranklet.words.weight"].astype(np.float32), numbers)
+            self.assertIn("--dtype i8 keeps them so", self.stderr)
+        _, tensors = self.convert(folder, "--dtype", "i8")
+        same(self, tensors["ranklet.words.weight"], numbers.astype(np.float32))
+        self.assertNotIn("note: ", self.stderr)
+        numbers[2, 2] = -128  # which the model file's 8 bits do not have
+        same(self, self.convert(self.folder_of("model2vec", {"embeddings": numbers}))[1]["ranklet.words.weight"], numbers)
+        self.refused(self.folder_of("model2vec", {"embeddings": numbers[0]}), "shape [6]")
+
+    def test_a_default_prompt_is_refused(self):
+        folder = self.folder_of("StaticEmbedding", {"embedding.weight": self.table})
+        layouts.write_json(folder / "config_sentence_transformers.json", {"prompts": {"query": "", "q": "q: "}, "default_prompt_name": None})
+        self.convert(folder)
+        edit(folder / "config_sentence_transformers.json", default_prompt_name="q")
+        self.refused(folder, "default_prompt_name is 'q'")
+
     def test_no_special_tokens_are_needed(self):
         folder = self.folder_of("model2vec", {"embeddings": self.table})
         edit(folder / "tokenizer.json", post_processor=None)
@@ -291,6 +438,70 @@ class Static(FolderTest):
         folder = self.folder_of("model2vec", {"embeddings": self.table})
         edit(folder / "tokenizer.json", pre_tokenizer={"type": "ByteLevel"})
         self.refused(folder, "pre_tokenizer is ByteLevel")
+
+
+class WordEmbeddings(FolderTest):
+    """sentence-transformers' average_word_embeddings_* folders."""
+    VOCABULARY = ["the", "phone", "case", "red", "Red", "phone"]
+
+    def model(self, weights=None, normalize=False, pooling=None, words=(), tokens=()):
+        folder = self.folder / "average"
+        names = ["WordEmbeddings", *(["WordWeights"] if weights is not None else []), "Pooling", *(["Normalize"] * normalize)]
+        folders = [folder / f"{i}_{name}" for i, name in enumerate(names)]
+        for each in folders:
+            each.mkdir(parents=True, exist_ok=True)
+        layouts.write_json(folder / "modules.json", [{"idx": i, "name": str(i), "path": each.name,
+                                                      "type": f"sentence_transformers.models.{name}"}
+                                                     for i, (name, each) in enumerate(zip(names, folders))])
+        layouts.write_json(folders[0] / "wordembedding_config.json", {
+            "tokenizer_class": "sentence_transformers.models.tokenizer.WhitespaceTokenizer.WhitespaceTokenizer",
+            "update_embeddings": False, "max_seq_length": 1000000, **dict(words)})
+        layouts.write_json(folders[0] / "whitespacetokenizer_config.json", {
+            "vocab": self.VOCABULARY, "stop_words": ["the", ""], "do_lower_case": False, **dict(tokens)})
+        layouts.write_safetensors(folders[0] / "model.safetensors", {"emb_layer.weight": table(7, 3)})
+        if weights is not None:
+            layouts.write_safetensors(folders[1] / "model.safetensors", {"emb_layer.weight": np.float32(weights)[:, None]})
+        pools = folders[names.index("Pooling")] / "config.json"
+        layouts.write_json(pools, pooling or {"word_embedding_dimension": 3, "pooling_mode_mean_tokens": True})
+        return folder
+
+    def test_a_mean_of_word_embeddings(self):
+        metadata, tensors = self.convert(self.model())
+        same(self, tensors["ranklet.words.weight"], table(7, 3))
+        words = metadata["ranklet.words.tokens"]
+        self.assertEqual(words, ["the", "[unused row 1]", "case", "red", "Red", "phone", "[unused row 6]"])
+        self.assertEqual([metadata[f"ranklet.words.{key}"] for key in ("tokenizer", "cut", "lowercase", "unknown", "pooling", "normalize")],
+                         ["cut_words", "whitespace", False, "skip", "mean", False])
+        self.assertEqual(metadata["ranklet.words.stop_words"], ["the"])
+        self.assertEqual(metadata["ranklet.encoder.max_length"], 1000000)
+        cutter = Words(words, False, "skip", stop_words=["the"], cut="whitespace")
+        for text, ids in (("the red phone", [3, 5]), ('"Red" PHONE, case.', [4, 5, 2]), ("(THE) red-phone", []), ("", [])):
+            self.assertEqual(cutter.encode(text), ids, text)
+        self.assertEqual(Words(words, True, "skip", cut="whitespace").encode("Red\x1cRED!"), [3, 3])
+
+    def test_weights_and_normalize(self):
+        weights = [1, 0.5, 2, 0, 1, 3]
+        metadata, tensors = self.convert(self.model(weights, True))
+        same(self, tensors["ranklet.words.token_weight"], np.float32(weights + [1]))
+        self.assertEqual((metadata["ranklet.words.pooling"], metadata["ranklet.words.normalize"]), ("weighted_mean", True))
+
+    def test_what_is_refused(self):
+        for arguments, words in (
+                ({"pooling": {"pooling_mode_max_tokens": True}}, ("pooling is max, only mean",)),
+                ({"words": {"tokenizer_class": "x.PhraseTokenizer"}}, ("PhraseTokenizer, only WhitespaceTokenizer",)),
+                ({"words": {"max_seq_length": 0}}, ("max_seq_length is 0",)),
+                ({"tokens": {"vocab": ["a"] * 8}}, ("7 rows, but the vocabulary has 8",)),
+                ({"tokens": {"vocab": "a"}}, ("vocab is 'a'",)),
+                ({"tokens": {"do_lower_case": 1}}, ("do_lower_case is 1",)),
+                ({"weights": [1, 2]}, ("expected [6, 1]",))):
+            with self.subTest(words):
+                self.refused(self.model(**arguments), *words)
+        folder = self.model()
+        self.refused(folder, "--unknown characters means nothing", options=("--unknown", "characters"))
+        self.refused(folder, "--max-words is for files", options=("--max-words", "3"))
+        modules = json.loads((folder / "modules.json").read_text())
+        layouts.write_json(folder / "modules.json", modules + [{"type": "x.Dense", "path": "2_Dense"}])
+        self.refused(folder, "Pooling, Dense")
 
 
 class Recommenders(FolderTest):

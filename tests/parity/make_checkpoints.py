@@ -36,7 +36,7 @@ def write_safetensors(path, tensors):
     """The safetensors format: u64 length, JSON header padded with spaces to 8 bytes, then the tensors' bytes."""
     header, offset = {"__metadata__": {"format": "pt"}}, 0
     for name, array in tensors.items():
-        kind = {"float32": "F32", "float16": "F16", "int64": "I64"}[str(array.dtype)]
+        kind = {"float32": "F32", "float16": "F16", "int64": "I64", "int8": "I8"}[str(array.dtype)]
         header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [offset, offset + array.nbytes]}
         offset += array.nbytes
     text = json.dumps(header, separators=(",", ":")).encode()

@@ -1,8 +1,8 @@
-"""Reads word vectors: word2vec (text, binary), GloVe, model2vec and sentence-transformers' StaticEmbedding.
+"""Reads word vectors: word2vec (text, binary), GloVe, model2vec, sentence-transformers' StaticEmbedding and WordEmbeddings.
 
 In: a file, or a folder. Out: a WordTable.
 Formats: word2vec's two (a first line "words dim"), GloVe's (no such line), and safetensors with `embedding.weight` or
-`embeddings` (and `weights`, `mapping`) beside a tokenizer.json.
+`embeddings` (and `weights`, `mapping`) beside a tokenizer.json; `emb_layer.weight` beside whitespacetokenizer_config.json.
 """
 import codecs
 import mmap
@@ -16,6 +16,7 @@ import numpy as np
 from .. import tokenizer as tokenizers
 from ..checkpoint import StateDict, is_count, optional_json, read_json
 from ..errors import ConversionError
+from ..sentence import read_pooling
 
 TABLES = ("embedding.weight", "embeddings")
 HEADER = re.compile(rb"[ \t]*(\d+)[ \t]+(\d+)[ \t]*\r?\n")
@@ -31,8 +32,8 @@ MODEL2VEC_LENGTH = 512  # tokens of a text that model2vec's encode() reads unles
 class WordTable:
     """What the file says; `where` names it in messages."""
     where: str
-    kind: str  # word2vec text, word2vec binary, GloVe, model2vec, StaticEmbedding
-    table: np.ndarray  # [rows, dim] float32
+    kind: str  # word2vec text, word2vec binary, GloVe, model2vec, StaticEmbedding, WordEmbeddings
+    table: np.ndarray  # [rows, dim] float32, or int8 as the numbers are
     words: Optional[list] = None  # by row; None: the tokens are the tokenizer's
     tokenizer: Optional[tokenizers.Tokenizer] = None
     weights: Optional[np.ndarray] = None  # of each token
@@ -40,7 +41,11 @@ class WordTable:
     unknown: str = "skip"
     normalize: bool = False
     max_length: Optional[int] = None
+    max_tokens: Optional[int] = None  # like max_length, but unknown tokens that are left out count as well
     cut: str = "vocabulary"  # how texts are cut into words
+    lowercase: Optional[bool] = None  # of words, where the files say it
+    stop_words: Optional[list] = None
+    pooling: str = "mean"
 
 
 def find_table(state):
@@ -53,7 +58,7 @@ def find_table(state):
 def is_word_vectors(path):
     """Whether these are word vectors; looks at names and a file's beginning only."""
     if os.path.isdir(path):
-        return _static_folder(path) is not None
+        return _modules(path)[:1] == ["WordEmbeddings"] or _static_folder(path) is not None
     if not os.path.isfile(path) or path.endswith((".json", ".pth", ".pt")):
         return False
     if path.endswith(".safetensors"):
@@ -73,6 +78,8 @@ def read(path, note, lowercase=None, max_words=None, drop=False):
         for option, value in (("--max-words", max_words), (DROP, drop or None)):
             if value is not None:
                 raise ConversionError(f"{path}: {option} is for files of whole words")
+        if os.path.isdir(path) and _modules(path)[:1] == ["WordEmbeddings"]:
+            return _read_word_embeddings(path)
         return _read_static(path, note, lowercase)
     return _read_words(path, max_words, drop, note)
 
@@ -140,9 +147,10 @@ def _read_words(path, max_words, drop, note):
 
 
 def _is_text(sample, dim):
-    """Whether what follows a word2vec header is written in digits: a line of it ends in so many numbers (words may hold
-    spaces, and one line may be broken). Where none does it is text nevertheless if nothing but characters are there."""
-    if any(_numbers_at_end(line) >= dim for line in _whole_lines(sample)):
+    """Whether what follows a word2vec header is written in digits: half of its lines end in so many numbers (words may hold
+    spaces, and some lines may be broken). Else it is text if nothing but characters are there."""
+    lines = _whole_lines(sample)[:200]
+    if 2 * sum(_numbers_at_end(line) >= dim for line in lines) >= len(lines):
         return True
     try:
         characters = codecs.getincrementaldecoder("utf-8")().decode(sample)
@@ -329,7 +337,8 @@ def _read_static(path, note, lowercase):
     if name is None:
         raise ConversionError(f"{state.path}: expected {' or '.join(TABLES)}, and weights and mapping at most; it has "
                               f"{', '.join(state.names()[:5])}")
-    table = state.take(name, [None, None])
+    table = _take_table(state, name)
+    _refuse_prompt(path if os.path.isdir(path) else folder)
     if kind == "model2vec":
         config = read_json(os.path.join(folder, "config.json"))
         normalize = config.get("normalize", False)
@@ -358,10 +367,120 @@ def _read_static(path, note, lowercase):
         weights = state.take("weights", [None])
         if len(weights) != len(tokenizer.tokens):
             raise ConversionError(f"{state.path}: tensor weights has {len(weights)} entries for {len(tokenizer.tokens)} tokens")
-    if kind == "model2vec":
-        return WordTable(state.path, kind, table, None, tokenizer, weights, mapping, "skip", normalize, MODEL2VEC_LENGTH)
-    truncation = read_json(path).get("truncation")
-    length = truncation.get("max_length") if isinstance(truncation, dict) else None
+    stated = read_json(path).get("truncation")
+    truncation = stated.get("max_length") if isinstance(stated, dict) else None
+    if truncation is not None and not is_count(truncation):
+        raise ConversionError(f"{path}: truncation.max_length is {truncation!r}, expected a positive number")
+    if kind == "StaticEmbedding":
+        return WordTable(state.path, kind, table, None, tokenizer, weights, mapping, "row", bool(normalize), truncation)
+    # model2vec 0.10 writes its limit into config.json (null: none) and gives it to the tokenizer, whose own it replaces. Before,
+    # the tokenizer obeyed its own and the limit of 512 came after. The tokenizer counts unknown tokens too.
+    tokens = config["max_length"] if "max_length" in config else truncation
+    if tokens is not None and not is_count(tokens):
+        raise ConversionError(f"{folder}/config.json: max_length is {tokens!r}, expected a positive number or null")
+    length = tokens if "max_length" in config else min(truncation or MODEL2VEC_LENGTH, MODEL2VEC_LENGTH)
+    if "max_length" not in config and (truncation or MODEL2VEC_LENGTH) < MODEL2VEC_LENGTH:
+        note(f"{path}: texts are cut after {truncation} tokens, as model2vec before 0.10 does; since then it reads "
+             f"{MODEL2VEC_LENGTH} (--max-length)")
+    return WordTable(state.path, kind, table, None, tokenizer, weights, mapping, "skip", normalize, length, tokens)
+
+
+def _take_table(state, name):
+    """[rows, dim]. model2vec's 8-bit tables have no scale: the numbers themselves are what it adds up."""
+    array = state.array(name)
+    if array.dtype != np.int8:
+        return state.take(name, [None, None])
+    if array.ndim != 2 or array.size == 0:
+        raise ConversionError(f"{state.path}: tensor {name} has shape {list(array.shape)}, expected [any, any]")
+    state.ignore(name)
+    return array if array.min() > -128 else array.astype(np.float32)
+
+
+def _refuse_prompt(folder):
+    """A default prompt would be put before every text, which nothing here does."""
+    config = optional_json(folder, "config_sentence_transformers.json") or {}
+    name, prompts = config.get("default_prompt_name"), config.get("prompts")
+    if name is not None and (not isinstance(prompts, dict) or prompts.get(name) != ""):
+        raise ConversionError(f"{folder}/config_sentence_transformers.json: default_prompt_name is {name!r}; prompts are not supported "
+                              "for word vectors")
+
+
+# ---- sentence-transformers' WordEmbeddings
+
+
+def _entries(path):
+    """(class, folder) of each module of a modules.json; none without one."""
+    file = os.path.join(path, "modules.json")
+    entries = read_json(file, list) if os.path.exists(file) else []
+    found = []
+    for position, entry in enumerate(entries):
+        kind = str(entry.get("type", "")).rsplit(".", 1)[-1] if isinstance(entry, dict) else str(entry)
+        inside = (entry.get("path") or "") if isinstance(entry, dict) else ""
+        if not isinstance(inside, str) or os.path.isabs(inside) or ".." in inside.split("/"):
+            raise ConversionError(f"{file}: module {position} has the path {inside!r}, expected a folder inside")
+        found.append((kind, os.path.join(path, inside) if inside else path))
+    return found
+
+
+def _modules(path):
+    return [kind for kind, _ in _entries(path)]
+
+
+def _module_weights(folder):
+    names = [name for name in ("model.safetensors", "pytorch_model.bin") if os.path.isfile(os.path.join(folder, name))]
+    if not names:
+        raise ConversionError(f"{folder}: no weights; looked for model.safetensors and pytorch_model.bin")
+    return StateDict(os.path.join(folder, names[0]))
+
+
+def _strings(config, name, path):
+    value = config.get(name)
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise ConversionError(f"{path}: {name} is {value!r:.40}, expected a list of words")
+    return value
+
+
+def _read_word_embeddings(path):
+    """WordEmbeddings with a WhitespaceTokenizer, then WordWeights or not, Pooling (mean), Normalize or not."""
+    entries = _entries(path)
+    kinds = [kind for kind, _ in entries if kind != "Dropout"]
+    weighted, normalized = "WordWeights" in kinds, kinds[-1:] == ["Normalize"]
+    if kinds != ["WordEmbeddings"] + ["WordWeights"] * weighted + ["Pooling"] + ["Normalize"] * normalized:
+        raise ConversionError(f"{path}/modules.json: after WordEmbeddings comes {', '.join(kinds[1:]) or 'nothing'}; expected Pooling, "
+                              "with WordWeights before it and Normalize behind it at most")
+    folders = dict(entries)
+    _refuse_prompt(path)
+    folder = folders["WordEmbeddings"]
+    config = read_json(os.path.join(folder, "wordembedding_config.json"))
+    kind = str(config.get("tokenizer_class", "")).rsplit(".", 1)[-1]
+    if kind != "WhitespaceTokenizer":
+        raise ConversionError(f"{folder}/wordembedding_config.json: tokenizer_class is {kind}, only WhitespaceTokenizer is supported")
+    length = config.get("max_seq_length")
     if length is not None and not is_count(length):
-        raise ConversionError(f"{path}: truncation.max_length is {length!r}, expected a positive number")
-    return WordTable(state.path, kind, table, None, tokenizer, weights, mapping, "row", bool(normalize), length)
+        raise ConversionError(f"{folder}/wordembedding_config.json: max_seq_length is {length!r}, expected a positive number")
+    pooling = os.path.join(folders["Pooling"], "config.json")
+    names, _ = read_pooling(pooling)
+    if names != ["mean"]:
+        raise ConversionError(f"{pooling}: pooling is {', '.join(names)}, only mean is supported over word embeddings")
+    file = os.path.join(folder, "whitespacetokenizer_config.json")
+    config = read_json(file)
+    vocabulary, stop_words = _strings(config, "vocab", file), _strings(config, "stop_words", file)
+    lowercase = config.get("do_lower_case", False)
+    if not isinstance(lowercase, bool):
+        raise ConversionError(f"{file}: do_lower_case is {lowercase!r}, expected true or false")
+    state = _module_weights(folder)
+    table = state.take("emb_layer.weight", [None, None])
+    if len(table) < len(vocabulary):
+        raise ConversionError(f"{state.path}: {len(table)} rows, but the vocabulary has {len(vocabulary)} words")
+    rows = {word: row for row, word in enumerate(vocabulary)}  # of a word that stands twice the later row counts
+    rows.pop("", None)
+    words = [word if rows.get(word) == row else f"[unused row {row}]" for row, word in enumerate(vocabulary)]
+    words += [f"[unused row {row}]" for row in range(len(vocabulary), len(table))]  # no piece between white space is that
+    weights = None
+    if weighted:
+        state = _module_weights(folders["WordWeights"])
+        weights = state.take("emb_layer.weight", [len(vocabulary), 1])[:, 0]
+        weights = np.concatenate([weights, np.ones(len(words) - len(vocabulary), np.float32)])
+    return WordTable(state.path, "WordEmbeddings", table, words, weights=weights, normalize=normalized, max_length=length,
+                     cut="whitespace", lowercase=lowercase, stop_words=sorted({*stop_words} - {""}),
+                     pooling="weighted_mean" if weighted else "mean")

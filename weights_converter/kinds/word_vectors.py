@@ -1,4 +1,4 @@
-"""Word vectors: word2vec, GloVe, model2vec, StaticEmbedding; a text's vector is the mean of its words'.
+"""Word vectors: word2vec, GloVe, model2vec, StaticEmbedding, WordEmbeddings; a text's vector is the mean of its words'.
 
 In: a file, or a folder. Out: the keys and tensors `ranklet.words.*` of docs/model-file.md.
 """
@@ -81,7 +81,8 @@ def _tokenize(metadata, tokenizer):
         return lambda text: words.encode(text, limit)
     pieces = WordPiece(tokenizer)
     dropped = tokenizer.unk_id if metadata["ranklet.words.unknown"] == "skip" else None
-    return lambda text: [i for i in pieces.without_special(text) if i != dropped][:limit]
+    tokens = metadata.get("ranklet.words.max_tokens")
+    return lambda text: [i for i in pieces.without_special(text)[:tokens] if i != dropped][:limit]
 
 
 def _is_settled(char):
@@ -134,6 +135,7 @@ def _first(*values):
 
 def _lowercase(table, stated, note):
     """Whether text is lower-cased before look-up: as stated, else whether no word of the vocabulary has a capital."""
+    stated = _first(stated, table.lowercase)
     if stated is not None:
         return stated
     capital = next((word for word in table.words if lower(word) != word), None)
@@ -166,7 +168,9 @@ def add_word_vectors(model, source, options, path, settings):
         if unknown == "row" and unknown_id is None:
             raise ConversionError(f"{table.where}: --unknown row needs one of the words {', '.join(UNKNOWN_WORDS)}")
         lowercase = _lowercase(table, options.lowercase, source.note)
-        stop_words = read_stop_words(options.stop_words, lowercase) if options.stop_words else None
+        stop_words = read_stop_words(options.stop_words, lowercase) if options.stop_words else table.stop_words
+        if table.cut == "whitespace" and unknown != "skip":
+            raise ConversionError(f"{table.where}: its tokenizer leaves unknown words out, so --unknown {unknown} means nothing")
         _say_unreachable(Words(table.words, lowercase, unknown, unknown_id, stop_words or (), table.cut), source.note)
     else:
         unknown = options.unknown or table.unknown
@@ -174,7 +178,7 @@ def add_word_vectors(model, source, options, path, settings):
             raise ConversionError(f"{table.where}: --unknown characters is for files of whole words")
         if options.stop_words:
             raise ConversionError(f"{table.where}: --stop-words is for files of whole words")
-    pooling = options.word_pooling or "mean"
+    pooling = options.word_pooling or table.pooling
     normalize = _first(options.normalize, settings.normalize, table.normalize)
     max_length = _first(options.max_length, settings.max_length, table.max_length)
     if max_length is not None and max_length < 1:
@@ -191,6 +195,8 @@ def add_word_vectors(model, source, options, path, settings):
     model.key("ranklet.words.normalize", normalize, "bool")
     if max_length is not None:
         model.key("ranklet.encoder.max_length", max_length, "u32")
+        if table.max_tokens is not None and max_length == table.max_length and unknown == "skip":
+            model.key("ranklet.words.max_tokens", table.max_tokens, "u32")
     if table.words is not None:
         model.key("ranklet.words.tokens", table.words, "[string]")
         model.key("ranklet.words.lowercase", lowercase, "bool")
@@ -203,6 +209,8 @@ def add_word_vectors(model, source, options, path, settings):
         tokenizers.add_keys(model, table.tokenizer)
     if table.mapping is not None:
         model.key("ranklet.words.mapping", table.mapping, "[u32]")
+    if table.table.dtype == np.int8 and model.dtype != "i8":
+        source.note(f"{table.where}: the vectors have 8 bits; --dtype i8 keeps them so, in a quarter of f32's space")
     model.matrix("ranklet.words.weight", table.table)
     if weights is not None:
         model.exact("ranklet.words.token_weight", weights)

@@ -114,6 +114,7 @@ private:
     std::shared_ptr<const std::vector<float>> weights_;          // null: all 1
     std::shared_ptr<const Matrix> components_;                   // [count, dim]; null: none
     std::size_t max_length_ = std::numeric_limits<std::size_t>::max();
+    std::size_t max_tokens_ = std::numeric_limits<std::size_t>::max();  // unknown tokens that are left out included
     WordPooling pooling_ = WordPooling::mean;
     bool normalize_ = false;
     bool drop_unknown_ = false;  // WordPiece's [UNK]
@@ -209,6 +210,9 @@ RANKLET_FUNC Result<void> WordVectors::read_pooling(const ModelReader& words, co
                                                                    {"weighted_mean", WordPooling::weighted_mean},
                                                                    {"sum", WordPooling::sum}}));
     RANKLET_ASSIGN(normalize_, words.boolean("normalize"));
+    if (words.has("max_tokens")) {
+        RANKLET_ASSIGN(max_tokens_, words.u32_in("max_tokens", 1, static_cast<std::uint32_t>(-1)));
+    }
     if (!encoder.has("max_length")) return {};
     RANKLET_ASSIGN(max_length_, encoder.u32_in("max_length", 1, static_cast<std::uint32_t>(-1)));
     return {};
@@ -266,7 +270,7 @@ RANKLET_FUNC WordVectors WordVectors::with_normalize(bool normalize) const {
 RANKLET_FUNC Result<void> WordVectors::tokenize(std::string_view text, Encoding& out) const {
     EncodeOptions options;
     options.add_special_tokens = false;
-    if (!drop_unknown_) options.max_length = max_length_;
+    options.max_length = drop_unknown_ ? max_tokens_ : max_length_;
     if (!wordpiece_) return words_->encode(text, options, out);
     RANKLET_TRY(wordpiece_->encode(text, options, out));
     if (!drop_unknown_) return {};
