@@ -48,6 +48,7 @@ struct Parts {
     std::uint32_t unknown_id = 0, max_length = 100;
     bool normalize = false;
     const char* left_out = "";
+    const char* cut = "";  // none
 
     Bytes build() const {
         GgufBuilder file;
@@ -61,6 +62,7 @@ struct Parts {
         if (keep("lowercase")) file.key("ranklet.words.lowercase", true);
         if (keep("unknown_id")) file.key("ranklet.words.unknown_id", unknown_id);
         if (keep("tokens")) file.array("ranklet.words.tokens", tokens);
+        if (*cut != '\0') file.key("ranklet.words.cut", cut);
         if (!stop_words.empty()) file.array("ranklet.words.stop_words", stop_words);
         if (!mapping.empty()) file.array("ranklet.words.mapping", mapping);
         file.key("ranklet.encoder.max_length", max_length);
@@ -214,6 +216,23 @@ TEST_CASE("weights and components of the caller's own: checked, shared with no o
     CHECK(take(take(words.with_components(std::move(component))).encode("phone case"))[3] == 0.0f);
     check_error(words.with_components(take(Matrix::zeroed(1, words.dim()))), ErrorCode::invalid_argument, "length 0");
     check_error(words.with_components(take(Matrix::zeroed(1, 3))), ErrorCode::invalid_argument, "3 elements");
+}
+
+TEST_CASE("a file says by which rule its texts are cut; without the key it is the rule of before") {
+    Parts parts{.tokens = {"c", "c++", "new york"}};
+    CHECK(encode(parts, "C++ new york") == Floats{1, 2});
+    parts.tokenizer = "cut_words";
+    refused(parts, ErrorCode::missing, "ranklet.words.cut");
+    parts.cut = "vocabulary";
+    CHECK(encode(parts, "C++ new york") == Floats{-1, 5});
+    parts.cut = "whitespace";
+    CHECK(encode(parts, "(C++) New c. york") == Floats{1, 2});
+    parts.cut = "rules";
+    CHECK(encode(parts, "C++ new york") == Floats{1, 2});
+    parts.cut = "otherwise";
+    refused(parts, ErrorCode::unsupported, "ranklet.words.cut");
+    parts = {.tokens = {"a", "b", std::string(60000, 'c')}};
+    refused(parts, ErrorCode::unsupported, "word 2 has 60000 bytes");
 }
 
 TEST_CASE("hostile files are errors that name the file and the key") {

@@ -9,6 +9,7 @@ the text, so no tokenizer of ours has a say; vectors are torch.nn.EmbeddingBag's
 
 Needs torch, numpy and this repository's weights_converter.
 """
+import json
 import math
 import subprocess
 import sys
@@ -111,8 +112,9 @@ def words_model(out, work, name, dim, unknown, normalize, *options):
     begin(out, name, [text for text, _ in WORD_TEXTS], ids, bags(stored_table(out, name), ids, None, normalize)).write()
 
 
-def static_model(out, work, name, dim, dtype, model2vec):
-    """model2vec: weights, a mapping to fewer rows, [UNK] dropped, normalised; otherwise StaticEmbedding's plain form."""
+def static_model(out, work, name, dim, dtype, model2vec, truncation=None, eight_bits=False):
+    """model2vec: weights, a mapping to fewer rows, [UNK] dropped, normalised; otherwise StaticEmbedding's plain form.
+    truncation: the tokens, [UNK] among them, that the tokenizer stops at. eight_bits: a table of int8."""
     draw, folder, tokens = layouts.Draw(name), work / name, layouts.tiny_vocabulary()
     folder.mkdir()
     inner = folder if model2vec else folder / "0_StaticEmbedding"
@@ -121,8 +123,14 @@ def static_model(out, work, name, dim, dtype, model2vec):
     if model2vec:
         mapping = np.arange(count) * 7 % 50
         weights = np.abs(draw.normal(count)) + np.float32(0.1)
-        layouts.write_safetensors(inner / "model.safetensors", {"embeddings": draw.normal(50, dim), "weights": weights,
-                                                                "mapping": mapping})
+        table = draw.normal(50, dim)
+        if eight_bits:
+            table = np.rint(table * 127 / np.abs(table).max()).astype(np.int8)
+        layouts.write_safetensors(inner / "model.safetensors", {"embeddings": table, "weights": weights, "mapping": mapping})
+        if truncation:
+            path = inner / "tokenizer.json"
+            layouts.write_json(path, {**json.loads(path.read_text("utf-8")), "truncation": {
+                "max_length": truncation, "direction": "Right", "strategy": "LongestFirst", "stride": 0}})
         layouts.write_json(folder / "config.json", {"model_type": "model2vec", "architectures": ["StaticModel"],
                                                     "normalize": True, "hidden_dim": dim})
     else:
@@ -131,7 +139,8 @@ def static_model(out, work, name, dim, dtype, model2vec):
         layouts.write_json(folder / "modules.json", [{"idx": 0, "name": "0", "path": "0_StaticEmbedding",
                                                       "type": "sentence_transformers.models.StaticEmbedding"}])
     convert(folder, out / f"{name}.gguf", "--name", name, "--dtype", dtype)
-    ids = [[tokens.index(piece) for piece in pieces.split() if not (model2vec and piece == "[UNK]")] for _, pieces in PIECE_TEXTS]
+    ids = [[tokens.index(piece) for piece in pieces.split()[:truncation] if not (model2vec and piece == "[UNK]")]
+           for _, pieces in PIECE_TEXTS]
     vectors = bags(stored_table(out, name)[mapping], ids, weights, model2vec)
     begin(out, name, [text for text, _ in PIECE_TEXTS], ids, vectors).write()
 
@@ -239,6 +248,7 @@ def main():
                 make(out, work, name, *arguments)
         words_model(out, work, "tiny-words-cut", 20, None, False)
         static_model(out, work, "tiny-static", 24, "f16", True)
+        static_model(out, work, "tiny-static-short", 12, "i8", True, 4, True)
         static_model(out, work, "tiny-static-embedding", 17, "bf16", False)
         fuzz_all(out)
 

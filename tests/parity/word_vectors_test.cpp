@@ -73,6 +73,10 @@ TEST_CASE(
     check_words(take(ranklet::WordVectors::load(model_path("tiny-static"))), "tiny-static");
 }
 
+TEST_CASE("static embeddings of 8 bits agree with PyTorch, and what the tokenizer stops at counts unknown tokens too") {
+    check_words(take(ranklet::WordVectors::load(model_path("tiny-static-short"))), "tiny-static-short");
+}
+
 TEST_CASE("sentence-transformers' StaticEmbedding agrees with PyTorch and keeps the unknown token's row") {
     check_words(take(ranklet::WordVectors::load(model_path("tiny-static-embedding"))), "tiny-static-embedding");
 }

@@ -5,6 +5,7 @@
 
 #include "counting_heap.hpp"
 #include "oracle_cases.hpp"
+#include "ranklet/text/word_tokenizer.hpp"
 
 using namespace ranklet;
 
@@ -28,6 +29,26 @@ TEST_CASE("encoding touches no heap from the second time on: fast text, reordere
             const std::size_t asked = heap_requests - before;
             CHECK(failed == 0);
             return asked;
+        };
+        CHECK(encode_all() > 0);
+        CHECK(encode_all() == 0);
+    }
+}
+
+TEST_CASE("cutting into words touches no heap from the second time on, by any rule") {
+    const std::string_view words[]{"new york", "café", "c++", "手机", "it's", "x", "e"};
+    const char* texts[] = {"New  York cafe\u0301 C++ 手机壳", "", "IT\u2019S \"x\" xe\u0323\u0301\u0302x ΟΔΟΣ",
+                           "a-b's"};
+    for (const WordCut cut : {WordCut::rules, WordCut::vocabulary, WordCut::whitespace}) {
+        const auto unknown = cut == WordCut::whitespace ? UnknownWord::skip : UnknownWord::characters;
+        const auto tokenizer =
+            WordTokenizer::create(words, {.lowercase = true, .unknown = unknown, .cut = cut}).value();
+        Encoding out;
+        const auto encode_all = [&] {
+            const std::size_t before = heap_requests;
+            for (const char* text : texts)
+                if (!tokenizer.encode(text, {}, out).ok()) return before + 1;
+            return heap_requests - before;
         };
         CHECK(encode_all() > 0);
         CHECK(encode_all() == 0);

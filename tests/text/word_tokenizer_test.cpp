@@ -151,6 +151,90 @@ TEST_CASE("vocabularies that are empty, ambiguous or broken are errors that name
     check_error(WordTokenizer::create(Words{"a"}, {.unknown = UnknownWord::row}), ErrorCode::invalid_argument, "-1");
 }
 
+TEST_CASE("a vocabulary of the cut is found whatever its words look like: punctuation, spaces, another normal form") {
+    const Words words{"οδος",   "café", "it's", "u.s.",     "node.js", "<user>",
+                      "and/or", "20%",  "c++",  "new york", "c",       "new"};
+    const auto tokenizer = make(words, {.lowercase = true, .cut = WordCut::vocabulary});
+    const std::string_view texts[]{"ΟΔΟΣ", "cafe\xCC\x81", "it\xE2\x80\x99s", "U.S.", "Node.js", "<User>", "and/or",
+                                   "20%",  "C++",          "New \n York"};
+    for (std::size_t t = 0; t < std::size(texts); ++t) {
+        CAPTURE(texts[t]);
+        CHECK(tokenizer.encode(texts[t])->ids == std::vector<std::int32_t>{static_cast<std::int32_t>(t)});
+        CHECK(cut(tokenizer, texts[t]) == Strings{std::string(texts[t])});
+    }
+    CHECK(words_of(words, tokenizer, "(C++, c) in New York: 20%.") == Strings{"c++", "c", "new york", "20%"});
+    CHECK(words_of(words, tokenizer, "new u.s.-made, xc++") == Strings{"new", "u.s."});
+    CHECK(tokenizer.id_of("CAFÉ") == 1);
+    CHECK(tokenizer.id_of(" New  York") == 9);
+    CHECK(cut(make(words, {.lowercase = true}), "U.S. C++") == Strings{"C"});  // the rules of before
+}
+
+TEST_CASE(
+    "by the vocabulary the longest word wins, no word ends within another or at a joint, and the rest is by rules") {
+    const Words words{"a",  "a b", "a b c", "b", "well", "well-", "made",  "'s", "dog",
+                      "it", "1.5", "1",     "5", "手机", "手",    "机 壳", "-"};
+    const auto tokenizer = make(words, {.cut = WordCut::vocabulary});
+    CHECK(cut(tokenizer, "a b cc a b c") == Strings{"a b", "a b c"});
+    CHECK(cut(tokenizer, "well-made well- a-b") == Strings{"well", "made", "well-", "a", "b"});
+    CHECK(cut(tokenizer, "- dog's it'x 1.5 1.55 1,5") == Strings{"-", "dog", "'s", "it", "1.5", "1", "1", "5"});
+    CHECK(cut(tokenizer, "手机手 机 壳") == Strings{"手机", "手", "机 壳"});
+    const auto encoding = tokenizer.encode("x well-made dog's b");
+    REQUIRE(encoding.ok());
+    CHECK(encoding->words == std::vector<std::int32_t>{1, 1, 2, 2, 3});
+    CHECK(encoding->offsets[3] == TokenSpan{15, 17});
+    const auto row = make(words, {.unknown = UnknownWord::row, .unknown_id = 0, .cut = WordCut::vocabulary});
+    CHECK(cut(row, "xx-yy 无!") == Strings{"xx", "yy", "无"});
+    const auto characters = make(words, {.unknown = UnknownWord::characters, .cut = WordCut::vocabulary});
+    CHECK(cut(characters, "axb 机") == Strings{"a", "b"});
+}
+
+TEST_CASE("of words that differ in their form alone the one that stands there is meant, else the first") {
+    const Words words{"caf\u00E9", "cafe\u0301", "it\u2019s", "it's", "e\u0301", "new\u00A0york", "\u200B"};
+    const auto tokenizer = make(words, {.cut = WordCut::vocabulary});
+    for (std::size_t w = 0; w < 5; ++w)
+        CHECK(tokenizer.encode(words[w])->ids == std::vector<std::int32_t>{static_cast<std::int32_t>(w)});
+    CHECK(tokenizer.encode("\u00E9 new york")->ids == std::vector<std::int32_t>{4, 5});
+    CHECK(tokenizer.encode(" \u200B ")->ids.empty());  // nothing but what separates words
+    const Words marks{"a\u0323\u0307"};                // in either order the same
+    CHECK(cut(make(marks, {.cut = WordCut::vocabulary}), "a\u0307\u0323 b") == Strings{"a\u0307\u0323"});
+    const auto characters = make({"e", "é"}, {.unknown = UnknownWord::characters, .cut = WordCut::vocabulary});
+    CHECK(characters.encode("xe\u0301e\u0300x")->ids == std::vector<std::int32_t>{1, 0});
+}
+
+TEST_CASE("by the vocabulary stop words are words of the longest match, folded too") {
+    const Words words{"the who", "who", "phone", "it\u2019s", "u.s.", "of"};
+    const auto tokenizer = make(
+        words, {.lowercase = true, .stop_words = Words{"the", "who", "it's", "the u.s."}, .cut = WordCut::vocabulary});
+    CHECK(cut(tokenizer, "The phone of THE  WHO, who IT\u2019S. The U.S. u.s.") ==
+          Strings{"phone", "of", "THE  WHO", "u.s."});
+}
+
+TEST_CASE(
+    "cut at white space as sentence-transformers' WhitespaceTokenizer: as it is, without punctuation, lower-cased") {
+    const Words words{"phone", "Phone", "(x)", "x", "a.b", "οδος", "the-red"};
+    const auto tokenizer = make(words, {.stop_words = Words{"The", "stop", "!"}, .cut = WordCut::whitespace});
+    CHECK(words_of(words, tokenizer, "Phone PHONE \"phone\", (x) (x. a.b! ! The STOP stop-phone The-Red\x1Fx") ==
+          Strings{"Phone", "phone", "phone", "(x)", "x", "a.b", "the-red", "x"});
+    CHECK(cut(tokenizer, " «phone» (PHONE).") == Strings{"PHONE"});  // ASCII punctuation alone
+    CHECK(tokenizer.encode("a.b b phone")->words == std::vector<std::int32_t>{0, 2});
+    CHECK(words_of(words, tokenizer, "ΟΔΟΣ") == Strings{"οδος"});
+    const auto lower = make(words, {.lowercase = true, .cut = WordCut::whitespace});
+    CHECK(words_of(words, lower, "PHONE ΟΔΟΣ, The-RED") == Strings{"phone", "οδος", "the-red"});
+    check_error(WordTokenizer::create(words, {.unknown = UnknownWord::characters, .cut = WordCut::whitespace}),
+                ErrorCode::invalid_argument, "left out");
+}
+
+TEST_CASE("a word has at most max_token_bytes, so that no vocabulary makes long texts slow") {
+    const std::string longest(max_token_bytes, 'a'), longer = longest + 'a';
+    for (const WordCut rule : {WordCut::rules, WordCut::vocabulary, WordCut::whitespace}) {
+        CHECK(cut(make({longest}, {.cut = rule}), longest) == Strings{longest});
+        check_error(WordTokenizer::create(Words{"a", longer}, {.cut = rule}), ErrorCode::unsupported,
+                    "word 1 has 1025 bytes");
+        check_error(WordTokenizer::create(Words{"a"}, {.stop_words = Words{longer}, .cut = rule}),
+                    ErrorCode::unsupported, "stop word 0 has 1025 bytes");
+    }
+}
+
 TEST_CASE("every word of a vocabulary of whole words is found again, byte 0 and spaces inside included") {
     const Words words{"a", "ab", "abc", "手", "手机", "c++", {"z\0z", 3}, "New_York"};
     const auto tokenizer = make(words);

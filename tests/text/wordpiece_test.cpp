@@ -467,6 +467,10 @@ TEST_CASE("a vocabulary or configuration that cannot work is refused with the pl
     words[10] = "\xC0";
     CHECK(error_of(words, plain_config()).code == ErrorCode::invalid_text);
     CHECK(error_of(words, plain_config()).message == "token 10 is not UTF-8 at its byte 0");
+    const std::string longer(ranklet::max_token_bytes + 1, 'a');  // longest match would take so long at every byte
+    words[10] = longer;
+    CHECK(error_of(words, plain_config()).code == ErrorCode::unsupported);
+    CHECK(error_of(words, plain_config()).message == "token 10 has 1025 bytes, a token may have 1024");
 
     WordPieceConfig config = plain_config();
     config.unk_id = -1;

@@ -174,9 +174,12 @@ RANKLET_FUNC Result<void> WordVectors::read_table(const ModelReader& words) {
 }
 
 RANKLET_FUNC Result<void> WordVectors::read_tokenizer(const ModelReader& reader, const ModelReader& words) {
-    RANKLET_ASSIGN(const bool pieces,
-                   words.choice<bool>("tokenizer", {{"words", false}, {"cut_words", false}, {"wordpiece", true}}));
-    if (!pieces) {
+    enum class Form { whole, whole_cut, pieces };  // `whole`: of files that do not say how texts are cut
+    RANKLET_ASSIGN(const Form form, words.choice<Form>("tokenizer", {{"words", Form::whole},
+                                                                     {"cut_words", Form::whole_cut},
+                                                                     {"wordpiece", Form::pieces}}));
+    if (form != Form::pieces) {
+        if (form == Form::whole_cut) RANKLET_TRY(words.choice("cut", word_cut_names));
         RANKLET_ASSIGN(words_, read_word_tokenizer(reader));
         return {};
     }
