@@ -46,33 +46,33 @@ def units_of(text):
     return units
 
 
+_kind_of = lru_cache(maxsize=None)(_kind)
+
+
+@lru_cache(maxsize=None)
+def _parts_of(char, lowercase):
+    """[(character, whether it is a mark that may change places)], as fold() has them; a space for white space."""
+    if _kind(char) == "space":
+        return [(" ", False)]
+    return [("'" if part == "\u2019" else "\u03c3" if part == "\u03c2" and lowercase else part, unicodedata.combining(part) != 0)
+            for part in unicodedata.normalize("NFD", lower(char) if lowercase else char)]
+
+
 def fold(text, lowercase):
     """[(character, index of what it came from)]: lower case (where stated), decomposed, one space for white space, one
     apostrophe, where text is lower-cased one small sigma."""
     out, marks = [], []
-
-    def put_marks():
-        out.extend(sorted(marks, key=lambda mark: unicodedata.combining(mark[0])))
-        marks.clear()
-
     for at, char in enumerate(text):
-        if _kind(char) == "space":
-            put_marks()
-            if not out or out[-1][0] != " ":
-                out.append((" ", at))
-            continue
-        for part in unicodedata.normalize("NFD", lower(char) if lowercase else char):
-            if unicodedata.combining(part):
+        for part, is_mark in _parts_of(char, lowercase):
+            if is_mark:
                 marks.append((part, at))
                 continue
-            put_marks()
-            part = "'" if part == "\u2019" else "\u03c3" if part == "\u03c2" and lowercase else part
-            out.append((part, at))
-    put_marks()
-    return out
-
-
-_kind_of = lru_cache(maxsize=None)(_kind)
+            if marks:
+                out += sorted(marks, key=lambda mark: unicodedata.combining(mark[0]))
+                marks.clear()
+            if part != " " or not out or out[-1][0] != " ":
+                out.append((part, at))
+    return out + sorted(marks, key=lambda mark: unicodedata.combining(mark[0]))
 
 
 class Words:

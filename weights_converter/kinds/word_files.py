@@ -4,6 +4,7 @@ In: a file, or a folder. Out: a WordTable.
 Formats: word2vec's two (a first line "words dim"), GloVe's (no such line), and safetensors with `embedding.weight` or
 `embeddings` (and `weights`, `mapping`) beside a tokenizer.json; `emb_layer.weight` beside whitespacetokenizer_config.json.
 """
+import array
 import codecs
 import mmap
 import os
@@ -271,7 +272,7 @@ def _is_number(part):
 def _read_binary(rows, offset, count, dim):
     """Of each entry the word, a space, dim float32 (little-endian), and in most files a line end. Words may hold any other byte,
     zero and line ends among them."""
-    path, entries = rows.path, []  # (where it begins, where its word ends)
+    path, begins, ends = rows.path, array.array("q"), array.array("q")  # of each entry: where it begins, where its word ends
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         at = offset
         for n in range(count):
@@ -280,7 +281,8 @@ def _read_binary(rows, offset, count, dim):
             if end < 0:
                 what = "truncated" if at + LONGEST_ENTRY > len(data) else f"no word within {LONGEST_ENTRY} bytes"
                 raise ConversionError(f"{path}: {what}: {place} of {count}")
-            entries.append((at, end))
+            begins.append(at)
+            ends.append(end)
             at = end + 1 + 4 * dim
             if at > len(data):
                 raise ConversionError(f"{path}: truncated: the vector of {place} of {count} ends at byte {at}, the file at "
@@ -289,13 +291,13 @@ def _read_binary(rows, offset, count, dim):
         if rest:
             raise ConversionError(f"{path}: {len(rest)} bytes are left over after the {count} words of the header")
         # A line end before a word closes the entry before it where most have one; elsewhere it is the word's own.
-        ends = 2 * sum(data[begin] == 10 for begin, _ in entries[1:]) > len(entries) - 1
-        for n, (begin, end) in enumerate(entries):
+        closed = 2 * sum(data[begin] == 10 for begin in begins[1:]) > count - 1
+        for n, (begin, end) in enumerate(zip(begins, ends)):
             if rows.full():
                 break
-            closes = ends and n > 0 and data[begin] == 10
-            vector = np.frombuffer(data[end + 1:end + 1 + 4 * dim], "<f4").astype(np.float32)
-            rows.add(data[begin + closes:end], vector, f"word {n} (byte {begin})")
+            skipped = closed and n > 0 and data[begin] == 10
+            vector = np.frombuffer(data[end + 1:end + 1 + 4 * dim], "<f4")
+            rows.add(data[begin + skipped:end], vector, f"word {n} (byte {begin})")
 
 
 # ---- static embeddings
@@ -387,13 +389,13 @@ def _read_static(path, note, lowercase):
 
 def _take_table(state, name):
     """[rows, dim]. model2vec's 8-bit tables have no scale: the numbers themselves are what it adds up."""
-    array = state.array(name)
-    if array.dtype != np.int8:
+    stored = state.array(name)
+    if stored.dtype != np.int8:
         return state.take(name, [None, None])
-    if array.ndim != 2 or array.size == 0:
-        raise ConversionError(f"{state.path}: tensor {name} has shape {list(array.shape)}, expected [any, any]")
+    if stored.ndim != 2 or stored.size == 0:
+        raise ConversionError(f"{state.path}: tensor {name} has shape {list(stored.shape)}, expected [any, any]")
     state.ignore(name)
-    return array if array.min() > -128 else array.astype(np.float32)
+    return stored if stored.min() > -128 else stored.astype(np.float32)
 
 
 def _refuse_prompt(folder):
