@@ -13,6 +13,7 @@ from .wordpiece import ASCII_PUNCTUATION, is_punctuation, normalize, words
 
 SPACE_MARK = "\u2581"
 MAX_ID = 10**7
+MAX_TOKEN_BYTES = 1024  # the library's max_token_bytes
 DEFAULT_SPECIAL = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]",
                    "mask_token": "[MASK]"}
 KNOWN_CLASSES = ("BertTokenizer", "BertTokenizerFast", "DistilBertTokenizer", "DistilBertTokenizerFast",
@@ -362,8 +363,17 @@ def from_gguf_token(stored):
     return stored[1:] if stored.startswith(SPACE_MARK) else "##" + stored
 
 
+def check_lengths(tokens, where):
+    """The library reads no vocabulary with a longer word: a text's time would grow with it."""
+    for i, token in enumerate(tokens):
+        if len(token) > MAX_TOKEN_BYTES // 4 and len(token.encode("utf-8")) > MAX_TOKEN_BYTES:
+            raise ConversionError(f"{where}: token {i}, {token[:40]!r} ..., has {len(token.encode('utf-8'))} bytes, it may have "
+                                  f"{MAX_TOKEN_BYTES}")
+
+
 def add_keys(model, tokenizer):
     """The tokenizer's keys, as docs/model-file.md lists them."""
+    check_lengths(tokenizer.tokens, "the tokenizer")
     model.key("tokenizer.ggml.model", "bert", "string")
     model.key("tokenizer.ggml.pre", "default", "string")
     stored = [to_gguf_token(token) for token in tokenizer.tokens]

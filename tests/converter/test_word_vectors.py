@@ -468,6 +468,7 @@ class WordEmbeddings(FolderTest):
     def test_a_mean_of_word_embeddings(self):
         metadata, tensors = self.convert(self.model())
         same(self, tensors["ranklet.words.weight"], table(7, 3))
+        self.assertNotIn("found in no text", self.stderr)
         words = metadata["ranklet.words.tokens"]
         self.assertEqual(words, ["the", "[unused row 1]", "case", "red", "Red", "phone", "[unused row 6]"])
         self.assertEqual([metadata[f"ranklet.words.{key}"] for key in ("tokenizer", "cut", "lowercase", "unknown", "pooling", "normalize")],
@@ -487,6 +488,7 @@ class WordEmbeddings(FolderTest):
 
     def test_what_is_refused(self):
         for arguments, words in (
+                ({"tokens": {"vocab": ["a", "b" * 1025]}}, ("token 1, ", "has 1025 bytes, it may have 1024")),
                 ({"pooling": {"pooling_mode_max_tokens": True}}, ("pooling is max, only mean",)),
                 ({"words": {"tokenizer_class": "x.PhraseTokenizer"}}, ("PhraseTokenizer, only WhitespaceTokenizer",)),
                 ({"words": {"max_seq_length": 0}}, ("max_seq_length is 0",)),

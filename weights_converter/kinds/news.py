@@ -13,6 +13,7 @@ from ..checkpoint import is_count
 from ..errors import ConversionError
 from ..selftest import SelfTest
 from ..settings import Reader
+from ..tokenizer import check_lengths
 from .news_reference import NewsReference as Reference
 
 # The text views' form, how views are joined, what the user tower remembers, the parts of the user's vector.
@@ -120,6 +121,7 @@ def _add_words(model, state, top, folder):
     model.matrix("ranklet.words.weight", weight)
     # no text has a row's stand-in as a word: brackets are words of their own
     tokens = [word or f"[unused_row_{n}]" for n, word in enumerate(words)]
+    check_lengths(tokens, top.path)
     model.key("ranklet.words.tokens", tokens, "[string]")
     lowercase = top.flag("lowercase")
     if lowercase and (capital := next((word for word in named if word != word.lower()), None)):

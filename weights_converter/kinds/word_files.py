@@ -22,8 +22,9 @@ from ..sentence import read_pooling
 TABLES = ("embedding.weight", "embeddings")
 HEADER = re.compile(rb"[ \t]*(\d+)[ \t]+(\d+)[ \t]*\r?\n")
 MAX_DIM = 1 << 16
-MAX_WORD_BYTES = 1024  # the library's max_token_bytes
+MAX_WORD_BYTES = tokenizers.MAX_TOKEN_BYTES
 LONGEST_ENTRY = 1 << 16  # bytes within which a binary file's word has to end
+STAND_IN = "[unused row "  # of a row without a word; no text has it as a piece between white space
 SAMPLE = 1 << 16  # bytes of a file that its form is told by
 DROP = "--drop-bad-rows"
 MODEL2VEC_LENGTH = 512  # tokens of a text that model2vec's encode() reads unless told otherwise
@@ -476,8 +477,8 @@ def _read_word_embeddings(path):
         raise ConversionError(f"{state.path}: {len(table)} rows, but the vocabulary has {len(vocabulary)} words")
     rows = {word: row for row, word in enumerate(vocabulary)}  # of a word that stands twice the later row counts
     rows.pop("", None)
-    words = [word if rows.get(word) == row else f"[unused row {row}]" for row, word in enumerate(vocabulary)]
-    words += [f"[unused row {row}]" for row in range(len(vocabulary), len(table))]  # no piece between white space is that
+    words = [word if rows.get(word) == row else f"{STAND_IN}{row}]" for row, word in enumerate(vocabulary)]
+    words += [f"{STAND_IN}{row}]" for row in range(len(vocabulary), len(table))]
     weights = None
     if weighted:
         state = _module_weights(folders["WordWeights"])

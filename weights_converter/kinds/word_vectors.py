@@ -15,7 +15,7 @@ from ..selftest import TEXTS, SelfTest
 from ..settings import Settings
 from ..wordpiece import WordPiece
 from ..words import Words, lower
-from .word_files import is_word_vectors, read
+from .word_files import STAND_IN, is_word_vectors, read
 
 UNKNOWN = ("skip", "row", "characters")
 POOLINGS = ("mean", "weighted_mean", "sum")
@@ -146,9 +146,9 @@ def _lowercase(table, stated, note):
 
 def _say_unreachable(words, note):
     """How many words of the vocabulary no text has, whatever it says."""
-    lost = words.unreachable()
+    names = list(words.ids)
+    lost = [i for i in words.unreachable() if not names[i].startswith(STAND_IN)]
     if lost:
-        names = list(words.ids)
         capitals = sum(lower(names[i]) != names[i] for i in lost) if words.lowercase else 0
         why = f", {capitals} of them because text is lower-cased and they have capitals" if capitals else ""
         note(f"{len(lost)} of the {len(names)} words will be found in no text, {names[lost[0]]!r} for one{why}")
@@ -171,6 +171,8 @@ def add_word_vectors(model, source, options, path, settings):
         stop_words = read_stop_words(options.stop_words, lowercase) if options.stop_words else table.stop_words
         if table.cut == "whitespace" and unknown != "skip":
             raise ConversionError(f"{table.where}: its tokenizer leaves unknown words out, so --unknown {unknown} means nothing")
+        for words in (table.words, stop_words or ()):
+            tokenizers.check_lengths(words, table.where)
         _say_unreachable(Words(table.words, lowercase, unknown, unknown_id, stop_words or (), table.cut), source.note)
     else:
         unknown = options.unknown or table.unknown
