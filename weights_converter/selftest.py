@@ -17,6 +17,9 @@ TEXTS = (
     "many years, come home with stories nobody believes; a novel about courage, distance, letters that arrive too late and "
     "the price of a promise. 一本关于友谊与远行的小说。",
 )
+# For a tokenizer that reads the lower case of the whole text: a final sigma, special tokens that are none any more. Who
+# does not know ranklet.tokenizer.lower_text gets other tokens and refuses the file.
+LOWERED_TEXT = "ΟΔΟΣ [SEP] the ROAD [MASK] İzmir"
 MIN_TOLERANCE = 2e-5
 I8_TOLERANCE = 2e-2  # a last bit's difference can turn an 8-bit rounding, and then the next ones
 ROUNDING_FACTOR = 16  # another summation order may err a few times more than numpy's own float32

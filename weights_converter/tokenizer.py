@@ -48,6 +48,7 @@ class Tokenizer:
     strip_accents: bool
     clean_text: bool = True
     handle_chinese_chars: bool = True
+    lower_text: bool = False  # str.lower of the whole text before all else, also of special tokens in it
     max_input_chars_per_word: int = 100
     max_length: Optional[int] = None  # transformers' model_max_length, if it is one
     outside_vocabulary: set = field(default_factory=set)  # ids that WordPiece itself never gives
@@ -388,6 +389,8 @@ def add_keys(model, tokenizer):
             model.key(f"tokenizer.ggml.{name}_token_id", i, "u32")
     for name in ("lowercase", "strip_accents", "clean_text", "handle_chinese_chars"):
         model.key(f"ranklet.tokenizer.{name}", getattr(tokenizer, name), "bool")
+    if tokenizer.lower_text:
+        model.key("ranklet.tokenizer.lower_text", True, "bool")
     model.key("ranklet.tokenizer.max_input_chars_per_word", tokenizer.max_input_chars_per_word, "u32")
     model.key("ranklet.tokenizer.added_ids", [token.id for token in tokenizer.added], "[u32]")
     model.key("ranklet.tokenizer.added_flags", [token.flags() for token in tokenizer.added], "[u32]")

@@ -132,6 +132,8 @@ class WordPiece:
         return ids, [0] * (len(a) + 2) + [1] * (len(b) + 1)
 
     def _ids(self, text):
+        if self.settings.lower_text:
+            text = text.lower()
         ids = []
         for piece, token in self._split(text, self.raw):
             if token is not None:

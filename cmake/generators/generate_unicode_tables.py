@@ -3,8 +3,8 @@
 
 usage: generate_unicode_tables.py [--ucd DIR] [--output FILE] [--check]
 
-DIR holds UnicodeData.txt, DerivedAge.txt, DerivedCoreProperties.txt and PropList.txt of Unicode 15.0.0 (Debian's
-package `unicode-data` puts them in /usr/share/unicode). --check compares instead of writing.
+DIR holds UnicodeData.txt, DerivedAge.txt, DerivedCoreProperties.txt, DerivedNormalizationProps.txt and PropList.txt of
+Unicode 15.0.0 (Debian's package `unicode-data` puts them in /usr/share/unicode). --check compares instead of writing.
 
 The tables say what Hugging Face's `tokenizers` 0.23.2 says, and that library mixes Unicode versions:
 
@@ -13,6 +13,11 @@ The tables say what Hugging Face's `tokenizers` 0.23.2 says, and that library mi
   regular expression class \\w                         16.0   crate regex-syntax
   lower case                                           17.0   Rust's standard library
   white space                                          the same in all of them
+
+What that library does not ask:
+
+  Cased, Case_Ignorable (where a sigma is a final one)  15.0, with the letters that got a lower case since
+  canonical composition                                 9.0, the inverse of the decomposition
 
 Older versions are made from 15.0 by dropping what is younger (DerivedAge.txt); what changed its category, and what is
 younger than 15.0, is listed below. tests/text/oracle compares every code point with the library itself.
@@ -159,6 +164,35 @@ def records_of(ucd):
     return records
 
 
+def casing_of(ucd):
+    """(code points that are Cased, those that are Case_Ignorable): what makes a capital sigma a final one."""
+    cased = with_property(ucd / "DerivedCoreProperties.txt", {"Cased"})
+    for first, last, delta in LOWER_AFTER_15:
+        cased |= members([(first, last), (first + delta, last + delta)])
+    return cased, with_property(ucd / "DerivedCoreProperties.txt", {"Case_Ignorable"})
+
+
+def compositions_of(ucd):
+    """(first, second, composed), sorted, of what the decompositions above take apart and NFC joins again."""
+    _, _, _, decomposition, age = read(ucd)
+    excluded = {
+        c
+        for fields in fields_of(ucd / "DerivedNormalizationProps.txt")
+        if fields[1] == "Full_Composition_Exclusion"
+        for c in code_points(fields[0])
+    }
+    return sorted(
+        (*parts, c)
+        for c, parts in decomposition.items()
+        if c not in excluded and len(parts) == 2 and age[c] <= (9, 0)
+    )
+
+
+def bounds(of):
+    """The set's runs as a list of where each begins and where it has ended, ascending."""
+    return [c for c in range(CODE_POINTS + 1) if (c in of) != (c - 1 in of)]
+
+
 def two_stages(values, size):
     """(first stage, second stage): values[c] == second[first[c // size] * size + c % size]."""
     blocks, first = {}, []
@@ -206,6 +240,8 @@ def header(ucd):
         line += row + ", "
     lines.append(line.rstrip())
     record_rows = "\n".join("    " + each for each in lines)
+    cased, ignorable = casing_of(ucd)
+    pairs = compositions_of(ucd)
     return f"""// Unicode as Hugging Face's tokenizers 0.23.2 sees it: categories 8.0, decompositions 9.0, \\w 16.0, lower case 17.0.
 // In: a code point. Out: its record. Read them through unicode.hpp.
 // Made by cmake/generators/generate_unicode_tables.py from the Unicode Character Database {UCD_VERSION}; do not edit.
@@ -245,7 +281,11 @@ inline constexpr CharRecord records[] = {{
 }};
 {array("decompositions", "std::uint32_t", decompositions, "Full canonical decompositions, joined.")}
 {array("first_stage", "std::uint16_t", first, "The block of each run of 2^block_shift code points.")}
-{array("second_stage", "std::uint16_t", second, "The record of each code point of each block.")}// clang-format on
+{array("second_stage", "std::uint16_t", second, "The record of each code point of each block.")}
+{array("cased_bounds", "std::uint32_t", bounds(cased), "Cased: where each run begins and where it has ended.")}
+{array("case_ignorable_bounds", "std::uint32_t", bounds(ignorable), "Case_Ignorable, in the same way.")}
+{array("composition_pairs", "std::uint64_t", [a << 32 | b for a, b, _ in pairs], "First << 32 | second, ascending.")}
+{array("composed", "std::uint32_t", [c for _, _, c in pairs], "What each pair is composed to.")}// clang-format on
 
 }}  // namespace unicode
 

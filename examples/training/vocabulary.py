@@ -13,7 +13,7 @@ from weights_converter.wordpiece import WordPiece, normalize, words
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PAD, UNK, CLS, SEP, MASK = range(5)
-SETTINGS = dict(lowercase=True, strip_accents=True, clean_text=True, handle_chinese_chars=True,
+SETTINGS = dict(lowercase=True, strip_accents=True, clean_text=True, lower_text=False, handle_chinese_chars=True,
                 max_input_chars_per_word=100, unk_id=UNK, cls_id=CLS, sep_id=SEP)
 
 

@@ -149,7 +149,7 @@ class Pairs(unittest.TestCase):
         from types import SimpleNamespace
         tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "b"]
         settings = SimpleNamespace(tokens=tokens, outside_vocabulary=(), added=(), lowercase=True, strip_accents=True,
-                                   clean_text=True, handle_chinese_chars=True, max_input_chars_per_word=100, unk_id=1,
+                                   lower_text=False, clean_text=True, handle_chinese_chars=True, max_input_chars_per_word=100, unk_id=1,
                                    cls_id=2, sep_id=3)
         for a, b, limit, kept in ((5, 2, 8, (3, 2)), (2, 5, 8, (2, 3)), (6, 5, 8, (3, 2)), (5, 5, 8, (2, 3)), (1, 1, 8, (1, 1)), (9, 0, 6, (3, 0))):
             ids, types = WordPiece(settings, limit).encode_pair("a " * a, "b " * b)

@@ -257,14 +257,18 @@ class SentenceTransformers(FolderTest):
         layouts.write_json(folder / "modules.json", modules)
         self.assertEqual(self.convert(folder)[0]["ranklet.encoder.max_length"], 20)
 
-    def test_its_lower_casing_leaves_accents(self):
+    def test_its_lower_casing_is_that_of_the_whole_text(self):
         folder, state = self.checkpoint("cased", layouts.tiny_bert)
         layouts.write_safetensors(folder / "model.safetensors", state)
         layouts.write_tokenizer(folder, layouts.tiny_vocabulary(), 40, lowercase=False)
         layouts.write_sentence_transformers(folder, 48, ["mean"], 20, lower=True)
         metadata, _ = self.convert(folder)
-        self.assertEqual((metadata["ranklet.tokenizer.lowercase"], metadata["ranklet.tokenizer.strip_accents"]), (True, False))
+        self.assertEqual([metadata[f"ranklet.tokenizer.{name}"] for name in ("lower_text", "lowercase", "strip_accents")],
+                         [True, False, False])
         self.assertIn("note: do_lower_case", self.stderr)
+        self.assertIn("[SEP]", metadata["ranklet.selftest.texts"][-1])
+        last = metadata["ranklet.selftest.token_ids"][metadata["ranklet.selftest.token_offsets"][-2]:]
+        self.assertEqual(list(last).count(3), 1)  # the [SEP] at the end: the text's own is an ordinary word
 
 
 class Recommenders(FolderTest):

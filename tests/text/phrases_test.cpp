@@ -33,6 +33,15 @@ TEST_CASE("English phrases are n-grams that no stop word and no punctuation brea
     CHECK(phrases("").empty());
 }
 
+TEST_CASE("a phrase is the same in any case, any form of its accents and with any white space between its words") {
+    CHECK(phrases("\u00DCbergang, \u00FCbergang, U\u0308BERGANG") == Phrases{"\u00DCbergang"});
+    CHECK(phrases("\u041A\u043D\u0438\u0433\u0430; \u043A\u043D\u0438\u0433\u0430") ==
+          Phrases{"\u041A\u043D\u0438\u0433\u0430"});
+    CHECK(phrases("\u039F\u0394\u039F\u03A3, \u03BF\u03B4\u03BF\u03C2") == Phrases{"\u039F\u0394\u039F\u03A3"});
+    CHECK(phrases("red  phone, red\nphone, Red\u00A0Phone") == Phrases{"red", "red  phone", "phone"});
+    CHECK(phrases("cafe, caf\u00E9") == Phrases{"cafe", "caf\u00E9"});
+}
+
 TEST_CASE("Chinese phrases are pieces of two to four characters between stop words") {
     CHECK(phrases("手机的充电器") == Phrases{"手机", "充电", "充电器", "电器"});
     CHECK(phrases("双人帐篷", {.min_characters = 2, .max_characters = 2}) == Phrases{"双人", "人帐", "帐篷"});

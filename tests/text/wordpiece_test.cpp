@@ -528,3 +528,25 @@ TEST_CASE("pad and mask may be absent, and a vocabulary without continuations wo
     CHECK(tokens(tokenizer, "ab abab") == "ab [UNK]");
     CHECK(tokens(tokenizer, "[CLS]") == "[UNK] [UNK] [UNK]");  // not an added token here
 }
+
+TEST_CASE("the lower case of a whole text is read where the tokenizer says so, and places are those of the text") {
+    WordPieceConfig config = plain_config();
+    config.lower_text = true;
+    for (const bool own : {true, false}) {  // also over a tokenizer that lower-cases by itself
+        config.lowercase = own;
+        config.strip_accents = false;
+        const WordPiece tokenizer = make(config);
+        CHECK(tokens(tokenizer, "HELLO A\u03A3 A\u03A3a") == "hello a ##\u03C2 a ##\u03C3 ##a");
+        CHECK(tokens(tokenizer, "A[MASK] [sep]") == "a [UNK] [UNK] [UNK] [UNK] [UNK] [UNK]");  // no special tokens
+        Encoding out;
+        const std::string text = "a \u0130B HELLO";
+        REQUIRE(tokenizer.encode(text, {}, out).ok());
+        CHECK(joined(tokenizer, out) == "[CLS] a i ##\u0307 ##b hello [SEP]");
+        CHECK(out.offsets == std::vector<TokenSpan>{{0, 0}, {0, 1}, {2, 4}, {2, 4}, {4, 5}, {6, 11}, {0, 0}});
+        REQUIRE(tokenizer.encode_pair("\u0130", "B A\u03A3", {}, out).ok());
+        CHECK(joined(tokenizer, out) == "[CLS] i ##\u0307 [SEP] b a ##\u03C2 [SEP]");
+        CHECK(out.offsets == std::vector<TokenSpan>{{0, 0}, {0, 2}, {0, 2}, {0, 0}, {0, 1}, {2, 3}, {3, 5}, {0, 0}});
+    }
+    CHECK(tokens(make(), "A\u03A3") == "a ##\u03C3");  // as before where it does not
+    CHECK(tokens(make(), "a[MASK]") == "a [MASK]");
+}

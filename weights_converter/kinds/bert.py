@@ -16,7 +16,7 @@ from ..checkpoint import is_count, optional_json, read_json
 from ..errors import ConversionError
 from ..options import LOWERCASE, MAX_LENGTH, NORMALIZE, POOLING, SCORING
 from ..recurrent import has_gru
-from ..selftest import TEXTS, SelfTest
+from ..selftest import LOWERED_TEXT, TEXTS, SelfTest
 from ..wordpiece import WordPiece
 from .bert_reference import BertReference as Reference
 
@@ -87,14 +87,15 @@ def write(model, source, options):
 
 
 def selftest_ids(model, tokenizer):
-    """(WordPiece, the ids of the self-test's texts)"""
+    """(WordPiece, the self-test's texts, their ids)"""
     wordpiece = WordPiece(tokenizer, model.metadata()["ranklet.encoder.max_length"])
-    return wordpiece, [wordpiece.encode(text) for text in TEXTS]
+    texts = [*TEXTS, *[LOWERED_TEXT] * tokenizer.lower_text]
+    return wordpiece, texts, [wordpiece.encode(text) for text in texts]
 
 
 def _selftest(model, tokenizer):
     metadata = model.metadata()
-    wordpiece, ids = selftest_ids(model, tokenizer)
+    wordpiece, texts, ids = selftest_ids(model, tokenizer)
     kind = metadata.get("ranklet.classifier.kind")
     pairs = _pairs(wordpiece, metadata) if kind == "sequence" else []
 
@@ -109,7 +110,7 @@ def _selftest(model, tokenizer):
         return outputs
 
     test = SelfTest(Reference, run)
-    test.texts(TEXTS, ids)
+    test.texts(texts, ids)
     if kind:
         test.outputs("logits")
         test.what.append(f"logits of {len(ids)} texts" + f" and {len(pairs)} pairs" * bool(pairs))
@@ -296,9 +297,13 @@ def add_vector(model, source, options, encoder, reader):
     reader: what reads token states where no score depends on the vector, None where the vector is what is read."""
     folder, tokenizer = source.folder, encoder.tokenizer
     modules, stated_length = _resolve_modules(options, source, reader)
-    if modules.do_lower_case and not tokenizer.lowercase:
-        tokenizer.lowercase = True  # sentence-transformers lower-cases before the tokenizer; accents stay
-        source.note("do_lower_case of sentence-transformers: text is lower-cased, accents are kept")
+    if modules.do_lower_case:
+        if model.metadata().get("ranklet.classifier.kind") == "token":
+            source.note("do_lower_case of sentence-transformers is not applied: transformers, which tags, knows nothing of it")
+        else:
+            tokenizer.lower_text = True
+            source.note("do_lower_case of sentence-transformers: a text is lower-cased as a whole before the tokenizer reads "
+                        "it, special tokens in it too")
     max_length = _max_length(stated_length, tokenizer, encoder)
     model.key("ranklet.encoder.max_length", max_length, "u32")
     tokenizers.fit_to_rows(tokenizer, encoder.rows, f"{source.state.path}: {encoder.prefix}{WORDS}")
@@ -308,7 +313,7 @@ def add_vector(model, source, options, encoder, reader):
         f"  architecture  {'DistilBERT' if encoder.family == 'distilbert' else 'BERT'}, {encoder.layers} "
         f"layer{'s' * (encoder.layers > 1)}, {encoder.dim} wide, {encoder.heads} heads, feed-forward {encoder.ff}, "
         f"{encoder.activation}",
-        f"  text          {len(tokenizer.tokens)} tokens{', lower-cased' if tokenizer.lowercase else ''}, up to {max_length} "
+        f"  text          {len(tokenizer.tokens)} tokens{', lower-cased' if tokenizer.lowercase or tokenizer.lower_text else ''}, up to {max_length} "
         f"a text ({encoder.positions} positions)",
         f"  vector        {size}: {' + '.join(modules.pooling)} pooling"
         + "".join(f", {name}" for name in modules.modules[1:])

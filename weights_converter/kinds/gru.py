@@ -10,7 +10,7 @@ from ..classifier import ACTIVATION
 from ..errors import ConversionError
 from ..options import SCORING, refuse_others
 from ..recurrent import LOOKED_FOR, GruReference, add_gru, add_linear, add_rating, find, has_gru, selftest_ratings
-from ..selftest import TEXTS, SelfTest
+from ..selftest import SelfTest
 from ..settings import SCORINGS
 from . import bert, word_vectors
 
@@ -52,13 +52,13 @@ def _write_over_bert(model, source, options):
     encoder = bert.add_encoder(model, source, options, custom_model=True)
     size, lines = bert.add_vector(model, source, options, encoder, "text_gru" if scoring == "text_gru" else None)
     lines.append(_add_decoder(model, source, scoring, encoder.dim, size))
-    _, ids = bert.selftest_ids(model, encoder.tokenizer)
+    _, texts, ids = bert.selftest_ids(model, encoder.tokenizer)
 
     def vectors_and_events(reference):
         states = reference.token_states(ids)
         return [reference.vector(each) for each in states], reference.text_events(states)
 
-    return lines, _selftest(model, Reference, TEXTS, ids, vectors_and_events)
+    return lines, _selftest(model, Reference, texts, ids, vectors_and_events)
 
 
 def _write_over_words(model, source, options):

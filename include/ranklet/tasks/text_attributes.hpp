@@ -1,6 +1,6 @@
 // TextAttributes: what was found in an item's text (tagged spans, keywords) as the item's attributes, to filter and
 // explain by. In: spans of TokenClassifier::tag, keywords of extract_keywords. Out: Attributes (tags), each a set of
-// strings. A value is normalised so that one thing has one spelling: lower case, each run of white space one space.
+// strings. A value is normalised so that one thing has one spelling (normalize_value).
 #pragma once
 
 #include <algorithm>
@@ -15,32 +15,12 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/tasks/keywords.hpp"
+#include "ranklet/text/normalize_value.hpp"
 #include "ranklet/text/tagged_spans.hpp"
 #include "ranklet/text/utf8.hpp"
 #include "ranklet/text/words.hpp"
 
 RANKLET_NAMESPACE_BEGIN
-
-/// A string as TextAttributes writes values: lower case (Unicode, context-free), no white space at its ends, one space
-/// for each run of it inside. Nothing else changes: accents, full-width forms and punctuation stay. For the strings of
-/// a Condition, so that "Nordfell " finds "nordfell". Error invalid_text when it is not UTF-8.
-RANKLET_COLD inline Result<std::string> normalize_value(std::string_view text) {
-    RANKLET_TRY(detail::check_words(text));
-    std::string out;
-    char bytes[4];
-    std::uint32_t length = 0;
-    for (std::size_t at = 0; at < text.size(); at += length) {
-        const std::uint32_t code = detail::code_at(text, at, length);
-        if (unicode::is_space(code)) {
-            if (!out.empty() && out.back() != ' ') out += ' ';
-            continue;
-        }
-        const unicode::Expansion lower = unicode::lower(code);
-        for (std::uint32_t i = 0; i < lower.size; ++i) out.append(bytes, utf8::encode(lower.codes[i], bytes));
-    }
-    if (!out.empty() && out.back() == ' ') out.pop_back();
-    return out;
-}
 
 struct SpanAttributeOptions {
     float minimum_score = 0.5f;  ///< spans below are left out

@@ -12,19 +12,14 @@
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/text/lower.hpp"
+#include "ranklet/text/token_span.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
 /// The longest word or token, in bytes, that a vocabulary may have. To find the longest that starts at a place takes at
 /// most so many steps, so a text takes time in proportion to its length whatever the vocabulary.
 inline constexpr std::size_t max_token_bytes = 1024;
-
-/// Bytes [begin, end) of the original text; {0, 0} for the special tokens that are put around it.
-struct TokenSpan {
-    std::uint32_t begin = 0;
-    std::uint32_t end = 0;
-    friend bool operator==(const TokenSpan&, const TokenSpan&) = default;
-};
 
 namespace detail {
 
@@ -48,6 +43,7 @@ struct EncodeScratch {
     std::vector<Mark> marks;
     std::string normalized_text;            // `normalized` in UTF-8
     std::vector<std::uint32_t> char_index;  // of each byte of it, and one past the end
+    LoweredText lowered;                    // the whole text, where the tokenizer reads its lower case
 };
 
 }  // namespace detail

@@ -1,7 +1,8 @@
 // Candidate phrases of a text: what could be a keyword of it.
-// In: UTF-8 text. Out: phrases with their places, each once (by its lower-case ASCII form), in order of first
-// occurrence. English: n-grams of words between stop words and punctuation (as RAKE, Rose et al. 2010). Chinese: runs
-// of characters between stop words and punctuation, all pieces of 2 to 4 characters.
+// In: UTF-8 text. Out: phrases with their places, each once (by normalize_value: whatever its case, the form of its accents
+// and the white space between its words), in order of first occurrence. English: n-grams of words between stop words and
+// punctuation (as RAKE, Rose et al. 2010). Chinese: runs of characters between stop words and punctuation, all pieces of 2
+// to 4 characters.
 #pragma once
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/text/normalize_value.hpp"
 #include "ranklet/text/stop_words.hpp"
 #include "ranklet/text/words.hpp"
 
@@ -42,9 +44,8 @@ inline Result<std::vector<Phrase>> candidate_phrases(std::string_view text, cons
     std::unordered_set<std::string> seen;
     const auto add = [&](std::uint32_t begin, std::uint32_t end) {
         if (phrases.size() >= options.max_candidates) return;
-        std::string key(text.substr(begin, end - begin));
-        for (char& c : key) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-        if (seen.insert(std::move(key)).second)
+        auto key = normalize_value(text.substr(begin, end - begin));
+        if (key.ok() && seen.insert(std::move(*key)).second)  // it is: the text was checked
             phrases.push_back({std::string(text.substr(begin, end - begin)), {begin, end}});
     };
     const auto has_letter = [&](TokenSpan span) {  // numbers alone name nothing

@@ -1,10 +1,13 @@
-// What the tokenizer asks of Unicode: classes, canonical decomposition, lower case.
+// What tokenizers and comparisons ask of Unicode: classes, canonical decomposition and composition, lower case.
 // In: a code point (a Unicode scalar value). Out: flags, or the code points it turns into.
 // From the Unicode Character Database through unicode_tables.hpp.
 // Hangul arithmetic: the Unicode Standard, section 3.12.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/text/unicode_tables.hpp"
@@ -50,6 +53,26 @@ inline Expansion lower(std::uint32_t code) noexcept {
     const std::uint32_t simple = code + static_cast<std::uint32_t>(record(code).lower);
     if (code == 0x130) return {{simple, 0x307, 0, 0}, 2};
     return {{simple, 0, 0, 0}, 1};
+}
+
+/// Whether `bounds` (where each run begins and where it has ended, ascending) holds the code point.
+template <std::size_t N>
+bool in_runs(const std::uint32_t (&bounds)[N], std::uint32_t code) noexcept {
+    return (std::upper_bound(std::begin(bounds), std::end(bounds), code) - std::begin(bounds)) % 2 != 0;
+}
+/// Cased and Case_Ignorable: what decides whether a capital sigma is a final one.
+inline bool is_cased(std::uint32_t code) noexcept { return in_runs(cased_bounds, code); }
+inline bool is_case_ignorable(std::uint32_t code) noexcept { return in_runs(case_ignorable_bounds, code); }
+
+/// What canonical composition makes of two neighbours; 0: nothing.
+inline std::uint32_t compose(std::uint32_t first, std::uint32_t second) noexcept {
+    if (first >= 0x1100 && first < 0x1113 && second >= 0x1161 && second < 0x1176)  // Hangul: lead and vowel
+        return 0xAC00 + ((first - 0x1100) * 21 + (second - 0x1161)) * 28;
+    if (first >= 0xAC00 && first < 0xD7A4 && (first - 0xAC00) % 28 == 0 && second > 0x11A7 && second < 0x11C3)
+        return first + (second - 0x11A7);
+    const std::uint64_t pair = static_cast<std::uint64_t>(first) << 32 | second;
+    const auto* found = std::lower_bound(std::begin(composition_pairs), std::end(composition_pairs), pair);
+    return found != std::end(composition_pairs) && *found == pair ? composed[found - std::begin(composition_pairs)] : 0;
 }
 
 }  // namespace unicode

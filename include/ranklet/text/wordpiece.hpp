@@ -32,6 +32,8 @@ struct WordPieceConfig {
     bool strip_accents = true;
     bool clean_text = true;
     bool handle_chinese_chars = true;
+    bool lower_text =
+        false;  ///< a text is lower-cased as a whole before all else (Python's str.lower), also "[SEP]" in it
     std::uint32_t max_input_chars_per_word = 100;  ///< a longer word is unknown
     std::int32_t unk_id = -1;                      ///< required, as are cls_id and sep_id
     std::int32_t cls_id = -1;
@@ -345,10 +347,12 @@ private:
 
     // --- encoding ---
 
-    static Result<void> check_text(std::string_view text) {
-        if (text.size() > std::numeric_limits<std::uint32_t>::max())
+    Result<void> check_text(std::string_view text) const {
+        // A lower case takes at most three bytes for two.
+        const std::size_t gib = config_.lower_text ? 2 : 4;
+        if (text.size() >= gib << 30)
             return make_error(ErrorCode::invalid_argument,
-                              {"a text of ", text.size(), " bytes: 4 GiB or more is too long"});
+                              {"a text of ", text.size(), " bytes: ", gib, " GiB or more is too long"});
         if (const std::size_t valid = utf8::valid_prefix(text); valid < text.size())
             return make_error(ErrorCode::invalid_text, {"the text is not UTF-8 at byte ", valid});
         return {};
@@ -391,6 +395,15 @@ private:
 
     /// Appends the text's tokens, up to the word with which `out` holds `enough` or more.
     void tokenize(std::string_view text, std::int32_t type, std::size_t enough, Encoding& out) const {
+        if (!config_.lower_text) return tokenize_as_is(text, type, enough, out);
+        LoweredText& lowered = out.scratch.lowered;
+        const std::size_t first = out.size();
+        lowered.assign(text);
+        tokenize_as_is(lowered.text(), type, enough, out);
+        for (std::size_t i = first; i < out.size(); ++i) out.offsets[i] = lowered.original(out.offsets[i]);
+    }
+
+    void tokenize_as_is(std::string_view text, std::int32_t type, std::size_t enough, Encoding& out) const {
         Run run{out, text, enough, type};
         raw_tokens_.split(
             text,
