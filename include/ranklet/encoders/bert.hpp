@@ -305,10 +305,17 @@ RANKLET_COLD RANKLET_FUNC Result<SentenceHead> read_sentence_head(const ModelRea
                                                                   const EncoderDefaults& defaults) {
     if (reader.has("ranklet.encoder.pooling")) return SentenceHead::read(reader, hidden);
     if (!defaults.normalize) return missing_default(reader, "ranklet.encoder.pooling", "normalize");
-    RANKLET_ASSIGN(const std::uint32_t type, reader.u32("bert.pooling_type"));
-    if (type < 1 || type > 3)
-        return reader.wrong("bert.pooling_type", {" ", type, " is not 1 (mean), 2 (cls) or 3 (last)"},
+    RANKLET_ASSIGN(const std::uint32_t type, reader.u32_or("bert.pooling_type", 0));
+    if (type > 3)
+        return reader.wrong("bert.pooling_type", {" ", type, " is not 0 (none), 1 (mean), 2 (cls) or 3 (last)"},
                             ErrorCode::unsupported);
+    if (type == 0) {  // token states alone: the file does not say how they become a text's vector
+        if (!defaults.pooling && reader.has("bert.pooling_type"))
+            return reader.wrong("bert.pooling_type", {" is 0 (none): EncoderDefaults::pooling must say how it is done"},
+                                ErrorCode::missing);
+        if (!defaults.pooling) return missing_default(reader, "bert.pooling_type", "pooling");
+        return SentenceHead::simple(hidden, *defaults.pooling, *defaults.normalize);
+    }
     constexpr std::array poolings{Pooling::mean, Pooling::cls, Pooling::last};
     return SentenceHead::simple(hidden, poolings[type - 1], *defaults.normalize);
 }
@@ -337,8 +344,13 @@ RANKLET_FUNC Result<Bert> Bert::read(const ModelReader& reader, const LoadOption
     if (!encoder.has("max_length") && !defaults.max_length)
         return detail::missing_default(encoder, "max_length", "max_length");
     RANKLET_ASSIGN(state->max_length, encoder.u32_or("max_length", defaults.max_length.value_or(0)));
-    if (state->max_length < 2 || state->max_length > state->model.max_tokens())
+    if (state->max_length < 2 || state->max_length > state->model.max_tokens()) {
+        if (!encoder.has("max_length"))  // the caller's, not the file's
+            return make_error(ErrorCode::invalid_argument,
+                              {reader.file().name(), ": EncoderDefaults::max_length ", state->max_length,
+                               " is not 2 to ", state->model.max_tokens()});
         return encoder.wrong("max_length", {" ", state->max_length, " is not 2 to ", state->model.max_tokens()});
+    }
     RANKLET_TRY(state->read_prompts(reader));
     Bert bert;
     bert.state_ = std::move(state);

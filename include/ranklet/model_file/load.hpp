@@ -20,6 +20,7 @@
 RANKLET_NAMESPACE_BEGIN
 
 enum class Activation;  // kernels/elementwise.hpp
+enum class Pooling;     // encoders/sentence_head.hpp
 struct Kind;            // recommender/kind.hpp
 
 /// What an encoder's file of another engine leaves unsaid. A value given here is used only where the file has none;
@@ -28,6 +29,7 @@ struct EncoderDefaults {
     std::optional<bool> lowercase;
     std::optional<bool> strip_accents;  ///< follows lowercase when not given
     std::optional<Activation> activation;
+    std::optional<Pooling> pooling;  ///< also where the file says "none" (`bert.pooling_type` 0)
     std::optional<bool> normalize;
     std::optional<std::uint32_t> max_length;
 };

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,21 +36,49 @@ RANKLET_COLD inline Result<bool> read_flag(const ModelReader& reader, const char
     return missing_default(reader, key, option);
 }
 
-/// The vocabulary in WordPiece's own form. GGUF's bert files write "##x" as "x" and a word "x" as "▁x".
+/// What a file says a token is: `tokenizer.ggml.token_type`'s numbers.
+enum class TokenType : std::int32_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
+
+/// Of a file of another engine: what each token is. Its control tokens and those that its users defined are found in
+/// texts as Hugging Face's added tokens are. A file of ours lists those (`ranklet.tokenizer.added_ids`): none.
+RANKLET_COLD inline Result<std::vector<TokenType>> read_token_types(const ModelReader& reader, std::size_t tokens) {
+    const ModelReader ggml = reader.scope("tokenizer.ggml");
+    if (reader.has("ranklet.tokenizer.added_ids")) return std::vector<TokenType>();
+    std::vector<TokenType> types(tokens, TokenType::normal);
+    if (ggml.has("token_type")) {
+        RANKLET_ASSIGN(const auto stored, ggml.i32s("token_type"));
+        if (stored.size() != tokens)
+            return ggml.wrong("token_type", {" has ", stored.size(), " entries for ", tokens, " tokens"});
+        for (std::size_t i = 0; i < tokens; ++i) types[i] = static_cast<TokenType>(stored[i]);
+    }
+    for (const char* name : {"unknown", "cls", "bos", "seperator", "eos", "padding", "mask"}) {
+        const std::string key = std::string(name) + "_token_id";
+        if (!ggml.has(key)) continue;
+        RANKLET_ASSIGN(const std::uint32_t id, ggml.u32(key));
+        if (id < tokens) types[id] = TokenType::control;  // whoever reads it says where it is not
+    }
+    return types;
+}
+inline bool is_added(TokenType type) noexcept { return type == TokenType::control || type == TokenType::user_defined; }
+
+/// The vocabulary in WordPiece's own form. GGUF's bert files write "##x" as "x" and a word "x" as "▁x"; a token in
+/// brackets, and one that `types` says is added to the vocabulary, as it is.
 /// Each is a part of the file, but for continuations, to which `joined` gives their "##".
-RANKLET_COLD inline Result<std::vector<std::string_view>> read_wordpiece_tokens(const ModelReader& reader,
-                                                                                std::string& joined) {
-    RANKLET_ASSIGN(const auto stored, reader.strings("tokenizer.ggml.tokens"));
+RANKLET_COLD inline Result<std::vector<std::string_view>> read_wordpiece_tokens(
+    const ModelReader& reader, std::span<const std::string_view> stored, std::span<const TokenType> types,
+    std::string& joined) {
     constexpr std::string_view mark = "\xE2\x96\x81", continuation = "##";
     std::size_t bytes = 0;
     for (const std::string_view token : stored) bytes += continuation.size() + token.size();
     joined.reserve(bytes);  // so that it stays where it is
     std::vector<std::string_view> tokens;
     tokens.reserve(stored.size());
-    for (const std::string_view token : stored) {
+    for (std::size_t i = 0; i < stored.size(); ++i) {
+        const std::string_view token = stored[i];
         if (token.starts_with(mark)) {
             tokens.push_back(token.substr(mark.size()));
-        } else if (token.size() > 1 && token.front() == '[' && token.back() == ']') {
+        } else if ((token.size() > 1 && token.front() == '[' && token.back() == ']') ||
+                   (i < types.size() && is_added(types[i]))) {
             tokens.push_back(token);
         } else {
             const std::size_t start = joined.size();
@@ -79,16 +108,18 @@ RANKLET_COLD inline Result<std::int32_t> read_special(const ModelReader& reader,
 
 RANKLET_COLD inline Result<std::vector<AddedToken>> read_added_tokens(const ModelReader& reader,
                                                                       const std::vector<std::string_view>& tokens,
-                                                                      const WordPieceConfig& config) {
+                                                                      std::span<const TokenType> types) {
     std::vector<AddedToken> added;
     const ModelReader own = reader.scope("ranklet.tokenizer");
-    if (!own.has("added_ids")) {  // a file of another engine: the five special tokens, as Hugging Face's have them
-        for (const std::int32_t id : {config.pad_id, config.unk_id, config.cls_id, config.sep_id, config.mask_id})
-            if (id >= 0)
-                added.push_back(
-                    {id, std::string(tokens[static_cast<std::size_t>(id)]), true, false, false, false, false});
-        return added;
-    }
+    // Of another engine's file: special tokens are matched as they are, others in normalised text (the defaults of
+    // Hugging Face's AddedToken).
+    for (std::size_t i = 0; i < types.size(); ++i)
+        if (is_added(types[i]) && !tokens[i].empty()) {
+            const bool special = types[i] == TokenType::control;
+            added.push_back(
+                {static_cast<std::int32_t>(i), std::string(tokens[i]), special, false, false, false, !special});
+        }
+    if (!own.has("added_ids")) return added;
     RANKLET_ASSIGN(const auto ids, own.u32s("added_ids"));
     RANKLET_ASSIGN(const auto flags, own.u32s("added_flags"));
     if (ids.size() != flags.size())
@@ -108,8 +139,10 @@ RANKLET_COLD inline Result<std::shared_ptr<const WordPiece>> read_wordpiece(cons
                                                                             const EncoderDefaults& defaults,
                                                                             bool special_tokens = true) {
     RANKLET_TRY(reader.choice<bool>("tokenizer.ggml.model", {{"bert", true}}));
+    RANKLET_ASSIGN(const auto stored, reader.strings("tokenizer.ggml.tokens"));
+    RANKLET_ASSIGN(const auto types, detail::read_token_types(reader, stored.size()));
     std::string joined;
-    RANKLET_ASSIGN(const auto tokens, detail::read_wordpiece_tokens(reader, joined));
+    RANKLET_ASSIGN(const auto tokens, detail::read_wordpiece_tokens(reader, stored, types, joined));
     const ModelReader own = reader.scope("ranklet.tokenizer"), ggml = reader.scope("tokenizer.ggml");
     WordPieceConfig config;
     RANKLET_ASSIGN(config.lowercase, detail::read_flag(own, "lowercase", defaults.lowercase, "lowercase"));
@@ -138,7 +171,7 @@ RANKLET_COLD inline Result<std::shared_ptr<const WordPiece>> read_wordpiece(cons
     if (ggml.has("mask_token_id")) {
         RANKLET_ASSIGN(config.mask_id, detail::read_special(ggml, "mask_token_id", nullptr, tokens.size()));
     }
-    RANKLET_ASSIGN(config.added_tokens, detail::read_added_tokens(reader, tokens, config));
+    RANKLET_ASSIGN(config.added_tokens, detail::read_added_tokens(reader, tokens, types));
     auto tokenizer = WordPiece::create(tokens, std::move(config));
     if (!tokenizer.ok())
         return make_error(tokenizer.error().code, {reader.file().name(), ": ", tokenizer.error().message});
