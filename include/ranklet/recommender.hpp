@@ -93,6 +93,7 @@ public:
     /// Items to a catalog: their texts through the encoder and all of the decoder that depends on the item alone.
     /// Error when an id is empty or stands twice, a text is not UTF-8, or an attribute is not as AttributeBuilder wants
     /// it (naming the item; Error::input is its place in `items`); stopped or deadline, when the options say so.
+    /// BatchOptions::read tells which items were cut, an entry for each.
     Result<Catalog> encode_catalog(std::span<const Item> items, const BatchOptions& options = {}) const;
     /// A catalog of what was encoded before, by this model's encoder: `ids` and `vectors` (or the decoder's parts, for a
     /// model that reads token states), and whatever else there is; the parts that are missing are computed here.
@@ -191,8 +192,8 @@ private:
 };
 
 /// The catalog with the changes, as a new snapshot: what encoding all its items from scratch would give, bit for bit;
-/// only new and replaced items are encoded. `options` (prompt, threads) as for encode_catalog; the prompt should be that
-/// of the rest. Filters of the old snapshot do not fit the new one; users go on, their events are remembered by id.
+/// only new and replaced items are encoded. `options` (prompt, threads, windows) as for encode_catalog; prompt and windows
+/// should be those of the rest; `read` has an entry for each item that is encoded: the replaced ones, then the new ones. Filters of the old snapshot do not fit the new one; users go on, their events are remembered by id.
 /// Error invalid_argument naming an id that is to be added and is there already, or that stands twice in the changes;
 /// missing naming one that is to be replaced or removed and is not there; mismatch when the catalog is of another
 /// model; unsupported when items are to be encoded and the model has no text encoder; otherwise as encode_catalog.
@@ -296,6 +297,9 @@ RANKLET_FUNC Result<std::vector<float>> Recommender::encode(std::string_view tex
 
 RANKLET_FUNC Result<CatalogData> Recommender::encode(const Model& model, std::span<const Item> items, ItemUse use,
                                                      const BatchOptions& options) {
+    if (!options.read.empty() && options.read.size() != items.size())
+        return detail::wrong_read_size(options.read.size(), items.size());
+    std::fill(options.read.begin(), options.read.end(), TextRead());  // an encoder of the host's may not tell
     const auto encode_some = [&](std::span<const Item> some, const BatchOptions& batch) -> Result<CatalogData> {
         RANKLET_ASSIGN(EncodedItems encoded, model.encoder->encode_items(some, model.decoder->form(), batch));
         CatalogData data;
@@ -321,6 +325,7 @@ RANKLET_FUNC Result<CatalogData> Recommender::encode(const Model& model, std::sp
                 options.progress(first + done, items.size());
             };
         const std::size_t count = std::min(most, items.size() - first);
+        if (!options.read.empty()) batch.read = options.read.subspan(first, count);
         auto piece = encode_some(items.subspan(first, count), batch);
         if (!piece.ok()) {
             const Error& error = piece.error();

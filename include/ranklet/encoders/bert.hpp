@@ -35,6 +35,18 @@ struct TextPair {
 /// the threads, in any order; the states are valid during the call.
 using TokenStateSink = FunctionView<void(std::size_t, MatrixView<const float>, Scratch&)>;
 
+/// Which states of which text a window's are.
+struct TextWindow {
+    std::size_t text = 0;              ///< of the texts or pairs
+    std::size_t index = 0, count = 1;  ///< which window of the text's
+    // The text's states put together are [rows, hidden], special tokens at both ends included. Of them this window gives
+    // those from `to` on: its own rows [begin, end), which no other window has more context for.
+    std::size_t rows = 0, to = 0, begin = 0, end = 0;
+};
+/// What is done with the states [length, hidden] of one window. A text's windows come one after the other in the order of
+/// the text; different texts from any of the threads, in any order.
+using WindowSink = FunctionView<void(const TextWindow&, MatrixView<const float>, Scratch&)>;
+
 /// Copies share the weights.
 class Bert final : public ItemEncoder, public Loadable<Bert> {
 public:
@@ -60,11 +72,12 @@ public:
     Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const;
     /// The vectors [texts, dim]. Error invalid_text naming the first text that is not UTF-8.
     Result<Matrix> encode(std::span<const std::string_view> texts, const BatchOptions& options = {}) const;
-    /// One text's token states [length, hidden], special tokens included.
+    /// One text's token states [length, hidden], special tokens included; in windows: of all of its tokens.
     Result<Matrix> encode_tokens(std::string_view text, const BatchOptions& options = {}) const;
 
     /// Runs the transformer over all texts; `scratch` of the sink has `sink_scratch` bytes. With an Error (of the first
     /// text that has one) some texts may not have been seen.
+    /// Error invalid_argument with BatchOptions::windows: for_each_window reads in windows.
     Result<void> for_each_text(std::span<const std::string_view> texts, const BatchOptions& options,
                                TokenStateSink sink, std::size_t sink_scratch = 0) const;
     /// The same for pairs of texts, which get no prompt. A pair that is too long is cut as WordPiece::encode_pair says.
@@ -72,6 +85,12 @@ public:
     /// as DistilBERT, tells them apart by the [SEP] between them.)
     Result<void> for_each_pair(std::span<const TextPair> pairs, const BatchOptions& options, TokenStateSink sink,
                                std::size_t sink_scratch = 0) const;
+    /// The same window by window, where the options say so; otherwise each text (or pair) is one window.
+    /// Error invalid_argument for windows that hold no more than their overlap.
+    Result<void> for_each_window(std::span<const std::string_view> texts, const BatchOptions& options, WindowSink sink,
+                                 std::size_t sink_scratch = 0) const;
+    Result<void> for_each_window(std::span<const TextPair> pairs, const BatchOptions& options, WindowSink sink,
+                                 std::size_t sink_scratch = 0) const;
 
     RANKLET_FUNC Result<EncodedItems> encode_items(std::span<const Item> items, ItemForm form,
                                                    const BatchOptions& options) const override;
@@ -85,6 +104,7 @@ private:
     struct State;
     struct Worker;
     class Run;
+    class Vectors;
     class Parts;
     std::shared_ptr<const State> state_;
 };
@@ -146,38 +166,47 @@ struct Bert::State {
     }
 };
 
-/// One call of for_each_text or for_each_pair.
+/// One call of for_each_window.
 class Bert::Run {
 public:
-    Run(const State& bert, const TokenStateSink& sink, std::size_t sink_scratch, std::string_view prompt)
-        : bert_(bert), sink_(sink), sink_scratch_(sink_scratch), prompt_(prompt) {
-        limit_.max_length = bert.max_length;
+    Run(const State& bert, const BatchOptions& options, const WindowSink& sink, std::size_t sink_scratch,
+        std::string_view prompt)
+        : bert_(bert), options_(options), sink_(sink), sink_scratch_(sink_scratch), prompt_(prompt) {
+        if (!options.windows) limit_.max_length = bert.max_length;
     }
 
     template <class Input>
-    Result<void> over(std::span<const Input> inputs, const BatchOptions& options) const {
+    Result<void> over(std::span<const Input> inputs) const {
+        RANKLET_TRY(check<Input>(inputs.size()));
         // A short list is cut finer, so that every thread gets a share; fewer texts than threads go one batch after
         // another, and the threads share the work of each.
-        const std::size_t wanted = resolve_threads(options.threads);
+        const std::size_t wanted = resolve_threads(options_.threads);
         const bool share = inputs.size() < wanted;
         const std::size_t group_texts =
             share ? std::max<std::size_t>(inputs.size(), 1)
                   : std::clamp<std::size_t>((inputs.size() + wanted - 1) / wanted, 1, max_group_texts);
-        std::vector<Worker> workers(detail::group_threads(inputs.size(), group_texts, options.threads));
+        std::vector<Worker> workers(detail::group_threads(inputs.size(), group_texts, options_.threads));
         for (Worker& worker : workers) worker.threads = share ? wanted : 1;
-        return detail::for_each_group(inputs.size(), group_texts, options,
+        return detail::for_each_group(inputs.size(), group_texts, options_,
                                       [&](std::size_t first, std::size_t last, std::size_t thread) {
                                           return group(inputs, first, last, workers[thread]);
                                       });
     }
 
 private:
+    template <class Input>
+    static constexpr bool is_pair = std::is_same_v<Input, TextPair>;
+
     struct Worker {
         Encoding encoding;
+        Encoding probe;  // whether a text has more tokens than were read
+        std::vector<detail::TokenWindow> cuts;
+        bool first_is_cut = false;  // of a pair in windows
         Scratch scratch;
         std::string prompted;
-        std::vector<std::int32_t> ids, type_ids;
+        std::vector<std::int32_t> ids, type_ids;  // of the windows that wait for run_batch
         std::vector<std::size_t> offsets;
+        std::vector<TextWindow> windows;
         AlignedBuffer<float> states;
         std::size_t threads = 1;  // that share one batch's work
 
@@ -185,6 +214,7 @@ private:
             ids.clear();
             type_ids.clear();
             offsets.assign(1, 0);
+            windows.clear();
         }
     };
     // Texts handed to a thread at a time, and tokens that go through the layers together: enough rows to keep the
@@ -192,39 +222,167 @@ private:
     static constexpr std::size_t max_group_texts = 32;
     static constexpr std::size_t batch_tokens = 256;
 
-    Result<void> tokenize(std::string_view text, Worker& worker) const {
-        if (prompt_.empty()) return bert_.tokenizer->encode(text, limit_, worker.encoding);
-        worker.prompted.assign(prompt_).append(text);
-        return bert_.tokenizer->encode(worker.prompted, limit_, worker.encoding);
+    template <class Input>
+    Result<void> check(std::size_t inputs) const {
+        const std::size_t texts = is_pair<Input> ? 2 * inputs : inputs;
+        if (!options_.read.empty() && options_.read.size() != texts)
+            return detail::wrong_read_size(options_.read.size(), texts);
+        if (!options_.windows) return {};
+        RANKLET_TRY(overlap(room_beside(is_pair<Input> ? 3 : 2)));  // a prompt leaves less
+        return {};
     }
-    Result<void> tokenize(const TextPair& pair, Worker& worker) const {
-        return bert_.tokenizer->encode_pair(pair.first, pair.second, limit_, worker.encoding);
+    // Tokens of a text in a window with so many others.
+    std::size_t room_beside(std::size_t others) const noexcept {
+        return bert_.max_length - std::min<std::size_t>(bert_.max_length, others);
+    }
+    // Tokens that windows of this room share.
+    Result<std::size_t> overlap(std::size_t room) const {
+        const std::size_t tokens = options_.windows->overlap.value_or(room / 4);
+        if (tokens < room) return tokens;
+        return make_error(ErrorCode::invalid_argument,
+                          {"windows of ", room, " tokens of a text cannot overlap by ", tokens});
+    }
+
+    Result<void> tokenize(std::string_view text, const EncodeOptions& limit, Worker& worker, Encoding& out) const {
+        if (prompt_.empty()) return bert_.tokenizer->encode(text, limit, out);
+        worker.prompted.assign(prompt_).append(text);
+        return bert_.tokenizer->encode(worker.prompted, limit, out);
+    }
+    Result<void> tokenize(const TextPair& pair, const EncodeOptions& limit, Worker&, Encoding& out) const {
+        return bert_.tokenizer->encode_pair(pair.first, pair.second, limit, out);
     }
 
     template <class Input>
     Result<void> group(std::span<const Input> inputs, std::size_t first, std::size_t last, Worker& worker) const {
-        std::size_t batch_first = first;
         worker.clear();
         for (std::size_t text = first; text < last; ++text) {
-            if (const auto status = tokenize(inputs[text], worker); !status.ok())
-                return about_input(status.error(), text);
-            const auto& ids = worker.encoding.ids;
-            if (worker.offsets.size() > 1 && worker.ids.size() + ids.size() > batch_tokens) {
-                RANKLET_TRY(run_batch(batch_first, worker));
-                batch_first = text;
-            }
-            worker.ids.insert(worker.ids.end(), ids.begin(), ids.end());
-            if constexpr (std::is_same_v<Input, TextPair>)  // single texts have type 0 throughout
-                worker.type_ids.insert(worker.type_ids.end(), worker.encoding.type_ids.begin(),
-                                       worker.encoding.type_ids.end());
-            worker.offsets.push_back(worker.ids.size());
+            auto status = tokenize(inputs[text], limit_, worker, worker.encoding);
+            if (status.ok()) status = read(inputs[text], text, worker);
+            if (!status.ok()) return about_input(status.error(), text);
         }
-        return run_batch(batch_first, worker);
+        return run_batch(worker);
     }
 
-    Result<void> run_batch(std::size_t first_text, Worker& worker) const {
+    // The text's windows, one where it fits, on their way into batches.
+    template <class Input>
+    Result<void> read(const Input& input, std::size_t text, Worker& worker) const {
+        const std::size_t size = worker.encoding.size();
+        if (!options_.windows || size <= bert_.max_length) {
+            if (!options_.read.empty()) RANKLET_TRY(tell(input, text, worker));
+            return append<Input>({text, 0, 1, size, 0, 0, size}, 1, 1, size - 1, worker);
+        }
+        const std::size_t before = fixed_part(input, worker), tokens = worker.encoding.size() - before - 1;
+        RANKLET_ASSIGN(const std::size_t shared, overlap(room_beside(before + 1)));
+        detail::cut_windows(tokens, room_beside(before + 1), shared, worker.cuts);
+        const std::size_t count = worker.cuts.size();
+        if (!options_.read.empty()) tell_windows(input, text, before, worker);
+        for (std::size_t w = 0; w < count; ++w) {
+            const detail::TokenWindow& cut = worker.cuts[w];
+            TextWindow window{text, w, count, before + tokens + 1, before + cut.own_first, 0, 0};
+            window.begin = before + cut.own_first - cut.first;
+            window.end = before + cut.own_last - cut.first;
+            if (w == 0) window.to = window.begin = 0;  // with what stands before the text
+            if (w + 1 == count) ++window.end;          // with the [SEP] behind it
+            RANKLET_TRY(append<Input>(window, before, before + cut.first, before + cut.last, worker));
+        }
+        return {};
+    }
+
+    // Rows [0, before) of the encoding, [first, last) and the last one, as one sequence.
+    template <class Input>
+    Result<void> append(const TextWindow& window, std::size_t before, std::size_t first, std::size_t last,
+                        Worker& worker) const {
+        const std::size_t size = before + (last - first) + 1;
+        if (worker.offsets.size() > 1 && worker.ids.size() + size > batch_tokens) RANKLET_TRY(run_batch(worker));
+        const auto copy = [&](const std::vector<std::int32_t>& from, std::vector<std::int32_t>& to) {
+            to.insert(to.end(), from.begin(), from.begin() + static_cast<std::ptrdiff_t>(before));
+            to.insert(to.end(), from.begin() + static_cast<std::ptrdiff_t>(first),
+                      from.begin() + static_cast<std::ptrdiff_t>(last));
+            to.push_back(from.back());
+        };
+        copy(worker.encoding.ids, worker.ids);
+        if constexpr (is_pair<Input>)
+            copy(worker.encoding.type_ids, worker.type_ids);  // single texts have 0 throughout
+        worker.offsets.push_back(worker.ids.size());
+        worker.windows.push_back(window);
+        return {};
+    }
+
+    // How many tokens stand before the text in each window: [CLS] and the prompt.
+    std::size_t fixed_part(std::string_view, const Worker& worker) const {
+        const Encoding& encoding = worker.encoding;
+        std::size_t before = 1;
+        while (before + 1 < encoding.size() && encoding.offsets[before].begin < prompt_.size()) ++before;
+        return before;
+    }
+    // [CLS], the first text and [SEP]; what of that text half of a window does not hold is taken out.
+    std::size_t fixed_part(const TextPair&, Worker& worker) const {
+        const std::size_t before = second_text(worker.encoding), most = room_beside(3) / 2;
+        worker.first_is_cut = before - 2 > most;
+        if (!worker.first_is_cut) return before;
+        worker.encoding.erase(1 + most, before - 1);
+        return most + 2;
+    }
+    // Where a pair's second text begins.
+    static std::size_t second_text(const Encoding& encoding) {
+        const auto& types = encoding.type_ids;
+        return static_cast<std::size_t>(std::find(types.begin(), types.end(), 1) - types.begin());
+    }
+
+    // How much of a text that was read at once.
+    Result<void> tell(std::string_view text, std::size_t index, Worker& worker) const {
+        const Encoding& encoding = worker.encoding;
+        bool more = false;
+        if (!options_.windows && encoding.size() >= bert_.max_length) {
+            EncodeOptions longer;
+            longer.max_length = std::size_t{bert_.max_length} + 1;
+            RANKLET_TRY(tokenize(text, longer, worker, worker.probe));
+            more = worker.probe.size() > encoding.size();
+        }
+        TextRead& read = options_.read[index];
+        read = detail::text_read(text, tokens_of(encoding, fixed_part(text, worker), encoding.size() - 1), more);
+        if (more) read.bytes -= std::min(read.bytes, prompt_.size());
+        return {};
+    }
+    Result<void> tell(const TextPair& pair, std::size_t index, Worker& worker) const {
+        const Encoding& encoding = worker.encoding;
+        const std::size_t second = second_text(encoding);
+        RANKLET_TRY(tell_part(pair.first, tokens_of(encoding, 1, second - 1), options_.read[2 * index], worker));
+        return tell_part(pair.second, tokens_of(encoding, second, encoding.size() - 1), options_.read[2 * index + 1],
+                         worker);
+    }
+    Result<void> tell_part(std::string_view text, std::span<const TokenSpan> tokens, TextRead& read,
+                           Worker& worker) const {
+        bool more = false;
+        if (!options_.windows && worker.encoding.size() >= bert_.max_length) {
+            EncodeOptions longer;
+            longer.add_special_tokens = false;
+            longer.max_length = tokens.size() + 1;
+            RANKLET_TRY(bert_.tokenizer->encode(text, longer, worker.probe));
+            more = worker.probe.size() > tokens.size();
+        }
+        read = detail::text_read(text, tokens, more);
+        return {};
+    }
+    void tell_windows(std::string_view text, std::size_t index, std::size_t before, const Worker& worker) const {
+        TextRead& read = options_.read[index];
+        read = detail::text_read(text, tokens_of(worker.encoding, before, worker.encoding.size() - 1), false);
+        read.windows = worker.cuts.size();
+    }
+    void tell_windows(const TextPair& pair, std::size_t index, std::size_t before, const Worker& worker) const {
+        TextRead &first = options_.read[2 * index], &second = options_.read[2 * index + 1];
+        first = detail::text_read(pair.first, tokens_of(worker.encoding, 1, before - 1), worker.first_is_cut);
+        second = detail::text_read(pair.second, tokens_of(worker.encoding, before, worker.encoding.size() - 1), false);
+        first.windows = second.windows = worker.cuts.size();
+    }
+    static std::span<const TokenSpan> tokens_of(const Encoding& encoding, std::size_t first, std::size_t last) {
+        return std::span(encoding.offsets).subspan(first, last - first);
+    }
+
+    Result<void> run_batch(Worker& worker) const {
         const TokenBatch batch{worker.ids, worker.type_ids, worker.offsets};
         if (batch.offsets.size() < 2) return {};
+        if (options_.windows) RANKLET_TRY(check_stop(options_.stop, options_.deadline));  // one text may have many
         const std::size_t tokens = batch.tokens(), hidden = bert_.model.hidden();
         RANKLET_TRY(worker.scratch.reserve(
             std::max(bert_.model.scratch_size(tokens, batch.longest(), worker.threads), sink_scratch_)));
@@ -234,17 +392,57 @@ private:
         const MatrixView<float> states(worker.states.data(), tokens, hidden);
         bert_.model.forward(batch, states, worker.scratch, worker.threads);
         for (std::size_t t = 0; t + 1 < batch.offsets.size(); ++t)
-            sink_(first_text + t, states.middle_rows(batch.offsets[t], batch.offsets[t + 1] - batch.offsets[t]),
+            sink_(worker.windows[t], states.middle_rows(batch.offsets[t], batch.offsets[t + 1] - batch.offsets[t]),
                   worker.scratch);
         worker.clear();
         return {};
     }
 
     const State& bert_;
-    TokenStateSink sink_;
+    const BatchOptions& options_;
+    WindowSink sink_;
     std::size_t sink_scratch_;
     std::string_view prompt_;
     EncodeOptions limit_;
+};
+
+/// Texts' vectors from their windows.
+class Bert::Vectors {
+public:
+    /// `out` [texts, dim].
+    static Result<Vectors> of(const SentenceHead& head, Matrix& out, const BatchOptions& options) {
+        Vectors vectors(head, out);
+        if (options.windows) {
+            RANKLET_ASSIGN(vectors.sums_, Matrix::zeroed(out.rows(), head.pooled_dim() + 1));
+        }
+        return vectors;
+    }
+    static std::size_t scratch_size(const SentenceHead& head) noexcept {
+        return scratch_bytes<float>(head.pooled_dim()) + head.scratch_size();
+    }
+    void add(const TextWindow& window, MatrixView<const float> states, Scratch& scratch) noexcept {
+        float* vector = out_->row(window.text).data();
+        if (window.count == 1) return head_->forward(states, vector, scratch);
+        using Ops = kernels::Ops<float>;
+        const ScratchFrame frame(scratch);
+        const std::size_t n = head_->pooled_dim();
+        float* pooled = scratch.take<float>(n);
+        float* sum = sums_.row(window.text).data();  // of tokens * pooled, and of tokens
+        const auto tokens = static_cast<float>(states.rows);
+        head_->pool_states(states, pooled);
+        Ops::multiply_add(tokens, pooled, sum, sum, n);
+        sum[n] += tokens;
+        if (window.index + 1 < window.count) return;
+        Ops::scale(1.0f / sum[n], sum, n);
+        head_->finish(sum, vector, scratch);
+    }
+
+private:
+    Vectors(const SentenceHead& head, Matrix& out) : head_(&head), out_(&out) {}
+
+    const SentenceHead* head_;
+    Matrix* out_;
+    Matrix sums_;  // [texts, pooled_dim + 1], where there are windows
 };
 
 /// A text's words, for explanations.
@@ -367,6 +565,22 @@ RANKLET_FUNC Result<std::string_view> Bert::prompt_text(std::optional<std::strin
     return state_->prompt(name);
 }
 
+namespace detail {
+
+// A window's own rows to their place among the text's.
+RANKLET_FUNC void gather_states(const TextWindow& window, MatrixView<const float> states, Result<Matrix>& text) {
+    if (window.index == 0) text = Matrix::zeroed(window.rows, states.cols);
+    if (!text.ok()) return;
+    for (std::size_t row = window.begin; row < window.end; ++row)
+        std::copy_n(states.row(row).data(), states.cols, text->row(window.to + row - window.begin).data());
+}
+RANKLET_FUNC Result<void> check_one_window(const BatchOptions& options) {
+    if (!options.windows) return {};
+    return Error{ErrorCode::invalid_argument, "windows come one by one: for_each_window gives them"};
+}
+
+}  // namespace detail
+
 RANKLET_FUNC Result<std::vector<float>> Bert::encode(std::string_view text, const BatchOptions& options) const {
     RANKLET_ASSIGN(const Matrix vectors, encode(std::span(&text, 1), options));
     const auto row = vectors.row(0);
@@ -376,34 +590,56 @@ RANKLET_FUNC Result<std::vector<float>> Bert::encode(std::string_view text, cons
 RANKLET_FUNC Result<Matrix> Bert::encode(std::span<const std::string_view> texts, const BatchOptions& options) const {
     RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(texts.size(), dim()));
     const SentenceHead& head = state_->head;
-    RANKLET_TRY(for_each_text(
+    RANKLET_ASSIGN(Vectors sums, Vectors::of(head, vectors, options));
+    RANKLET_TRY(for_each_window(
         texts, options,
-        [&](std::size_t text, MatrixView<const float> states, Scratch& scratch) noexcept {
-            head.forward(states, vectors.row(text).data(), scratch);
+        [&](const TextWindow& window, MatrixView<const float> states, Scratch& scratch) noexcept {
+            sums.add(window, states, scratch);
         },
-        head.scratch_size()));
+        Vectors::scratch_size(head)));
     return vectors;
 }
 
 RANKLET_FUNC Result<Matrix> Bert::encode_tokens(std::string_view text, const BatchOptions& options) const {
     Result<Matrix> result = Matrix();
-    RANKLET_TRY(for_each_text(std::span(&text, 1), options, [&](std::size_t, MatrixView<const float> states, Scratch&) {
-        result = Matrix::copy_of(states);
-    }));
+    RANKLET_TRY(for_each_window(std::span(&text, 1), options,
+                                [&](const TextWindow& window, MatrixView<const float> states, Scratch&) {
+                                    detail::gather_states(window, states, result);
+                                }));
     return result;
 }
 
 RANKLET_FUNC Result<void> Bert::for_each_text(std::span<const std::string_view> texts, const BatchOptions& options,
                                               TokenStateSink sink, std::size_t sink_scratch) const {
+    RANKLET_TRY(detail::check_one_window(options));
+    return for_each_window(
+        texts, options,
+        [&](const TextWindow& window, MatrixView<const float> states, Scratch& scratch) {
+            sink(window.text, states, scratch);
+        },
+        sink_scratch);
+}
+RANKLET_FUNC Result<void> Bert::for_each_window(std::span<const std::string_view> texts, const BatchOptions& options,
+                                                WindowSink sink, std::size_t sink_scratch) const {
     RANKLET_ASSIGN(const std::string_view prompt, state_->prompt(options.prompt));
-    return detail::name_input(Run(*state_, sink, sink_scratch, prompt).over(texts, options), "text");
+    return detail::name_input(Run(*state_, options, sink, sink_scratch, prompt).over(texts), "text");
 }
 
 RANKLET_FUNC Result<void> Bert::for_each_pair(std::span<const TextPair> pairs, const BatchOptions& options,
                                               TokenStateSink sink, std::size_t sink_scratch) const {
+    RANKLET_TRY(detail::check_one_window(options));
+    return for_each_window(
+        pairs, options,
+        [&](const TextWindow& window, MatrixView<const float> states, Scratch& scratch) {
+            sink(window.text, states, scratch);
+        },
+        sink_scratch);
+}
+RANKLET_FUNC Result<void> Bert::for_each_window(std::span<const TextPair> pairs, const BatchOptions& options,
+                                                WindowSink sink, std::size_t sink_scratch) const {
     if (state_->model.type_count() == 1)
         return Error{ErrorCode::unsupported, "the model has one token type, pairs of texts need two"};
-    return detail::name_input(Run(*state_, sink, sink_scratch, {}).over(pairs, options), "text");
+    return detail::name_input(Run(*state_, options, sink, sink_scratch, {}).over(pairs), "text");
 }
 
 RANKLET_FUNC Result<EncodedItems> Bert::encode_items(std::span<const Item> items, ItemForm form,
@@ -415,19 +651,20 @@ RANKLET_FUNC Result<EncodedItems> Bert::encode_items(std::span<const Item> items
     EncodedItems encoded;
     if (form == ItemForm::vector) {
         RANKLET_ASSIGN(encoded.rows, Matrix::zeroed(items.size(), dim()));
-        const auto sink = [&](std::size_t text, MatrixView<const float> states, Scratch& scratch) noexcept {
-            bert.head.forward(states, encoded.rows.row(text).data(), scratch);
+        RANKLET_ASSIGN(Vectors sums, Vectors::of(bert.head, encoded.rows, options));
+        const auto sink = [&](const TextWindow& window, MatrixView<const float> states, Scratch& scratch) noexcept {
+            sums.add(window, states, scratch);
         };
-        RANKLET_TRY(Run(bert, sink, bert.head.scratch_size(), prompt).over(std::span(texts), options));
+        RANKLET_TRY(Run(bert, options, sink, Vectors::scratch_size(bert.head), prompt).over(std::span(texts)));
         return encoded;
     }
     std::vector<Result<Matrix>> states;
     states.reserve(items.size());
     for (std::size_t i = 0; i < items.size(); ++i) states.emplace_back(Matrix());
-    const auto sink = [&](std::size_t text, MatrixView<const float> rows, Scratch&) {
-        states[text] = Matrix::copy_of(rows);
+    const auto sink = [&](const TextWindow& window, MatrixView<const float> rows, Scratch&) {
+        detail::gather_states(window, rows, states[window.text]);
     };
-    RANKLET_TRY(Run(bert, sink, 0, prompt).over(std::span(texts), options));
+    RANKLET_TRY(Run(bert, options, sink, 0, prompt).over(std::span(texts)));
     encoded.offsets.assign(1, 0);
     for (const auto& each : states) {
         if (!each.ok()) return each.error();

@@ -75,7 +75,9 @@ public:
     Result<Matrix> encode(std::span<const std::string_view> texts, const BatchOptions& options = {}) const;
     /// Vectors of items: `inputs` [items * view_count()], each item's views in the model's order. Errors: invalid_text
     /// for a text that is not UTF-8, invalid_argument for a vector of another size or that is not finite; they name the
-    /// view, and the item as `text N`.
+    /// view, and the item as `text N`; unsupported for BatchOptions::windows: a view reads as many words as its layers were
+    /// trained on. BatchOptions::read has an entry for each item, about all of its texts together (what is given as word
+    /// ids has no bytes).
     Result<Matrix> encode_inputs(std::span<const ViewInput> inputs, const BatchOptions& options = {}) const;
     /// Where attention lies in one item's vector, view by view. `inputs` [view_count()]. Errors as encode_inputs has.
     RANKLET_COLD Result<std::vector<ViewAttention>> attention(std::span<const ViewInput> inputs) const;
@@ -148,6 +150,7 @@ struct NewsEncoder::State {
     enum class Join { concatenate, attention, gated };
     struct Worker {
         std::vector<Encoding> words;  // of each view that is a text
+        Encoding probe;               // whether a text has more words than were read
         Scratch scratch;
     };
 
@@ -248,14 +251,18 @@ struct NewsEncoder::State {
         if (inputs.size() % views.size() != 0)
             return make_error(ErrorCode::invalid_argument,
                               {inputs.size(), " inputs are not those of items with ", views.size(), " views"});
+        if (options.windows)
+            return Error{ErrorCode::unsupported, "news models read texts of a fixed length, not in windows"};
         const std::size_t n = inputs.size() / views.size();
+        if (!options.read.empty() && options.read.size() != n) return detail::wrong_read_size(options.read.size(), n);
         RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(n, dim()));
         std::vector<Worker> workers(detail::group_threads(n, group, options.threads));
         RANKLET_TRY(detail::for_each_group(
             n, group, options, [&](std::size_t first, std::size_t last, std::size_t thread) -> Result<void> {
                 for (std::size_t i = first; i < last; ++i)
-                    if (const auto status = encode_item(inputs.subspan(i * views.size(), views.size()),
-                                                        vectors.row(i).data(), workers[thread]);
+                    if (const auto status =
+                            encode_item(inputs.subspan(i * views.size(), views.size()), vectors.row(i).data(),
+                                        workers[thread], {}, options.read.empty() ? nullptr : &options.read[i]);
                         !status.ok())
                         return about_input(status.error(), i);
                 return {};
@@ -264,10 +271,11 @@ struct NewsEncoder::State {
     }
 
     // Scratch is for the words that the item has, not for those that a file says it could have.
-    // `attention` [views] or empty: not wanted.
+    // `attention` [views] or empty: not wanted. `read`: null where it is not.
     Result<void> encode_item(std::span<const ViewInput> inputs, float* out, Worker& worker,
-                             std::span<ViewAttention> attention = {}) const {
+                             std::span<ViewAttention> attention = {}, TextRead* read = nullptr) const {
         worker.words.resize(views.size());
+        if (read != nullptr) *read = {0, 0, 1, true};
         std::size_t inner = 0;
         for (const View& view : views) {
             const std::size_t i = static_cast<std::size_t>(&view - views.data());
@@ -276,8 +284,10 @@ struct NewsEncoder::State {
                 if (inputs[i].word_ids) {
                     RANKLET_TRY(check_ids(view, *inputs[i].word_ids));
                     worker.words[i].ids.assign(inputs[i].word_ids->begin(), inputs[i].word_ids->end());
+                    if (read != nullptr) read->tokens += inputs[i].word_ids->size();
                 } else {
                     RANKLET_TRY(tokenize(i, inputs[i].text, worker.words[i]));
+                    if (read != nullptr) RANKLET_TRY(tell(i, inputs[i].text, worker, *read));
                 }
                 needed += view.text.scratch_size(worker.words[i].size());
             }
@@ -313,6 +323,22 @@ struct NewsEncoder::State {
         if (!attention.empty() && join == Join::attention) weights.resize(views.size());
         join_views(all, out, weights.empty() ? nullptr : weights.data(), worker.scratch);
         for (std::size_t v = 0; v < weights.size(); ++v) attention[v].weight = weights[v];
+        return {};
+    }
+    // Adds how much of a view's text was read.
+    Result<void> tell(std::size_t view, std::string_view text, Worker& worker, TextRead& read) const {
+        const Encoding& found = worker.words[view];
+        bool more = false;
+        if (found.size() >= views[view].text.max_length()) {
+            EncodeOptions longer;
+            longer.max_length = found.size() + 1;
+            RANKLET_TRY(tokenizer->encode(text, longer, worker.probe));
+            more = worker.probe.size() > found.size();
+        }
+        const TextRead own = detail::text_read(text, found.offsets, more);
+        read.bytes += own.bytes;
+        read.tokens += own.tokens;
+        read.whole = read.whole && own.whole;
         return {};
     }
     Result<void> check_ids(const View& view, std::span<const std::int32_t> ids) const {

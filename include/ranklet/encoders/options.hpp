@@ -5,10 +5,12 @@
 #include <cstddef>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/execution.hpp"
+#include "ranklet/text/windows.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -23,6 +25,11 @@ struct BatchOptions {
     std::optional<std::string_view> prompt = {};
     StopToken stop = {};     ///< ends the call with Error stopped; nothing half done comes back
     Deadline deadline = {};  ///< ends the call with Error deadline
+    /// Reads all of texts that are longer than the model takes; not given: they are truncated.
+    std::optional<Windows> windows = {};
+    /// Where how much was read is written: an entry for each text or item; for each pair two, its first text's and its
+    /// second's. Empty: it is not asked for. Error invalid_argument for another size.
+    std::span<TextRead> read = {};
 };
 
 RANKLET_NAMESPACE_END

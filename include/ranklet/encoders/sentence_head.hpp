@@ -109,15 +109,28 @@ public:
     }
 
     std::size_t dim() const noexcept { return dim_; }
-    std::size_t scratch_size() const noexcept { return 2 * scratch_bytes<float>(widest_); }
+    /// Elements of what the poolings give, one beside the other.
+    std::size_t pooled_dim() const noexcept { return hidden_ * poolings_.size(); }
+    std::size_t scratch_size() const noexcept { return 3 * scratch_bytes<float>(widest_); }
 
     /// vector [dim] from states [length, hidden], length >= 1.
     void forward(MatrixView<const float> states, float* vector, Scratch& scratch) const noexcept {
         const ScratchFrame frame(scratch);
+        float* pooled = scratch.take<float>(widest_);
+        pool_states(states, pooled);
+        finish(pooled, vector, scratch);
+    }
+    /// Its two halves, for a text that is read in windows. pooled [pooled_dim()] from states [length, hidden].
+    void pool_states(MatrixView<const float> states, float* pooled) const noexcept {
+        for (std::size_t p = 0; p < poolings_.size(); ++p) pool(poolings_[p], states, pooled + p * hidden_);
+    }
+    /// vector [dim] from pooled [pooled_dim()].
+    void finish(const float* pooled, float* vector, Scratch& scratch) const noexcept {
+        const ScratchFrame frame(scratch);
         float* current = scratch.take<float>(widest_);
         float* next = scratch.take<float>(widest_);
-        for (std::size_t p = 0; p < poolings_.size(); ++p) pool(poolings_[p], states, current + p * hidden_);
-        std::size_t width = hidden_ * poolings_.size();
+        std::size_t width = pooled_dim();
+        std::copy_n(pooled, width, current);
         for (const Step& step : steps_) {
             if (step.normalize) {
                 kernels::Ops<float>::normalize(current, width);

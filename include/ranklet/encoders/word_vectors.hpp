@@ -76,8 +76,9 @@ public:
 
     /// The vector [dim] of one text. Error invalid_text when it is not UTF-8.
     Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const;
-    /// The vectors [texts, dim]. Error invalid_text naming the first text that is not UTF-8; missing for a prompt: word
-    /// vectors have none.
+    /// The vectors [texts, dim]. With BatchOptions::windows all tokens of a text count, however many: word vectors know no
+    /// context, so windows would change nothing. Error invalid_text naming the first text that is not UTF-8; missing for a
+    /// prompt: word vectors have none.
     Result<Matrix> encode(std::span<const std::string_view> texts, const BatchOptions& options = {}) const;
     /// Calls `sink(text, tokens, thread)` once for each text, from any of the threads, in any order; `tokens` is valid
     /// during the call. Errors as encode's; with one, some texts may not have been seen.
@@ -97,6 +98,8 @@ private:
     // As for_each_text and encode, with errors that do not name the text.
     Result<void> run(std::span<const std::string_view> texts, const BatchOptions& options,
                      FunctionView<void(std::size_t, const Encoding&, std::size_t)> sink) const;
+    // `all`: without a limit. `more`: whether there are others behind it; null where it is not asked for.
+    Result<void> tokenize(std::string_view text, bool all, Encoding& out, bool* more) const;
     Result<Matrix> vectors_of(std::span<const std::string_view> texts, const BatchOptions& options) const;
     Result<void> check_prompt(const BatchOptions& options) const;
     RANKLET_COLD Result<void> read_table(const ModelReader& words);
@@ -271,12 +274,20 @@ RANKLET_FUNC WordVectors WordVectors::with_normalize(bool normalize) const {
 }
 
 RANKLET_FUNC Result<void> WordVectors::tokenize(std::string_view text, Encoding& out) const {
+    return tokenize(text, false, out, nullptr);
+}
+RANKLET_FUNC Result<void> WordVectors::tokenize(std::string_view text, bool all, Encoding& out, bool* more) const {
+    constexpr std::size_t no_limit = EncodeOptions().max_length;
+    const std::size_t limit = all ? no_limit : drop_unknown_ ? max_tokens_ : max_length_;
     EncodeOptions options;
     options.add_special_tokens = false;
-    options.max_length = drop_unknown_ ? max_tokens_ : max_length_;
-    if (!wordpiece_) return words_->encode(text, options, out);
-    RANKLET_TRY(wordpiece_->encode(text, options, out));
+    options.max_length =
+        more != nullptr && limit < no_limit ? limit + 1 : limit;  // one more shows whether there are others
+    RANKLET_TRY(wordpiece_ ? wordpiece_->encode(text, options, out) : words_->encode(text, options, out));
+    if (more != nullptr) *more = out.size() > limit;
+    if (out.size() > limit) out.erase(limit, out.size());
     if (!drop_unknown_) return {};
+    const std::size_t most = all ? no_limit : max_length_;
     std::size_t kept = 0;  // the limit counts the others, as in model2vec
     for (std::size_t t = 0; t < out.size(); ++t) {
         if (out.ids[t] == wordpiece_->config().unk_id) continue;
@@ -285,7 +296,8 @@ RANKLET_FUNC Result<void> WordVectors::tokenize(std::string_view text, Encoding&
         out.offsets[kept] = out.offsets[t];
         out.words[kept++] = out.words[t];
     }
-    out.erase(std::min<std::size_t>(kept, max_length_), out.size());
+    if (more != nullptr) *more = *more || kept > most;
+    out.erase(std::min<std::size_t>(kept, most), out.size());
     return {};
 }
 
@@ -334,17 +346,23 @@ RANKLET_FUNC Result<void> WordVectors::check_prompt(const BatchOptions& options)
 RANKLET_FUNC Result<void> WordVectors::run(std::span<const std::string_view> texts, const BatchOptions& options,
                                            FunctionView<void(std::size_t, const Encoding&, std::size_t)> sink) const {
     RANKLET_TRY(check_prompt(options));
+    if (!options.read.empty() && options.read.size() != texts.size())
+        return detail::wrong_read_size(options.read.size(), texts.size());
+    const bool all = options.windows.has_value();
     constexpr std::size_t group = 64;
     std::vector<Encoding> tokens(detail::group_threads(texts.size(), group, options.threads));
-    return detail::for_each_group(texts.size(), group, options,
-                                  [&](std::size_t first, std::size_t last, std::size_t thread) -> Result<void> {
-                                      for (std::size_t text = first; text < last; ++text) {
-                                          if (const auto found = tokenize(texts[text], tokens[thread]); !found.ok())
-                                              return about_input(found.error(), text);
-                                          sink(text, tokens[thread], thread);
-                                      }
-                                      return {};
-                                  });
+    return detail::for_each_group(
+        texts.size(), group, options, [&](std::size_t first, std::size_t last, std::size_t thread) -> Result<void> {
+            for (std::size_t text = first; text < last; ++text) {
+                bool more = false;
+                const auto found = tokenize(texts[text], all, tokens[thread], options.read.empty() ? nullptr : &more);
+                if (!found.ok()) return about_input(found.error(), text);
+                if (!options.read.empty())
+                    options.read[text] = detail::text_read(texts[text], tokens[thread].offsets, more);
+                sink(text, tokens[thread], thread);
+            }
+            return {};
+        });
 }
 RANKLET_FUNC Result<Matrix> WordVectors::vectors_of(std::span<const std::string_view> texts,
                                                     const BatchOptions& options) const {

@@ -5,6 +5,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,6 +26,9 @@ struct KeywordOptions {
     float diversity = 0.0f;
     Threads threads = 1;
     PhraseOptions phrases = {};
+    /// Compares phrases with all of a text that is longer than the model takes; not given: with its beginning.
+    std::optional<Windows> windows = {};
+    TextRead* read = nullptr;  ///< where how much of the text was read is written; null: it is not asked for
 };
 
 /// A phrase of the text and the cosine of its vector with the text's.
@@ -51,7 +55,8 @@ Result<std::vector<Keyword>> extract_keywords(EncodeTexts encode, std::string_vi
 
 /// Up to k keywords. Without diversity by cosine, equal ones by place; with it, in the order in which they are chosen:
 /// the nearest first, then whatever has the largest (1 - diversity) * cosine - diversity * largest cosine with a chosen
-/// one. Texts longer than the model's max_length are compared by their beginning. No prompts are used.
+/// one. Texts longer than the model's max_length are compared by their beginning, which KeywordOptions::read tells, or in
+/// windows. Candidates come from the whole text in any case. No prompts are used.
 /// Errors: invalid_text; invalid_argument for a diversity outside [0, 1] or options that allow no phrase.
 template <TextEncoder Encoder>
 Result<std::vector<Keyword>> extract_keywords(const Encoder& encoder, std::string_view text,
@@ -82,7 +87,11 @@ RANKLET_FUNC Result<std::vector<Keyword>> detail::extract_keywords(EncodeTexts e
     BatchOptions batch;
     batch.threads = options.threads;
     batch.prompt = "";
+    batch.windows = options.windows;
+    std::vector<TextRead> read(options.read == nullptr ? 0 : texts.size());
+    batch.read = read;
     RANKLET_ASSIGN(Matrix vectors, encode(texts, batch));
+    if (options.read != nullptr) *options.read = read.front();
     using Ops = kernels::Ops<float>;
     for (std::size_t i = 0; i < vectors.rows(); ++i) Ops::normalize(vectors.row(i).data(), vectors.cols());
     const auto cosine = [&](std::size_t a, std::size_t b) {

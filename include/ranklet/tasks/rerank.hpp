@@ -4,6 +4,7 @@
 #pragma once
 
 #include <limits>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,11 @@ struct RerankOptions {
     /// The label whose score counts; may be left out where the model has one label.
     std::string_view label = {};
     Threads threads = 1;
+    /// Reads all of each candidate, window by window beside the query; not given: pairs are truncated. The best passage
+    /// of each candidate decides with WindowScores::max (Dai and Callan 2019).
+    std::optional<Windows> windows = {};
+    /// Where how much was read is written, of each candidate two entries: the query's beside it, and its own; or empty.
+    std::span<TextRead> read = {};
 };
 
 /// A candidate after re-ranking.
@@ -71,6 +77,8 @@ RANKLET_FUNC Result<std::vector<Reranked>> rerank(const SequenceClassifier& mode
     for (const std::string_view candidate : candidates) pairs.push_back({query, candidate});
     BatchOptions batch;
     batch.threads = options.threads;
+    batch.windows = options.windows;
+    batch.read = options.read;
     RANKLET_ASSIGN(Matrix logits, model.logits(std::span<const TextPair>(pairs), batch));
     std::vector<Reranked> ranking(candidates.size());
     for (std::size_t i = 0; i < ranking.size(); ++i) {

@@ -25,7 +25,9 @@ class ClassifierHead;
 }
 
 /// Immutable once loaded; any number of threads may use one; copies share the weights. A text's scores have the same
-/// bits in any batch, with any number of threads. Prompts of the file are not put before texts.
+/// bits in any batch, with any number of threads. Prompts of the file are not put before texts. Texts that are too long
+/// are truncated, or read in windows whose logits are joined, before they become scores, as Windows::scores says;
+/// BatchOptions::read tells how far each was read.
 class SequenceClassifier : public Loadable<SequenceClassifier> {
 public:
     // load, from_file, from_memory: errors as Bert's; missing when the file has no classifier.
@@ -57,14 +59,6 @@ public:
     RANKLET_COLD Result<void> self_test(const ModelReader& reader) const;
 
 private:
-    Result<void> run(std::span<const std::string_view> texts, const BatchOptions& options, TokenStateSink sink,
-                     std::size_t scratch) const {
-        return bert_.for_each_text(texts, options, sink, scratch);
-    }
-    Result<void> run(std::span<const TextPair> pairs, const BatchOptions& options, TokenStateSink sink,
-                     std::size_t scratch) const {
-        return bert_.for_each_pair(pairs, options, sink, scratch);
-    }
     template <class Input>
     Result<Matrix> rows(std::span<const Input> inputs, BatchOptions options, bool score) const;
 
@@ -109,14 +103,27 @@ template <class Input>
 Result<Matrix> SequenceClassifier::rows(std::span<const Input> inputs, BatchOptions options, bool score) const {
     options.prompt = "";
     RANKLET_ASSIGN(Matrix rows, Matrix::zeroed(inputs.size(), labels().size()));
-    RANKLET_TRY(run(
+    const std::size_t n = labels().size();
+    const WindowScores join = options.windows ? options.windows->scores : WindowScores::mean;
+    RANKLET_TRY(bert_.for_each_window(
         inputs, options,
-        [&](std::size_t input, MatrixView<const float> states, Scratch& scratch) noexcept {
-            float* row = rows.row(input).data();
-            head_->classify_text(states, row, scratch);
+        [&](const TextWindow& window, MatrixView<const float> states, Scratch& scratch) noexcept {
+            using Ops = kernels::Ops<float>;
+            float* row = rows.row(window.text).data();
+            if (window.index == 0) {
+                head_->classify_text(states, row, scratch);
+            } else {
+                const ScratchFrame frame(scratch);
+                float* logits = scratch.take<float>(n);
+                head_->classify_text(states, logits, scratch);
+                join == WindowScores::max ? Ops::maximum(row, logits, row, n) : Ops::add(row, logits, row, n);
+            }
+            if (window.index + 1 < window.count) return;
+            if (window.count > 1 && join == WindowScores::mean)
+                Ops::scale(1.0f / static_cast<float>(window.count), row, n);
             if (score) head_->score(row);
         },
-        head_->scratch_size()));
+        scratch_bytes<float>(n) + head_->scratch_size()));
     return rows;
 }
 

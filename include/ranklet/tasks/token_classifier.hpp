@@ -34,8 +34,8 @@ public:
     const std::vector<std::string>& labels() const noexcept;
     const Bert& bert() const noexcept { return bert_; }
 
-    /// The text's spans, in its order. Tokens beyond the model's max_length are not seen.
-    /// Error invalid_text when it is not UTF-8.
+    /// The text's spans, in its order. Tokens beyond the model's max_length are not seen, which TagOptions::read tells,
+    /// unless TagOptions::windows says that all are read. Error invalid_text when it is not UTF-8.
     Result<std::vector<TaggedSpan>> tag(std::string_view text, const TagOptions& options = {}) const;
     /// The spans of each text. Error invalid_text naming the first text that is not UTF-8.
     Result<std::vector<std::vector<TaggedSpan>>> tag(std::span<const std::string_view> texts,
@@ -48,9 +48,9 @@ public:
 
 private:
     struct Tokens;
-    Result<Tokens> tokenize(std::span<const std::string_view> texts) const;
+    Result<Tokens> tokenize(std::span<const std::string_view> texts, std::size_t max_length) const;
     Result<Matrix> run(std::span<const std::string_view> texts, std::span<const std::size_t> offsets,
-                       Threads threads) const;
+                       BatchOptions options) const;
 
     Bert bert_;
     std::shared_ptr<const detail::ClassifierHead> head_;
@@ -96,8 +96,13 @@ RANKLET_FUNC Result<std::vector<TaggedSpan>> TokenClassifier::tag(std::string_vi
 }
 RANKLET_FUNC Result<std::vector<std::vector<TaggedSpan>>> TokenClassifier::tag(std::span<const std::string_view> texts,
                                                                                const TagOptions& options) const {
-    RANKLET_ASSIGN(const Tokens tokens, tokenize(texts));
-    RANKLET_ASSIGN(Matrix scores, run(texts, tokens.offsets, options.threads));
+    BatchOptions batch;
+    batch.threads = options.threads;
+    batch.windows = options.windows;
+    batch.read = options.read;
+    RANKLET_ASSIGN(const Tokens tokens,
+                   tokenize(texts, options.windows ? EncodeOptions().max_length : bert_.max_length()));
+    RANKLET_ASSIGN(Matrix scores, run(texts, tokens.offsets, batch));
     for (std::size_t i = 0; i < scores.rows(); ++i) head_->score(scores.row(i).data());
     std::vector<std::vector<TaggedSpan>> spans(texts.size());
     for (std::size_t t = 0; t < texts.size(); ++t) {
@@ -110,23 +115,24 @@ RANKLET_FUNC Result<std::vector<std::vector<TaggedSpan>>> TokenClassifier::tag(s
 }
 RANKLET_FUNC Result<Matrix> TokenClassifier::logits(std::string_view text) const {
     const std::span<const std::string_view> texts(&text, 1);
-    RANKLET_ASSIGN(const Tokens tokens, tokenize(texts));
-    return run(texts, tokens.offsets, 1);
+    RANKLET_ASSIGN(const Tokens tokens, tokenize(texts, bert_.max_length()));
+    return run(texts, tokens.offsets, {});
 }
 
 RANKLET_FUNC Result<void> TokenClassifier::self_test(const ModelReader& reader) const {
     RANKLET_TRY(bert_.self_test(reader));
     RANKLET_ASSIGN(const auto texts, reader.strings("ranklet.selftest.texts"));
-    RANKLET_ASSIGN(const Tokens tokens, tokenize(texts));
-    RANKLET_ASSIGN(const Matrix found, run(texts, tokens.offsets, 1));
+    RANKLET_ASSIGN(const Tokens tokens, tokenize(texts, bert_.max_length()));
+    RANKLET_ASSIGN(const Matrix found, run(texts, tokens.offsets, {}));
     return compare_self_test(reader, "ranklet.selftest.logits", found);
 }
 
 // Places in the text are known to the tokenizer alone, so it runs here, and again with the encoder: it costs little.
-RANKLET_FUNC Result<TokenClassifier::Tokens> TokenClassifier::tokenize(std::span<const std::string_view> texts) const {
+RANKLET_FUNC Result<TokenClassifier::Tokens> TokenClassifier::tokenize(std::span<const std::string_view> texts,
+                                                                       std::size_t max_length) const {
     const WordPiece& tokenizer = bert_.tokenizer();
     EncodeOptions options;
-    options.max_length = bert_.max_length();
+    options.max_length = max_length;
     Encoding encoding;
     Tokens out;
     for (std::size_t t = 0; t < texts.size(); ++t) {
@@ -146,14 +152,14 @@ RANKLET_FUNC Result<TokenClassifier::Tokens> TokenClassifier::tokenize(std::span
     return out;
 }
 RANKLET_FUNC Result<Matrix> TokenClassifier::run(std::span<const std::string_view> texts,
-                                                 std::span<const std::size_t> offsets, Threads threads) const {
-    BatchOptions options;
-    options.threads = threads;
+                                                 std::span<const std::size_t> offsets, BatchOptions options) const {
     options.prompt = "";
     RANKLET_ASSIGN(Matrix rows, Matrix::zeroed(offsets.back(), labels().size()));
-    RANKLET_TRY(
-        bert_.for_each_text(texts, options, [&](std::size_t text, MatrixView<const float> states, Scratch&) noexcept {
-            head_->classify_tokens(states, rows.view().middle_rows(offsets[text], states.rows));
+    RANKLET_TRY(bert_.for_each_window(
+        texts, options, [&](const TextWindow& window, MatrixView<const float> states, Scratch&) noexcept {
+            const std::size_t count = window.end - window.begin;
+            head_->classify_tokens(states.middle_rows(window.begin, count),
+                                   rows.view().middle_rows(offsets[window.text] + window.to, count));
         }));
     return rows;
 }

@@ -18,6 +18,7 @@
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/view.hpp"
 #include "ranklet/text/encoding.hpp"
+#include "ranklet/text/windows.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -50,6 +51,11 @@ struct TagOptions {
     std::vector<std::string_view> ignore = {"O"};
     /// Threads to use for several texts; 0: as many as the machine offers. Has no influence on the numbers.
     Threads threads = 1;
+    /// Of TokenClassifier::tag: reads all of texts that are longer than the model takes, each token in the window in which
+    /// it has the most context; not given: they are truncated.
+    std::optional<Windows> windows = {};
+    /// Of TokenClassifier::tag: where how much was read is written, an entry for each text; or empty.
+    std::span<TextRead> read = {};
 };
 
 /// A labelled stretch of a text.
