@@ -115,6 +115,23 @@ TEST_CASE("a text's vector is the sum of its words' vectors over their number, o
     CHECK(encode({.max_length = 1}, "b a 手机") == Floats{3, 4});
 }
 
+TEST_CASE("what a limit leaves out is told, and counts when all is to be read") {
+    for (const char* unknown : {"skip", "row"}) {
+        const Bytes bytes = Parts{.unknown = unknown, .max_length = 2}.build();
+        const WordVectors words = take(load(bytes));
+        const std::vector<std::string_view> texts{"a b a", "a b ", "b"};
+        std::vector<ranklet::TextRead> read(3);
+        const Matrix cut = take(words.encode(texts, {.read = read}));
+        CHECK((cut.row(0)[0] == 2.0f && cut.row(0)[1] == 3.0f));
+        CHECK((read[0].bytes == 3 && read[0].tokens == 2 && !read[0].whole && read[0].windows == 1));
+        CHECK((read[1].bytes == 4 && read[1].tokens == 2 && read[1].whole));
+        CHECK((read[2].bytes == 1 && read[2].tokens == 1 && read[2].whole));
+        const Matrix all = take(words.encode(texts, {.windows = ranklet::Windows{}, .read = read}));
+        CHECK((all.row(0)[0] == 5.0f / 3.0f && all.row(0)[1] == 8.0f / 3.0f));
+        CHECK((read[0].bytes == 5 && read[0].tokens == 3 && read[0].whole));
+    }
+}
+
 TEST_CASE("normalised vectors have length 1, and removed components are gone before") {
     const Floats v = encode({.normalize = true}, "b");
     CHECK(v[0] == doctest::Approx(0.6));

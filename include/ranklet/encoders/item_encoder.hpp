@@ -88,6 +88,7 @@ public:
     virtual bool encodes_items() const noexcept { return true; }
     /// Error about one of the items (Error::input): invalid_text when a text is not UTF-8, invalid_argument for a
     /// vector or an attribute that it cannot read; unsupported for a form that it does not have; missing for a prompt.
+    /// `options.read`, where it is given, has an entry for each item: an encoder that tells fills it in.
     virtual Result<EncodedItems> encode_items(std::span<const Item> items, ItemForm form,
                                               const BatchOptions& options) const = 0;
     /// The model's own items: ids, vectors and what else a catalog holds of them.

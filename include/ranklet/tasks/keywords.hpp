@@ -28,7 +28,7 @@ struct KeywordOptions {
     PhraseOptions phrases = {};
     /// Compares phrases with all of a text that is longer than the model takes; not given: with its beginning.
     std::optional<Windows> windows = {};
-    TextRead* read = nullptr;  ///< where how much of the text was read is written; null: it is not asked for
+    std::span<TextRead> read = {};  ///< where how much of the text was read is written: one entry, or empty
 };
 
 /// A phrase of the text and the cosine of its vector with the text's.
@@ -79,6 +79,7 @@ RANKLET_NAMESPACE_BEGIN
 
 RANKLET_FUNC Result<std::vector<Keyword>> detail::extract_keywords(EncodeTexts encode, std::string_view text,
                                                                    const KeywordOptions& options) {
+    if (options.read.size() > 1) return wrong_read_size(options.read.size(), 1);
     if (!(options.diversity >= 0.0f && options.diversity <= 1.0f))
         return make_error(ErrorCode::invalid_argument, {"diversity ", options.diversity, " is not between 0 and 1"});
     RANKLET_ASSIGN(std::vector<Phrase> phrases, candidate_phrases(text, options.phrases));
@@ -88,10 +89,10 @@ RANKLET_FUNC Result<std::vector<Keyword>> detail::extract_keywords(EncodeTexts e
     batch.threads = options.threads;
     batch.prompt = "";
     batch.windows = options.windows;
-    std::vector<TextRead> read(options.read == nullptr ? 0 : texts.size());
+    std::vector<TextRead> read(options.read.empty() ? 0 : texts.size());
     batch.read = read;
     RANKLET_ASSIGN(Matrix vectors, encode(texts, batch));
-    if (options.read != nullptr) *options.read = read.front();
+    if (!options.read.empty()) options.read[0] = read[0];
     using Ops = kernels::Ops<float>;
     for (std::size_t i = 0; i < vectors.rows(); ++i) Ops::normalize(vectors.row(i).data(), vectors.cols());
     const auto cosine = [&](std::size_t a, std::size_t b) {
