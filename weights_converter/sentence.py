@@ -133,7 +133,10 @@ def read_sentence_modules(root):
         config = optional_json(result.folder, name)
         if config is not None:
             result.max_length = config.get("max_seq_length")
-            result.do_lower_case = bool(config.get("do_lower_case", False))
+            lower = config.get("do_lower_case")
+            if lower not in (None, True, False):
+                raise ConversionError(f"{result.folder}/{name}: do_lower_case is {lower!r}, expected true or false")
+            result.do_lower_case = bool(lower)
             if result.max_length is not None and not is_count(result.max_length, 3):
                 raise ConversionError(f"{result.folder}/{name}: max_seq_length is {result.max_length!r}, expected a "
                                       "number over 2")

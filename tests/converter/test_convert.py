@@ -270,6 +270,22 @@ class SentenceTransformers(FolderTest):
         last = metadata["ranklet.selftest.token_ids"][metadata["ranklet.selftest.token_offsets"][-2]:]
         self.assertEqual(list(last).count(3), 1)  # the [SEP] at the end: the text's own is an ordinary word
 
+    def test_its_lower_casing_is_stated_by_true_or_false(self):
+        folder = self.make(["mean"])
+        edit(folder / "sentence_bert_config.json", do_lower_case="no")
+        self.refused(folder, "do_lower_case is 'no', expected true or false")
+
+    def test_a_tagger_is_transformers_which_does_not_know_its_lower_casing(self):
+        folder, state = self.checkpoint("tagger", layouts.tiny_bert)
+        draw = layouts.Draw("tagger")
+        layouts.put(state, "classifier", draw.linear(3, 48))
+        layouts.write_safetensors(folder / "model.safetensors", state)
+        edit(folder / "config.json", architectures=["BertForTokenClassification"], id2label={"0": "O", "1": "B-A", "2": "I-A"})
+        layouts.write_sentence_transformers(folder, 48, ["mean"], 20, lower=True)
+        metadata, _ = self.convert(folder)
+        self.assertNotIn("ranklet.tokenizer.lower_text", metadata)
+        self.assertIn("note: do_lower_case of sentence-transformers is not applied", self.stderr)
+
 
 class Recommenders(FolderTest):
     def founding(self, name="founding", dim=30, hidden=30, layers=1, bias=True):
