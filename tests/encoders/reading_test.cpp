@@ -177,7 +177,7 @@ TEST_CASE("windows that hold no more than their overlap are refused, and a sink 
     const Bert bert = load_bert("tiny-minilm");
     BatchOptions options;
     options.windows = Windows{bert.max_length() - 2};
-    check_error(bert.encode("red", options), ErrorCode::invalid_argument, "cannot overlap by");
+    check_error(bert.encode("red", options), ErrorCode::invalid_argument, "too few to overlap by");
     options.windows = Windows{bert.max_length() - 3};  // the most there can be: each window one token further
     const std::string text = text_of(0, bert.max_length() + 1);
     CHECK(read_of(bert, text, options).windows == 4);
@@ -186,8 +186,23 @@ TEST_CASE("windows that hold no more than their overlap are refused, and a sink 
     const std::string_view one = text;
     check_error(bert.for_each_text(std::span(&one, 1), options, nothing), ErrorCode::invalid_argument,
                 "for_each_window");
-    options.stop = ranklet::StopToken([] { return true; });
-    check_error(bert.encode(text, options), ErrorCode::stopped);
+    // A stop is asked for between a text's windows too, and is no error about the text.
+    std::size_t asked = 0;
+    options.stop = ranklet::StopToken([&] { return ++asked > 2; });
+    const std::string much = text_of(0, 4000);
+    const auto stopped = bert.encode(much, options);
+    check_error(stopped, ErrorCode::stopped);
+    CHECK(stopped.error().input == ranklet::Error::no_input);
+    CHECK(asked == 3);
+    // A prompt that leaves no room for the text is an error about it.
+    const Bert prompted = load_bert("tiny-dense");
+    BatchOptions narrow;
+    narrow.prompt = "query";
+    narrow.windows = Windows{prompted.max_length() - 4};
+    const std::vector<std::string_view> two{"red", much};
+    const auto no_room = prompted.encode(two, narrow);
+    check_error(no_room, ErrorCode::invalid_argument, "text 1: windows have room for");
+    CHECK(no_room.error().input == 1);
 }
 
 TEST_CASE("word vectors tell how many words counted, and count all of them when windows are asked for") {

@@ -17,6 +17,7 @@
 #include "ranklet/core/view.hpp"
 #include "ranklet/encoders/item_encoder.hpp"
 #include "ranklet/encoders/options.hpp"
+#include "ranklet/encoders/text_window.hpp"
 #include "ranklet/model_file/load.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -26,26 +27,9 @@ class Scratch;
 class SentenceHead;
 class WordPiece;
 
-/// Two texts that are read together: [CLS] first [SEP] second [SEP], token types 0 and 1.
-struct TextPair {
-    std::string_view first, second;
-};
-
 /// What is done with one text's states: (text, states [length, hidden], scratch). Called once for each text, from any of
 /// the threads, in any order; the states are valid during the call.
 using TokenStateSink = FunctionView<void(std::size_t, MatrixView<const float>, Scratch&)>;
-
-/// Which states of which text a window's are.
-struct TextWindow {
-    std::size_t text = 0;              ///< of the texts or pairs
-    std::size_t index = 0, count = 1;  ///< which window of the text's
-    // The text's states put together are [rows, hidden], special tokens at both ends included. Of them this window gives
-    // those from `to` on: its own rows [begin, end), which no other window has more context for.
-    std::size_t rows = 0, to = 0, begin = 0, end = 0;
-};
-/// What is done with the states [length, hidden] of one window. A text's windows come one after the other in the order of
-/// the text; different texts from any of the threads, in any order.
-using WindowSink = FunctionView<void(const TextWindow&, MatrixView<const float>, Scratch&)>;
 
 /// Copies share the weights.
 class Bert final : public ItemEncoder, public Loadable<Bert> {
@@ -102,9 +86,6 @@ public:
 
 private:
     struct State;
-    struct Worker;
-    class Run;
-    class Vectors;
     class Parts;
     std::shared_ptr<const State> state_;
 };
@@ -127,6 +108,7 @@ RANKLET_NAMESPACE_END
 #include "ranklet/encoders/text_items.hpp"
 #include "ranklet/encoders/token_batch.hpp"
 #include "ranklet/encoders/token_parts.hpp"
+#include "ranklet/encoders/window_run.hpp"
 #include "ranklet/model_file/layers.hpp"
 #include "ranklet/model_file/self_test.hpp"
 #include "ranklet/model_file/tokenizers.hpp"
@@ -152,6 +134,10 @@ struct Bert::State {
             if (each.name == wanted) return std::string_view(each.text);
         return make_error(ErrorCode::missing, {"the model has no prompt named \"", wanted, "\""});
     }
+    detail::WindowRun run(const BatchOptions& options, const WindowSink& sink, std::size_t sink_scratch,
+                          std::string_view before) const {
+        return {*tokenizer, model, max_length, options, sink, sink_scratch, before};
+    }
     RANKLET_COLD Result<void> read_prompts(const ModelReader& reader) {
         const ModelReader keys = reader.scope("ranklet.prompts");
         if (!keys.has("names") && !keys.has("texts") && !keys.has("default")) return {};
@@ -164,285 +150,6 @@ struct Bert::State {
         if (!found.ok()) return keys.wrong("default", {": ", found.error().message});
         return {};
     }
-};
-
-/// One call of for_each_window.
-class Bert::Run {
-public:
-    Run(const State& bert, const BatchOptions& options, const WindowSink& sink, std::size_t sink_scratch,
-        std::string_view prompt)
-        : bert_(bert), options_(options), sink_(sink), sink_scratch_(sink_scratch), prompt_(prompt) {
-        if (!options.windows) limit_.max_length = bert.max_length;
-    }
-
-    template <class Input>
-    Result<void> over(std::span<const Input> inputs) const {
-        RANKLET_TRY(check<Input>(inputs.size()));
-        // A short list is cut finer, so that every thread gets a share; fewer texts than threads go one batch after
-        // another, and the threads share the work of each.
-        const std::size_t wanted = resolve_threads(options_.threads);
-        const bool share = inputs.size() < wanted;
-        const std::size_t group_texts =
-            share ? std::max<std::size_t>(inputs.size(), 1)
-                  : std::clamp<std::size_t>((inputs.size() + wanted - 1) / wanted, 1, max_group_texts);
-        std::vector<Worker> workers(detail::group_threads(inputs.size(), group_texts, options_.threads));
-        for (Worker& worker : workers) worker.threads = share ? wanted : 1;
-        return detail::for_each_group(inputs.size(), group_texts, options_,
-                                      [&](std::size_t first, std::size_t last, std::size_t thread) {
-                                          return group(inputs, first, last, workers[thread]);
-                                      });
-    }
-
-private:
-    template <class Input>
-    static constexpr bool is_pair = std::is_same_v<Input, TextPair>;
-
-    struct Worker {
-        Encoding encoding;
-        Encoding probe;  // whether a text has more tokens than were read
-        std::vector<detail::TokenWindow> cuts;
-        bool first_is_cut = false;  // of a pair in windows
-        Scratch scratch;
-        std::string prompted;
-        std::vector<std::int32_t> ids, type_ids;  // of the windows that wait for run_batch
-        std::vector<std::size_t> offsets;
-        std::vector<TextWindow> windows;
-        AlignedBuffer<float> states;
-        std::size_t threads = 1;  // that share one batch's work
-
-        void clear() {
-            ids.clear();
-            type_ids.clear();
-            offsets.assign(1, 0);
-            windows.clear();
-        }
-    };
-    // Texts handed to a thread at a time, and tokens that go through the layers together: enough rows to keep the
-    // matrix product busy, few enough that activations stay in cache.
-    static constexpr std::size_t max_group_texts = 32;
-    static constexpr std::size_t batch_tokens = 256;
-
-    template <class Input>
-    Result<void> check(std::size_t inputs) const {
-        const std::size_t texts = is_pair<Input> ? 2 * inputs : inputs;
-        if (!options_.read.empty() && options_.read.size() != texts)
-            return detail::wrong_read_size(options_.read.size(), texts);
-        if (!options_.windows) return {};
-        RANKLET_TRY(overlap(room_beside(is_pair<Input> ? 3 : 2)));  // a prompt leaves less
-        return {};
-    }
-    // Tokens of a text in a window with so many others.
-    std::size_t room_beside(std::size_t others) const noexcept {
-        return bert_.max_length - std::min<std::size_t>(bert_.max_length, others);
-    }
-    // Tokens that windows of this room share.
-    Result<std::size_t> overlap(std::size_t room) const {
-        const std::size_t tokens = options_.windows->overlap.value_or(room / 4);
-        if (tokens < room) return tokens;
-        return make_error(ErrorCode::invalid_argument,
-                          {"windows of ", room, " tokens of a text cannot overlap by ", tokens});
-    }
-
-    Result<void> tokenize(std::string_view text, const EncodeOptions& limit, Worker& worker, Encoding& out) const {
-        if (prompt_.empty()) return bert_.tokenizer->encode(text, limit, out);
-        worker.prompted.assign(prompt_).append(text);
-        return bert_.tokenizer->encode(worker.prompted, limit, out);
-    }
-    Result<void> tokenize(const TextPair& pair, const EncodeOptions& limit, Worker&, Encoding& out) const {
-        return bert_.tokenizer->encode_pair(pair.first, pair.second, limit, out);
-    }
-
-    template <class Input>
-    Result<void> group(std::span<const Input> inputs, std::size_t first, std::size_t last, Worker& worker) const {
-        worker.clear();
-        for (std::size_t text = first; text < last; ++text) {
-            auto status = tokenize(inputs[text], limit_, worker, worker.encoding);
-            if (status.ok()) status = read(inputs[text], text, worker);
-            if (!status.ok()) return about_input(status.error(), text);
-        }
-        return run_batch(worker);
-    }
-
-    // The text's windows, one where it fits, on their way into batches.
-    template <class Input>
-    Result<void> read(const Input& input, std::size_t text, Worker& worker) const {
-        const std::size_t size = worker.encoding.size();
-        if (!options_.windows || size <= bert_.max_length) {
-            if (!options_.read.empty()) RANKLET_TRY(tell(input, text, worker));
-            return append<Input>({text, 0, 1, size, 0, 0, size}, 1, 1, size - 1, worker);
-        }
-        const std::size_t before = fixed_part(input, worker), tokens = worker.encoding.size() - before - 1;
-        RANKLET_ASSIGN(const std::size_t shared, overlap(room_beside(before + 1)));
-        detail::cut_windows(tokens, room_beside(before + 1), shared, worker.cuts);
-        const std::size_t count = worker.cuts.size();
-        if (!options_.read.empty()) tell_windows(input, text, before, worker);
-        for (std::size_t w = 0; w < count; ++w) {
-            const detail::TokenWindow& cut = worker.cuts[w];
-            TextWindow window{text, w, count, before + tokens + 1, before + cut.own_first, 0, 0};
-            window.begin = before + cut.own_first - cut.first;
-            window.end = before + cut.own_last - cut.first;
-            if (w == 0) window.to = window.begin = 0;  // with what stands before the text
-            if (w + 1 == count) ++window.end;          // with the [SEP] behind it
-            RANKLET_TRY(append<Input>(window, before, before + cut.first, before + cut.last, worker));
-        }
-        return {};
-    }
-
-    // Rows [0, before) of the encoding, [first, last) and the last one, as one sequence.
-    template <class Input>
-    Result<void> append(const TextWindow& window, std::size_t before, std::size_t first, std::size_t last,
-                        Worker& worker) const {
-        const std::size_t size = before + (last - first) + 1;
-        if (worker.offsets.size() > 1 && worker.ids.size() + size > batch_tokens) RANKLET_TRY(run_batch(worker));
-        const auto copy = [&](const std::vector<std::int32_t>& from, std::vector<std::int32_t>& to) {
-            to.insert(to.end(), from.begin(), from.begin() + static_cast<std::ptrdiff_t>(before));
-            to.insert(to.end(), from.begin() + static_cast<std::ptrdiff_t>(first),
-                      from.begin() + static_cast<std::ptrdiff_t>(last));
-            to.push_back(from.back());
-        };
-        copy(worker.encoding.ids, worker.ids);
-        if constexpr (is_pair<Input>)
-            copy(worker.encoding.type_ids, worker.type_ids);  // single texts have 0 throughout
-        worker.offsets.push_back(worker.ids.size());
-        worker.windows.push_back(window);
-        return {};
-    }
-
-    // How many tokens stand before the text in each window: [CLS] and the prompt.
-    std::size_t fixed_part(std::string_view, const Worker& worker) const {
-        const Encoding& encoding = worker.encoding;
-        std::size_t before = 1;
-        while (before + 1 < encoding.size() && encoding.offsets[before].begin < prompt_.size()) ++before;
-        return before;
-    }
-    // [CLS], the first text and [SEP]; what of that text half of a window does not hold is taken out.
-    std::size_t fixed_part(const TextPair&, Worker& worker) const {
-        const std::size_t before = second_text(worker.encoding), most = room_beside(3) / 2;
-        worker.first_is_cut = before - 2 > most;
-        if (!worker.first_is_cut) return before;
-        worker.encoding.erase(1 + most, before - 1);
-        return most + 2;
-    }
-    // Where a pair's second text begins.
-    static std::size_t second_text(const Encoding& encoding) {
-        const auto& types = encoding.type_ids;
-        return static_cast<std::size_t>(std::find(types.begin(), types.end(), 1) - types.begin());
-    }
-
-    // How much of a text that was read at once.
-    Result<void> tell(std::string_view text, std::size_t index, Worker& worker) const {
-        const Encoding& encoding = worker.encoding;
-        bool more = false;
-        if (!options_.windows && encoding.size() >= bert_.max_length) {
-            EncodeOptions longer;
-            longer.max_length = std::size_t{bert_.max_length} + 1;
-            RANKLET_TRY(tokenize(text, longer, worker, worker.probe));
-            more = worker.probe.size() > encoding.size();
-        }
-        TextRead& read = options_.read[index];
-        read = detail::text_read(text, tokens_of(encoding, fixed_part(text, worker), encoding.size() - 1), more);
-        if (more) read.bytes -= std::min(read.bytes, prompt_.size());
-        return {};
-    }
-    Result<void> tell(const TextPair& pair, std::size_t index, Worker& worker) const {
-        const Encoding& encoding = worker.encoding;
-        const std::size_t second = second_text(encoding);
-        RANKLET_TRY(tell_part(pair.first, tokens_of(encoding, 1, second - 1), options_.read[2 * index], worker));
-        return tell_part(pair.second, tokens_of(encoding, second, encoding.size() - 1), options_.read[2 * index + 1],
-                         worker);
-    }
-    Result<void> tell_part(std::string_view text, std::span<const TokenSpan> tokens, TextRead& read,
-                           Worker& worker) const {
-        bool more = false;
-        if (!options_.windows && worker.encoding.size() >= bert_.max_length) {
-            EncodeOptions longer;
-            longer.add_special_tokens = false;
-            longer.max_length = tokens.size() + 1;
-            RANKLET_TRY(bert_.tokenizer->encode(text, longer, worker.probe));
-            more = worker.probe.size() > tokens.size();
-        }
-        read = detail::text_read(text, tokens, more);
-        return {};
-    }
-    void tell_windows(std::string_view text, std::size_t index, std::size_t before, const Worker& worker) const {
-        TextRead& read = options_.read[index];
-        read = detail::text_read(text, tokens_of(worker.encoding, before, worker.encoding.size() - 1), false);
-        read.windows = worker.cuts.size();
-    }
-    void tell_windows(const TextPair& pair, std::size_t index, std::size_t before, const Worker& worker) const {
-        TextRead &first = options_.read[2 * index], &second = options_.read[2 * index + 1];
-        first = detail::text_read(pair.first, tokens_of(worker.encoding, 1, before - 1), worker.first_is_cut);
-        second = detail::text_read(pair.second, tokens_of(worker.encoding, before, worker.encoding.size() - 1), false);
-        first.windows = second.windows = worker.cuts.size();
-    }
-    static std::span<const TokenSpan> tokens_of(const Encoding& encoding, std::size_t first, std::size_t last) {
-        return std::span(encoding.offsets).subspan(first, last - first);
-    }
-
-    Result<void> run_batch(Worker& worker) const {
-        const TokenBatch batch{worker.ids, worker.type_ids, worker.offsets};
-        if (batch.offsets.size() < 2) return {};
-        if (options_.windows) RANKLET_TRY(check_stop(options_.stop, options_.deadline));  // one text may have many
-        const std::size_t tokens = batch.tokens(), hidden = bert_.model.hidden();
-        RANKLET_TRY(worker.scratch.reserve(
-            std::max(bert_.model.scratch_size(tokens, batch.longest(), worker.threads), sink_scratch_)));
-        if (worker.states.size() < tokens * hidden) {
-            RANKLET_ASSIGN(worker.states, AlignedBuffer<float>::zeroed(std::max(tokens, batch_tokens) * hidden));
-        }
-        const MatrixView<float> states(worker.states.data(), tokens, hidden);
-        bert_.model.forward(batch, states, worker.scratch, worker.threads);
-        for (std::size_t t = 0; t + 1 < batch.offsets.size(); ++t)
-            sink_(worker.windows[t], states.middle_rows(batch.offsets[t], batch.offsets[t + 1] - batch.offsets[t]),
-                  worker.scratch);
-        worker.clear();
-        return {};
-    }
-
-    const State& bert_;
-    const BatchOptions& options_;
-    WindowSink sink_;
-    std::size_t sink_scratch_;
-    std::string_view prompt_;
-    EncodeOptions limit_;
-};
-
-/// Texts' vectors from their windows.
-class Bert::Vectors {
-public:
-    /// `out` [texts, dim].
-    static Result<Vectors> of(const SentenceHead& head, Matrix& out, const BatchOptions& options) {
-        Vectors vectors(head, out);
-        if (options.windows) {
-            RANKLET_ASSIGN(vectors.sums_, Matrix::zeroed(out.rows(), head.pooled_dim() + 1));
-        }
-        return vectors;
-    }
-    static std::size_t scratch_size(const SentenceHead& head) noexcept {
-        return scratch_bytes<float>(head.pooled_dim()) + head.scratch_size();
-    }
-    void add(const TextWindow& window, MatrixView<const float> states, Scratch& scratch) noexcept {
-        float* vector = out_->row(window.text).data();
-        if (window.count == 1) return head_->forward(states, vector, scratch);
-        using Ops = kernels::Ops<float>;
-        const ScratchFrame frame(scratch);
-        const std::size_t n = head_->pooled_dim();
-        float* pooled = scratch.take<float>(n);
-        float* sum = sums_.row(window.text).data();  // of tokens * pooled, and of tokens
-        const auto tokens = static_cast<float>(states.rows);
-        head_->pool_states(states, pooled);
-        Ops::multiply_add(tokens, pooled, sum, sum, n);
-        sum[n] += tokens;
-        if (window.index + 1 < window.count) return;
-        Ops::scale(1.0f / sum[n], sum, n);
-        head_->finish(sum, vector, scratch);
-    }
-
-private:
-    Vectors(const SentenceHead& head, Matrix& out) : head_(&head), out_(&out) {}
-
-    const SentenceHead* head_;
-    Matrix* out_;
-    Matrix sums_;  // [texts, pooled_dim + 1], where there are windows
 };
 
 /// A text's words, for explanations.
@@ -590,13 +297,13 @@ RANKLET_FUNC Result<std::vector<float>> Bert::encode(std::string_view text, cons
 RANKLET_FUNC Result<Matrix> Bert::encode(std::span<const std::string_view> texts, const BatchOptions& options) const {
     RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(texts.size(), dim()));
     const SentenceHead& head = state_->head;
-    RANKLET_ASSIGN(Vectors sums, Vectors::of(head, vectors, options));
+    RANKLET_ASSIGN(auto sums, detail::WindowVectors::of(head, vectors, options));
     RANKLET_TRY(for_each_window(
         texts, options,
         [&](const TextWindow& window, MatrixView<const float> states, Scratch& scratch) noexcept {
             sums.add(window, states, scratch);
         },
-        Vectors::scratch_size(head)));
+        detail::WindowVectors::scratch_size(head)));
     return vectors;
 }
 
@@ -622,7 +329,7 @@ RANKLET_FUNC Result<void> Bert::for_each_text(std::span<const std::string_view> 
 RANKLET_FUNC Result<void> Bert::for_each_window(std::span<const std::string_view> texts, const BatchOptions& options,
                                                 WindowSink sink, std::size_t sink_scratch) const {
     RANKLET_ASSIGN(const std::string_view prompt, state_->prompt(options.prompt));
-    return detail::name_input(Run(*state_, options, sink, sink_scratch, prompt).over(texts), "text");
+    return detail::name_input(state_->run(options, sink, sink_scratch, prompt).over(texts), "text");
 }
 
 RANKLET_FUNC Result<void> Bert::for_each_pair(std::span<const TextPair> pairs, const BatchOptions& options,
@@ -639,7 +346,7 @@ RANKLET_FUNC Result<void> Bert::for_each_window(std::span<const TextPair> pairs,
                                                 WindowSink sink, std::size_t sink_scratch) const {
     if (state_->model.type_count() == 1)
         return Error{ErrorCode::unsupported, "the model has one token type, pairs of texts need two"};
-    return detail::name_input(Run(*state_, options, sink, sink_scratch, {}).over(pairs), "text");
+    return detail::name_input(state_->run(options, sink, sink_scratch, {}).over(pairs), "text");
 }
 
 RANKLET_FUNC Result<EncodedItems> Bert::encode_items(std::span<const Item> items, ItemForm form,
@@ -651,11 +358,12 @@ RANKLET_FUNC Result<EncodedItems> Bert::encode_items(std::span<const Item> items
     EncodedItems encoded;
     if (form == ItemForm::vector) {
         RANKLET_ASSIGN(encoded.rows, Matrix::zeroed(items.size(), dim()));
-        RANKLET_ASSIGN(Vectors sums, Vectors::of(bert.head, encoded.rows, options));
+        RANKLET_ASSIGN(auto sums, detail::WindowVectors::of(bert.head, encoded.rows, options));
         const auto sink = [&](const TextWindow& window, MatrixView<const float> states, Scratch& scratch) noexcept {
             sums.add(window, states, scratch);
         };
-        RANKLET_TRY(Run(bert, options, sink, Vectors::scratch_size(bert.head), prompt).over(std::span(texts)));
+        RANKLET_TRY(
+            bert.run(options, sink, detail::WindowVectors::scratch_size(bert.head), prompt).over(std::span(texts)));
         return encoded;
     }
     std::vector<Result<Matrix>> states;
@@ -664,7 +372,7 @@ RANKLET_FUNC Result<EncodedItems> Bert::encode_items(std::span<const Item> items
     const auto sink = [&](const TextWindow& window, MatrixView<const float> rows, Scratch&) {
         detail::gather_states(window, rows, states[window.text]);
     };
-    RANKLET_TRY(Run(bert, options, sink, 0, prompt).over(std::span(texts)));
+    RANKLET_TRY(bert.run(options, sink, 0, prompt).over(std::span(texts)));
     encoded.offsets.assign(1, 0);
     for (const auto& each : states) {
         if (!each.ok()) return each.error();
