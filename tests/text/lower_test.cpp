@@ -10,6 +10,7 @@
 #include <vector>
 
 using namespace ranklet;
+using detail::LoweredText;
 
 namespace {
 

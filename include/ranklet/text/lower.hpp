@@ -17,6 +17,7 @@
 #include "ranklet/text/utf8.hpp"
 
 RANKLET_NAMESPACE_BEGIN
+namespace detail {
 
 /// Reuse it: its memory is kept.
 class LoweredText {
@@ -98,4 +99,5 @@ private:
     std::vector<Change> changes_;
 };
 
+}  // namespace detail
 RANKLET_NAMESPACE_END

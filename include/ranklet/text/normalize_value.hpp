@@ -62,7 +62,7 @@ inline void compose(std::vector<std::uint32_t>& codes) {
 /// "Nordfell " finds "nordfell". Error invalid_text when it is not UTF-8.
 RANKLET_COLD inline Result<std::string> normalize_value(std::string_view text) {
     RANKLET_TRY(detail::check_words(text));
-    LoweredText lowered;
+    detail::LoweredText lowered;
     lowered.assign(text);
     const std::string_view lower = lowered.text();
     std::vector<std::uint32_t> codes;

@@ -396,7 +396,7 @@ private:
     /// Appends the text's tokens, up to the word with which `out` holds `enough` or more.
     void tokenize(std::string_view text, std::int32_t type, std::size_t enough, Encoding& out) const {
         if (!config_.lower_text) return tokenize_as_is(text, type, enough, out);
-        LoweredText& lowered = out.scratch.lowered;
+        detail::LoweredText& lowered = out.scratch.lowered;
         const std::size_t first = out.size();
         lowered.assign(text);
         tokenize_as_is(lowered.text(), type, enough, out);
