@@ -20,15 +20,31 @@ TORCH_SUFFIXES = (".bin", ".pth", ".pt")
 NESTED = ("state_dict", "model_state_dict", "model")  # where training loops put a state_dict inside their own dict
 
 
-def read_text(path):
-    """The file's text; every kind of line end becomes one newline."""
+def read_text(path, newline=None):
+    """The file's text without a byte order mark; newline as open() has it: every kind of line end becomes one newline."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig", newline=newline) as file:
             return file.read()
     except OSError as error:
         raise ConversionError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
         raise ConversionError(f"{path}: not UTF-8 at byte {error.start}") from None
+
+
+def read_lines(path, fields=1):
+    """A list with an entry a line, as all of them are read: a byte order mark is no part of the first, blanks (spaces, tabs,
+    the carriage return of a line end) around an entry are no part of it, a zero byte is an error. Lines end in a newline;
+    the last may do without. fields: of how many, parted by tabs, an entry may be made up; each line is as many then."""
+    lines = read_text(path, newline="").split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    for number, line in enumerate(lines, 1):
+        if "\0" in line:
+            raise ConversionError(f"{path}, line {number}: has a zero byte")
+    if fields == 1:
+        return [line.strip(" \t\r") for line in lines]
+    parted = [[field.strip(" \t\r") for field in line.split("\t", fields - 1)] for line in lines]
+    return [each + [""] * (fields - len(each)) for each in parted]
 
 
 def read_json(path, kind=dict):

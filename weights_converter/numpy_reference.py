@@ -31,6 +31,13 @@ ACTIVATIONS = {
 }
 
 
+GATES = {  # what makes a GRU's gates; hard_sigmoid as Keras 1 and 2, and as Keras 3 and PyTorch have it
+    "sigmoid": sigmoid,
+    "hard_sigmoid_keras2": lambda x: np.clip(x / 5 + x.dtype.type(0.5), 0, 1),
+    "hard_sigmoid_keras3": lambda x: np.clip(x + 3, 0, 6) / 6,
+}
+
+
 def softmax(x):
     e = np.exp(x - x.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)

@@ -8,7 +8,7 @@ import re
 import numpy as np
 
 from .errors import ConversionError
-from .numpy_reference import Reference, sigmoid
+from .numpy_reference import GATES, Reference
 
 GRU_START = re.compile(r"(?:^|\.)weight_ih_l0$")
 LOOKED_FOR = "a GRU (weight_ih_l0)"
@@ -27,8 +27,17 @@ def has_gru(state):
     return any(GRU_START.search(name) for name in state.names())
 
 
-def add_gru(model, state):
-    """torch.nn.GRU's parameters; -> (input size, hidden size, a few words of summary)."""
+def add_form(model, reset, gates):
+    """What the key `ranklet.gru.reset` says: on which side of its product the reset gate acts, "after" as PyTorch or
+    "before", and how the gates are made where that is not the logistic sigmoid (settings.GATE_ACTIVATIONS). One key for both:
+    a reader that does not know a value of it refuses the file."""
+    if reset != "after" or gates != "sigmoid":
+        model.key("ranklet.gru.reset", reset if gates == "sigmoid" else f"{reset}+{gates}", "string")
+
+
+def add_gru(model, state, settings):
+    """torch.nn.GRU's parameters, and what `settings` state of its gates; -> (input size, hidden size, a few words of
+    summary)."""
     starts = [name for name in state.names() if GRU_START.search(name)]
     if len(starts) != 1:
         raise ConversionError(f"{state.path}: expected one GRU, found {', '.join(starts) or 'none'}")
@@ -50,6 +59,7 @@ def add_gru(model, state):
     model.key("ranklet.gru.input_size", into, "u32")
     model.key("ranklet.gru.hidden_size", hidden, "u32")
     model.key("ranklet.gru.layer_count", layers, "u32")
+    add_form(model, "after", settings.gates)
     for n in range(layers):
         width = into if n == 0 else hidden
         model.matrix(f"ranklet.gru.{n}.weight_ih", state.take(f"{prefix}weight_ih_l{n}", [3 * hidden, width]))
@@ -57,7 +67,8 @@ def add_gru(model, state):
         for bias in ("bias_ih", "bias_hh"):
             if f"{prefix}{bias}_l{n}" in state:
                 model.exact(f"ranklet.gru.{n}.{bias}", state.take(f"{prefix}{bias}_l{n}", [3 * hidden]))
-    return into, hidden, f"GRU {into} -> {hidden}, {layers} layer{'s' * (layers > 1)}"
+    gates = "" if settings.gates == "sigmoid" else f", gates {settings.gates}"
+    return into, hidden, f"GRU {into} -> {hidden}, {layers} layer{'s' * (layers > 1)}{gates}"
 
 
 def add_linear(model, state, ours, name, shape):
@@ -102,9 +113,14 @@ class GruReference(Reference):
     def new_state(self):
         return np.zeros((self.metadata["ranklet.gru.layer_count"], self.metadata["ranklet.gru.hidden_size"]), self.kind)
 
+    def form(self):
+        """("after" or "before", the function that makes the gates)"""
+        reset, _, gates = self.metadata.get("ranklet.gru.reset", "after").partition("+")
+        return reset, GATES[gates or "sigmoid"]
+
     def gru(self, steps, state):
         """steps [n, input], state [layers, hidden] -> the state after them (torch.nn.GRU, gates r, z, n)."""
-        state = state.copy()
+        state, (_, gate) = state.copy(), self.form()
         for n in range(len(state)):
             prefix = f"ranklet.gru.{n}."
             inputs = self.map(prefix + "weight_ih", prefix + "bias_ih", True)(steps)
@@ -113,8 +129,8 @@ class GruReference(Reference):
             for x in inputs:
                 xr, xz, xn = np.split(x, 3)
                 hr, hz, hn = np.split(from_state(h), 3)
-                z = sigmoid(xz + hz)
-                h = (1 - z) * np.tanh(xn + sigmoid(xr + hr) * hn) + z * h
+                z = gate(xz + hz)
+                h = (1 - z) * np.tanh(xn + gate(xr + hr) * hn) + z * h
                 outputs.append(h)
             state[n], steps = h, np.stack(outputs)
         return state

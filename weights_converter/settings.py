@@ -6,16 +6,18 @@ keys of its own reads the content with a Reader.
 import math
 import os
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Optional, Union
 
-from .checkpoint import is_count, read_json, read_text
+from .checkpoint import is_count, read_json, read_lines
 from .errors import ConversionError
 from .sentence import check_prompts, pooling_list
 
 FILE = "ranklet.json"
 SCORINGS = ("text_gru", "next_event", "dot_product")
+GATE_ACTIVATIONS = ("sigmoid", "hard_sigmoid_keras2", "hard_sigmoid_keras3")
 RATING_MODES = ("none", "embedding", "weight")
-KEYS = ("name", "scoring", "pooling", "normalize", "max_length", "rating", "prompts", "default_prompt", "encoder", "model")
+KEYS = ("name", "scoring", "pooling", "normalize", "max_length", "rating", "prompts", "default_prompt", "encoder", "model",
+        "padding_row", "recurrent_activation", "activation")
 
 
 def find_settings(folders):
@@ -77,10 +79,9 @@ class Reader:
         """A list of texts, or the name of a file with one a line."""
         value = self.value.get(key)
         if isinstance(value, str):
-            lines = read_text(os.path.join(folder, value)).split("\n")
-            value = lines[:-1] if lines[-1] == "" else lines
-        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            self.fail(key, "a list of texts, or the name of a file with one a line")
+            value = read_lines(os.path.join(folder, value))
+        if not isinstance(value, list) or not all(isinstance(each, str) and "\0" not in each for each in value):
+            self.fail(key, "a list of texts without zero bytes, or the name of a file with one a line")
         return value
 
 
@@ -101,9 +102,18 @@ class Settings:
     normalize: Optional[bool] = None
     max_length: Optional[int] = None
     encoder: Optional[str] = None  # path of word vectors, where the weights hold no encoder
+    padding_row: Union[int, str, None] = None  # of learned items; "none": every row is an item
+    gates: str = "sigmoid"  # of the GRU, as the model file names them
     rating: Rating = field(default_factory=Rating)
     prompts: dict = field(default_factory=dict)
     default_prompt: Optional[str] = None
+    stated: tuple = ()  # the keys that have a value
+
+    def refuse(self, keys, why):
+        """An error where one of these keys is stated: it would change nothing."""
+        for key in keys:
+            if key in self.stated:
+                raise ConversionError(f"{self.path}: {key} means nothing here: {why}")
 
 
 def read_settings(path, value):
@@ -125,8 +135,31 @@ def read_settings(path, value):
             raise ConversionError(f"{path}: encoder: no {settings.encoder}")
     if value.get("rating") is not None:
         settings.rating = _read_rating(path, value["rating"])
+    if value.get("padding_row") is not None:
+        settings.padding_row = padding_row(value["padding_row"], f"{path}: padding_row")
+    settings.gates = gate_activation(top)
+    settings.stated = tuple(key for key, each in value.items() if each is not None)
     settings.prompts, settings.default_prompt = check_prompts(value.get("prompts"), value.get("default_prompt"), path)
     return settings
+
+
+def padding_row(value, where):
+    """The row that stands for no item, or "none" where every row is one."""
+    if value == "none" or is_count(value, 0):
+        return value
+    raise ConversionError(f"{where} is {value!r:.40}, expected a row, counted from 0, or none")
+
+
+def gate_activation(reader):
+    """How a GRU's gates are made, from the keys of Keras's layer: recurrent_activation is of the gates r and z, activation
+    of the candidate."""
+    if reader.value.get("activation", "tanh") != "tanh":
+        reader.fail("activation", "tanh: a GRU's candidate is made by nothing else")
+    gates = reader.value.get("recurrent_activation", "sigmoid")
+    if gates == "hard_sigmoid":
+        reader.fail("recurrent_activation", "hard_sigmoid_keras2 for clip(0.2 x + 0.5, 0, 1), which hard_sigmoid is in Keras 1 and "
+                    "2 and in tf.keras, or hard_sigmoid_keras3 for relu6(x + 3) / 6, which it is in Keras 3 and PyTorch")
+    return reader.choice("recurrent_activation", GATE_ACTIVATIONS, "sigmoid")
 
 
 def _read_rating(path, value):

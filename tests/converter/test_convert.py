@@ -390,7 +390,7 @@ class Recommenders(FolderTest):
         self.assertEqual(metadata["ranklet.items.texts"][30], "Title number 30")
         self.assertEqual(len(metadata["ranklet.selftest.scores"]), 31)
         self.assertNotIn("tokenizer.ggml.tokens", metadata)
-        self.assertIn("the last 1 is padding and dropped", self.stderr)
+        self.assertIn("row 31 is padding (beyond the items) and dropped", self.stderr)
 
     def test_items_may_come_from_another_file_or_be_left_out(self):
         folder, _ = self.checkpoint("i", layouts.tiny_items)
@@ -401,15 +401,91 @@ class Recommenders(FolderTest):
         self.assertEqual(metadata["ranklet.items.ids"][5], "x5")
         self.assertNotIn("ranklet.items.texts", metadata)
 
-    def test_item_embeddings_may_be_the_output_too(self):
+    def tied(self, table="item_emb", gru="gru", zero=None, **more):
+        """Items whose embeddings, 9 rows, are the output too; -> state."""
         draw = layouts.Draw("tied")
-        state = {"item_embedding.weight": draw.normal(9, 20), **layouts.gru_state(draw, 20, 28, prefix="gru_layers.")}
+        state = {f"{table}.weight": draw.normal(9, 20), **layouts.gru_state(draw, 20, 28, prefix=f"{gru}."), **more}
         layouts.put(state, "dense", draw.linear(20, 28))
+        if zero is not None:
+            state[f"{table}.weight"][zero] = 0
         layouts.write_safetensors(self.folder / "model.safetensors", state)
-        metadata, tensors = self.convert(self.folder / "model.safetensors")
+        return state
+
+    def test_item_embeddings_may_be_the_output_too(self):
+        state = self.tied()
+        metadata, tensors = self.convert(self.folder / "model.safetensors", "--padding-row", "none")
         self.assertNotIn("ranklet.item_out.weight", tensors)
+        self.assertNotIn("ranklet.items.ids", metadata)
         same(self, tensors["ranklet.user_proj.weight"], state["dense.weight"])
+        same(self, tensors["ranklet.item_embd.weight"], state["item_emb.weight"])
         self.assertEqual(len(metadata["ranklet.selftest.scores"]), 9)
+
+    def check_padding(self, state, row, *options, why):
+        """Row `row` is dropped: the other rows are the items, and without a list of them their ids."""
+        metadata, tensors = self.convert(self.folder / "model.safetensors", *options)
+        table = next(array for name, array in state.items() if name.startswith("item_emb"))
+        same(self, tensors["ranklet.item_embd.weight"], np.delete(table, row, 0))
+        self.assertEqual(metadata.get("ranklet.items.ids"), [str(n) for n in range(9) if n != row] if row < 8 else None)
+        self.assertEqual(len(metadata["ranklet.selftest.scores"]), 8)
+        self.assertIn(f"row {row} is padding ({why}) and dropped", self.stderr)
+
+    def test_a_padding_row_is_known_by_recboles_names_by_zeros_or_by_what_is_stated(self):
+        self.check_padding(self.tied("item_embedding", "gru_layers"), 0, why="[PAD] in RecBole's GRU4Rec")
+        self.check_padding(self.tied(zero=0), 0, why="it is zero")
+        self.check_padding(self.tied(zero=8), 8, why="it is zero")
+        self.check_padding(self.tied(), 0, "--padding-row", "0", why="as stated")
+        self.check_padding(self.tied(), 4, "--padding-row", "4", why="as stated")
+        (self.folder / "ranklet.json").write_text('{"padding_row": 8}')
+        self.check_padding(self.tied(), 8, why="as stated")
+        (self.folder / "ranklet.json").write_text('{"padding_row": "none"}')
+        self.tied("item_embedding", "gru_layers")
+        self.assertEqual(len(self.convert(self.folder / "model.safetensors")[0]["ranklet.selftest.scores"]), 9)
+
+    def test_a_list_of_the_items_names_those_that_the_padding_leaves(self):
+        self.tied("item_embedding", "gru_layers")
+        (self.folder / "real.tsv").write_text("".join(f"x{n}\tTitle {n}\n" for n in range(1, 9)))
+        metadata, tensors = self.convert(self.folder / "model.safetensors", "--items", self.folder / "real.tsv")
+        self.assertEqual(metadata["ranklet.items.ids"], [f"x{n}" for n in range(1, 9)])
+        self.assertEqual(tensors["ranklet.item_embd.weight"].shape, (8, 20))
+        self.tied()
+        (self.folder / "all.tsv").write_text("".join(f"x{n}\n" for n in range(9)))
+        metadata, _ = self.convert(self.folder / "model.safetensors", "--items", self.folder / "all.tsv")
+        self.assertEqual(len(metadata["ranklet.items.ids"]), 9)  # a list as long as the table: every row is an item
+
+    def test_outputs_of_the_padding_row_go_with_it(self):
+        draw = layouts.Draw("with outputs")
+        for outputs, options in ((9, ("--padding-row", "0")), (8, ("--padding-row", "0"))):
+            state = {"item_emb.weight": draw.normal(9, 20), **layouts.gru_state(draw, 20, 28)}
+            layouts.put(state, "fc", draw.linear(outputs, 28))
+            layouts.write_safetensors(self.folder / "model.safetensors", state)
+            metadata, tensors = self.convert(self.folder / "model.safetensors", *options)
+            same(self, tensors["ranklet.item_embd.weight"], state["item_emb.weight"][1:])
+            same(self, tensors["ranklet.item_out.weight"], state["fc.weight"][outputs - 8:])
+            same(self, tensors["ranklet.item_bias"], state["fc.bias"][outputs - 8:])
+            self.assertEqual(metadata["ranklet.items.ids"], [str(n) for n in range(1, 9)])
+
+    def test_a_list_of_items_is_read_without_its_mark_and_blanks(self):
+        self.tied("item_embedding", "gru_layers")
+        (self.folder / "items.tsv").write_bytes(b"\xef\xbb\xbfa\tThe first \r\nb \r\n c\t x\ty\r\n" + b"".join(b"%d\n" % n for n in range(5)))
+        metadata, _ = self.convert(self.folder / "model.safetensors")
+        self.assertEqual(metadata["ranklet.items.ids"][:4], ["a", "b", "c", "0"])
+        self.assertEqual(metadata["ranklet.items.texts"][:4], ["The first", "", "x\ty", ""])
+
+    def test_what_makes_a_grus_gates_is_stated(self):
+        self.tied("item_embedding", "gru_layers")
+        file = self.folder / "model.safetensors"
+        scores = {}
+        for gates in ("sigmoid", "hard_sigmoid_keras2", "hard_sigmoid_keras3"):
+            (self.folder / "ranklet.json").write_text(f'{{"recurrent_activation": "{gates}", "activation": "tanh"}}')
+            metadata, _ = self.convert(file)
+            self.assertEqual(metadata.get("ranklet.gru.reset"), None if gates == "sigmoid" else f"after+{gates}")
+            scores[gates] = metadata["ranklet.selftest.scores"]
+        self.assertEqual(len({tuple(each) for each in scores.values()}), 3)
+        for text, words in (('{"recurrent_activation": "hard_sigmoid"}', "expected hard_sigmoid_keras2 for clip(0.2 x + 0.5, 0, 1)"),
+                            ('{"recurrent_activation": "relu"}', "recurrent_activation is 'relu', expected one of sigmoid"),
+                            ('{"activation": "relu"}', "activation is 'relu', expected tanh")):
+            (self.folder / "ranklet.json").write_text(text)
+            self.refused(file, words)
 
 
 class SelfTest(FolderTest):

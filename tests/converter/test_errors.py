@@ -313,9 +313,31 @@ class LearnedItems(FolderTest):
         self.refused_with("fc.weight has shape [31, 20], expected [31, 28]", **{"fc.weight": ones(31, 20)})
         self.refused_with("no item embeddings; looked for", drop=["item_embeddings.weight"])
         self.refused_with("item_embeddings.weight and emb.weight: which of them is meant", **{"emb.weight": ones(3, 20)})
-        first = self.state["item_embeddings.weight"].copy()
+        first = np.concatenate([self.state["item_embeddings.weight"], ones(1, 20)])
         first[0] = 0
-        self.refused_with("padding in front of the items is not supported", **{"item_embeddings.weight": first})
+        self.refused_with("33 rows, fc.weight scores 31 items and its first row is zero: where the items begin cannot be told",
+                          **{"item_embeddings.weight": first})
+
+    def test_padding_rows_that_cannot_be(self):
+        table = self.state["item_embeddings.weight"].copy()
+        table[[0, -1]] = 0
+        self.refused_with("the first and the last row of item_embeddings.weight are zero", **{"item_embeddings.weight": table})
+        self.refused_with("row 32 cannot be the padding row", options=("--padding-row", "32"))
+        self.refused_with("--padding-row none cannot be", options=("--padding-row", "none"))
+        self.refused_with("--padding-row is 'first', expected a row", options=("--padding-row", "first"))
+        (self.model / "items.tsv").unlink()
+        self.state["dense.weight"] = np.ones((20, 28), np.float32)
+        self.refused_with("whether a row of item_embeddings.weight is padding and no item is not stated: --padding-row 0",
+                          drop=["fc.weight", "fc.bias"])
+        (self.model / "ranklet.json").write_text('{"padding_row": 3}')
+        self.refused_with("padding_row is 3, the command line says 0", options=("--padding-row", "0"))
+        for value in ("-1", "true", '"first"', "1.5"):
+            (self.model / "ranklet.json").write_text(f'{{"padding_row": {value}}}')
+            self.refused_with("ranklet.json: padding_row is", "expected a row, counted from 0, or none")
+
+    def test_settings_that_mean_nothing_are_not_passed_over(self):
+        (self.model / "ranklet.json").write_text('{"pooling": "mean"}')
+        self.refused_with("ranklet.json: pooling means nothing here: learned items have no text")
 
     def test_what_means_nothing_without_text(self):
         layouts.write_safetensors(self.model / "model.safetensors", self.state)
@@ -327,7 +349,11 @@ class LearnedItems(FolderTest):
         items = self.model / "items.tsv"
         for lines, words in (([f"i{n}" for n in range(30)], "items.tsv: 30 lines, the model has 31 items"),
                              ([f"i{n % 30}" for n in range(31)], "line 31: id 'i0' is repeated"),
-                             ([f"i{n}" if n else "\tx" for n in range(31)], "line 1: id '' is empty")):
+                             ([f"i{n}" if n else "\tx" for n in range(31)], "line 1: id '' is empty"),
+                             ([f"i{n}" if n else " \tx" for n in range(31)], "line 1: id '' is empty"),
+                             ([f"i{n % 30}" + " " * (n // 30) for n in range(31)], "line 31: id 'i0' is repeated"),
+                             ([f"i{n}" if n != 4 else "i\0" for n in range(31)], "line 5: has a zero byte"),
+                             ([f"i{n}" if n != 4 else "i\rj" for n in range(31)], "line 5: id 'i\\rj' is one with a carriage")):
             items.write_text("\n".join(lines) + "\n")
             self.refused(self.model, words)
         self.refused(self.model, "none.tsv: cannot be read", options=("--items", self.folder / "none.tsv"))

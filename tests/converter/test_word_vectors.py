@@ -57,17 +57,27 @@ class Files(FolderTest):
         self.assertFalse(metadata["ranklet.words.normalize"])
         self.assertIn("no capitals", self.stderr)
 
+    def test_a_byte_order_mark_is_no_part_of_the_first_word(self):
+        rows, mark = table(), b"\xef\xbb\xbf"
+        for name, content in (("words.txt", text_of(WORDS, rows)), ("glove.txt", text_of(WORDS, rows, False)),
+                              ("words.data", text_of(WORDS, rows)), ("words.bin", binary_of(WORDS, rows))):
+            with self.subTest(name):
+                self.check(self.file(mark + (content if isinstance(content, bytes) else content.encode()), name), rows)
+        broken = text_of(WORDS, rows).splitlines()
+        self.refused(self.file(mark + "\n".join(broken[:3] + [""] + broken[3:]).encode()), "line 4 is empty")
+
     def test_stop_words(self):
         path = self.file(text_of(WORDS, table()))
         metadata = self.check(path, table(), "--stop-words", "en,zh")
         lists = [(LISTS / f"{name}.txt").read_text(encoding="utf-8").split("\n")[:-1] for name in ("en", "zh")]
         self.assertEqual(metadata["ranklet.words.stop_words"], sorted(set(lists[0] + lists[1])))
-        own = self.file("The\nRed\n", "own.txt")
+        own = self.file(b"\xef\xbb\xbfThe\r\n\n Red \n", "own.txt")
         self.assertEqual(self.check(path, table(), "--stop-words", own)["ranklet.words.stop_words"], ["red", "the"])
         metadata = self.check(path, table(), "--stop-words", own, "--lowercase", "no")
         self.assertEqual(metadata["ranklet.words.stop_words"], ["Red", "The"])
         self.refused(path, "neither en, zh nor a file", options=("--stop-words", "fr"))
         self.refused(path, "no word in it", options=("--stop-words", self.file("\n", "empty.txt")))
+        self.refused(path, "zero.txt, line 2: has a zero byte", options=("--stop-words", self.file(b"a\nb\0\n", "zero.txt")))
         self.refused(path, "not UTF-8", options=("--stop-words", self.file(b"\xff\n", "broken.txt")))
         words = Words(["phone", "的士", "手机", "我"], True, "skip", stop_words=["the", "的", "我们"])
         self.assertEqual(words.encode("The phone 我们的手机 我的士"), [0, 2, 3, 1])
@@ -134,7 +144,6 @@ class Files(FolderTest):
         lines = good.splitlines()
         for content, words in (
                 (b"", ("the file is empty",)),
-                (b"\xef\xbb\xbf" + good.encode(), ("byte order mark",)),
                 ("hello\n", ("line 1 is neither",)),
                 ("\n".join(lines[:5]) + "\n", ("truncated", "4 words, the header says 7")),
                 (good + lines[1] + "\n", ("line 9", "more than the 7 words")),

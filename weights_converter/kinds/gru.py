@@ -97,7 +97,8 @@ def _add_decoder(model, source, scoring, token_dim, vector_dim):
     """GRU and heads, the end of the weights; -> a line of the summary. token_dim: the encoder's, vector_dim: of a text's
     vector."""
     state, settings = source.state, source.settings
-    into, hidden, summary = add_gru(model, state)
+    settings.refuse(("padding_row",), "items are texts")
+    into, hidden, summary = add_gru(model, state, settings)
     wanted = token_dim if scoring == "text_gru" else vector_dim
     if into != wanted:
         what = "token states" if scoring == "text_gru" else "a text's vector"

@@ -6,11 +6,14 @@ Names: README.md lists those that are looked for, with any prefix.
 """
 import os
 
-from ..checkpoint import read_text
+import numpy as np
+
+from ..checkpoint import read_lines
 from ..errors import ConversionError
 from ..options import SCORING, Option
 from ..recurrent import LOOKED_FOR, GruReference, add_gru, add_linear, add_rating, find, has_gru, selftest_ratings
 from ..selftest import SelfTest
+from ..settings import padding_row
 
 TABLES = ("item_embeddings.weight", "item_embedding.weight", "item_emb.weight", "emb.weight", "embedding.weight")
 OUTPUTS = ("s_fc", "fc", "out", "output")
@@ -20,7 +23,10 @@ MODELS = {"gru4rec": "a GRU over learned items"}
 ITEMS = Option("--items", "learned item embeddings", dict(
     metavar="FILE.tsv", help="ids and titles, an item a line, separated by a tab (default: items.tsv beside the weights, if it "
     "is there)"))
-OPTIONS = (SCORING, ITEMS)
+PADDING_ROW = Option("--padding-row", "learned item embeddings", dict(
+    metavar="ROW|none", help="the row of the item embeddings that stands for no item, counted from 0; none: every row is an "
+    "item"), lambda text: padding_row(int(text) if text.isdecimal() else text, "--padding-row"))
+OPTIONS = (SCORING, ITEMS, PADDING_ROW)
 
 
 def matches(source):
@@ -49,9 +55,9 @@ def write(model, source, options):
             path = beside
             source.note(f"item ids and titles from {path}")
     model.key("general.name", options.name or settings.name or source.name, "string")
-    count, gru = _add_weights(model, source)
-    if path:
-        _add_items(model, path, count)
+    settings.refuse(("pooling", "normalize", "max_length", "prompts", "default_prompt"), "learned items have no text")
+    items = _ItemList(path) if path else None
+    count, gru = _add_weights(model, source, _stated_padding(settings, options), items)
     source.state.refuse_rest(source.note)
     lines = [f"  architecture  {count} learned items",
              f"  decoder       {gru}, scoring dot_product, ratings {settings.rating.mode}"]
@@ -79,11 +85,11 @@ class Reference(GruReference):
         return scores if bias is None else scores + bias
 
 
-def _add_weights(model, source):
+def _add_weights(model, source, stated, items):
     """Item embeddings, GRU, scores of all items as a Linear (or the embeddings themselves); -> (how many items, a few words
-    of the GRU)."""
+    of the GRU). stated: the padding row that somebody stated; items: an _ItemList or None."""
     state, note = source.state, source.note
-    into, hidden, summary = add_gru(model, state)
+    into, hidden, summary = add_gru(model, state, source.settings)
     model.key("ranklet.encoder.type", "items", "string")
     model.key("ranklet.recommender.scoring", "dot_product", "string")
     table = find(state, TABLES)
@@ -92,10 +98,10 @@ def _add_weights(model, source):
     embeddings = state.take(table, [None, into])
     output = find(state, [f"{name}.weight" for name in OUTPUTS])
     if output is None:
-        count, dim = embeddings.shape[0], into
+        outputs, dim = len(embeddings), into
         note(f"no Linear over the items ({', '.join(OUTPUTS)}): the item embeddings themselves are the output")
     else:
-        count, dim = state.array(output).shape[0], None
+        outputs, dim = state.array(output).shape[0], None
     projection = find(state, ["user_proj.weight", "dense.weight"])
     if projection is None:
         if dim not in (None, hidden):
@@ -104,38 +110,106 @@ def _add_weights(model, source):
     else:
         dim = dim if dim else state.array(output).shape[-1]
         add_linear(model, state, "ranklet.user_proj", projection, [dim, hidden])
-    extra = embeddings.shape[0] - count
-    if extra < 0:
-        raise ConversionError(f"{state.path}: {table} has {embeddings.shape[0]} rows, {output} scores {count} items")
-    if extra:
-        if not embeddings[0].any() and embeddings[-1].any():
-            raise ConversionError(f"{state.path}: {table} has {extra} rows more than {output} and its first row is zero: "
-                                  "padding in front of the items is not supported")
-        note(f"{table} has {embeddings.shape[0]} rows, {output} scores {count} items: the last {extra} "
-             f"{'are' if extra > 1 else 'is'} padding and dropped")
-    model.matrix("ranklet.item_embd.weight", embeddings[:count])
+    rows = _item_rows(source, table, embeddings, output, outputs, stated, items)
+    # where the outputs are the items alone, they have lost the padding already
+    scored = rows if outputs == len(embeddings) else slice(None)
+    model.matrix("ranklet.item_embd.weight", embeddings[rows])
     if output is not None:
-        model.matrix("ranklet.item_out.weight", state.take(output, [count, dim]))
+        model.matrix("ranklet.item_out.weight", state.take(output, [outputs, dim])[scored])
         bias = output[:-len("weight")] + "bias"
         if bias in state:
-            model.exact("ranklet.item_bias", state.take(bias, [count]))
+            model.exact("ranklet.item_bias", state.take(bias, [outputs])[scored])
+    _add_ids(model, items, rows)
     add_rating(model, state, source.settings, into)
-    return count, summary
+    return len(rows), summary
 
 
-def _add_items(model, path, count):
-    """items.tsv: line n is item n, its id, then a tab and its title (may be left out)."""
-    lines = read_text(path).split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    if len(lines) != count:
-        raise ConversionError(f"{path}: {len(lines)} lines, the model has {count} items")
-    ids, titles = zip(*[(line.split("\t", 1) + [""])[:2] for line in lines])
-    seen = set()
-    for n, item in enumerate(ids):
-        if not item or item in seen:
-            raise ConversionError(f"{path}, line {n + 1}: id {item!r} is {'repeated' if item else 'empty'}")
-        seen.add(item)
-    model.key("ranklet.items.ids", list(ids), "[string]")
-    if any(titles):
-        model.key("ranklet.items.texts", list(titles), "[string]")
+# ---- which rows are items
+
+
+def _stated_padding(settings, options):
+    """The padding row that somebody stated: a number, "none", or None where nobody did."""
+    if None not in (settings.padding_row, options.padding_row) and settings.padding_row != options.padding_row:
+        raise ConversionError(f"{settings.path}: padding_row is {settings.padding_row}, the command line says "
+                              f"{options.padding_row}")
+    return settings.padding_row if options.padding_row is None else options.padding_row
+
+
+def _item_rows(source, table, embeddings, output, outputs, stated, items):
+    """The embeddings' rows that are items, in order; the others are padding, of which the person who converts is told.
+
+    What trained checkpoints have in a row that stands for no item differs (zeros, or what the table was initialised
+    with), so it is known by what is stated, by the number of outputs, by zeros, or by the layout's names.
+    """
+    state, rows = source.state, len(embeddings)
+    extra = rows - outputs  # rows that no output scores: padding, however it looks
+    if extra < 0:
+        raise ConversionError(f"{state.path}: {table} has {rows} rows, {output} scores {outputs} items")
+    zero = [row for row in dict.fromkeys((0, rows - 1)) if not embeddings[row].any()]
+    how = f"{table} has {rows} rows" + (f", {output} scores {outputs} items" if extra else "")
+    if stated == "none":
+        if extra:
+            raise ConversionError(f"{state.path}: {how}: --padding-row none cannot be")
+        return np.arange(rows)
+    if stated is not None:
+        if stated >= rows or extra > 1:
+            raise ConversionError(f"{state.path}: {how}: row {stated} cannot be the padding row")
+        padding, why = [stated], "as stated"
+    elif len(zero) > 1 and rows > 1 and extra < 2:
+        raise ConversionError(f"{state.path}: the first and the last row of {table} are zero; which of them is padding must be "
+                              "stated: --padding-row ROW, or --padding-row none")
+    elif extra > 1 and 0 in zero:
+        raise ConversionError(f"{state.path}: {how} and its first row is zero: where the items begin cannot be told")
+    elif zero and extra < 2:
+        padding, why = zero, "it is zero"
+    elif extra:
+        padding, why = list(range(outputs, rows)), "beyond the items"
+    elif output is not None or items is not None and len(items.ids) == rows:
+        return np.arange(rows)
+    elif _is_recbole(state, table):
+        padding, why = [0], "[PAD] in RecBole's GRU4Rec"
+    else:
+        raise ConversionError(f"{state.path}: whether a row of {table} is padding and no item is not stated: --padding-row 0 "
+                              "where it is the first (padding_idx=0), --padding-row none where every row is an item")
+    named = f"row {padding[0]}" if len(padding) == 1 else f"rows {padding[0]} to {padding[-1]}"
+    source.note(f"{how}: {named} {'is' if len(padding) == 1 else 'are'} padding ({why}) and dropped")
+    return np.delete(np.arange(rows), padding)
+
+
+def _is_recbole(state, table):
+    """RecBole's GRU4Rec: item_embedding, gru_layers and dense; row 0 is padding, and keeps its initial numbers."""
+    prefix = table[:-len("item_embedding.weight")]
+    return table == f"{prefix}item_embedding.weight" and all(
+        f"{prefix}{name}" in state for name in ("gru_layers.weight_ih_l0", "dense.weight", "dense.bias"))
+
+
+# ---- the items' names
+
+
+class _ItemList:
+    """What items.tsv says: line n is item n, its id, then a tab and its title (may be left out)."""
+
+    def __init__(self, path):
+        self.path, self.ids, self.titles = path, [], []
+        seen = set()
+        for number, (item, title) in enumerate(read_lines(path, fields=2), 1):
+            if not item or item in seen or "\r" in item:
+                what = "empty" if not item else "repeated" if item in seen else "one with a carriage return inside"
+                raise ConversionError(f"{path}, line {number}: id {item!r} is {what}")
+            seen.add(item)
+            self.ids.append(item)
+            self.titles.append(title)
+
+
+def _add_ids(model, items, rows):
+    """Ids and titles of the items; without a list of them the rows' numbers, which the library counts by itself from 0."""
+    if items is None:
+        if rows[-1] >= len(rows):
+            model.key("ranklet.items.ids", [str(row) for row in rows], "[string]")
+        return
+    if len(items.ids) != len(rows):
+        raise ConversionError(f"{items.path}: {len(items.ids)} lines, the model has {len(rows)} items; --padding-row says which "
+                              "row of the item embeddings is none")
+    model.key("ranklet.items.ids", items.ids, "[string]")
+    if any(items.titles):
+        model.key("ranklet.items.texts", items.titles, "[string]")

@@ -11,8 +11,9 @@ import numpy as np
 
 from ..checkpoint import is_count
 from ..errors import ConversionError
+from ..recurrent import add_form
 from ..selftest import SelfTest
-from ..settings import Reader
+from ..settings import Reader, gate_activation
 from ..tokenizer import check_lengths
 from .news_reference import NewsReference as Reference
 
@@ -30,7 +31,11 @@ ACTIVATIONS = ("identity", "relu", "tanh", "sigmoid")
 TOP = ("model", "name", "words", "lowercase", "unknown", "unknown_id", "padding_id", "views", "join", "user")
 VIEW = {"text": ("kind", "form", "max_length", "pad_to", "mask_padding", "padding", "heads", "epsilon", "activation"),
         "category": ("kind", "values", "activation"), "vector": ("kind", "activation")}
-USER = ("mode", "users", "max_events", "heads", "gru", "skip_zero", "pool")
+GRU = ("gru", "recurrent_activation", "activation", "skip_zero")
+ATTENTION = ("max_events", "pool")
+PADDING = ("pad_to", "pad_side", "mask_padding")
+USER = {"lstur": ("mode", "users", *GRU), "naml": (*ATTENTION, *PADDING), "nrms": ("heads", *ATTENTION, *PADDING),
+        "narm": (*ATTENTION, *GRU)}
 POOL = ("form", "activation", "softmax", "epsilon")
 
 MODELS = dict.fromkeys(PRESETS, "a news recommender")
@@ -263,13 +268,12 @@ def _add_gru(model, state, user, dim):
             bias = state.take("user.gru.bias", [2, 3 * hidden] if two else [3 * hidden])
             for name, each in zip(("bias_ih", "bias_hh"), bias if two else [bias]):
                 arrays[name] = keras_gates(each)
-        if kind == "keras_reset_before":
-            model.key("ranklet.gru.reset", "before", "string")
     if arrays["weight_hh"].shape != (3 * hidden, hidden):
         raise ConversionError(f"{state.path}: the user's GRU has recurrent weights of shape {list(arrays['weight_hh'].shape)}, "
                               f"expected {3 * hidden} and {hidden}")
     for key, value in (("input_size", dim), ("hidden_size", hidden), ("layer_count", 1)):
         model.key(f"ranklet.gru.{key}", value, "u32")
+    add_form(model, "before" if kind == "keras_reset_before" else "after", gate_activation(user))
     model.key("ranklet.gru.skip_zero", user.flag("skip_zero", False), "bool")
     for name, array in arrays.items():
         (model.matrix if name.startswith("weight") else model.exact)(f"ranklet.gru.0.{name}", array)
@@ -277,7 +281,7 @@ def _add_gru(model, state, user, dim):
 
 
 def _add_user(model, state, path, folder, kind, value, memory, parts, dim):
-    user = Reader(path, value, USER, "user")
+    user = Reader(path, value, USER[kind], "user")
     model.key("ranklet.recommender.scoring", "user_tower", "string")
     hidden = _add_gru(model, state, user, dim) if kind in ("lstur", "narm") else 0
     width = hidden if memory == "states" else dim

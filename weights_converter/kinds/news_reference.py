@@ -94,13 +94,14 @@ class NewsReference(GruReference):
         return self.linear(x, "ranklet.news.proj") if self.tensor("ranklet.news.proj.weight") is not None else x
 
     def step(self, x, state):
-        if self.metadata.get("ranklet.gru.reset", "after") == "after":
+        reset, gate = self.form()
+        if reset == "after":
             return self.gru(x[None], state)
         w, u, b = (self.tensor(f"ranklet.gru.0.{name}") for name in ("weight_ih", "weight_hh", "bias_ih"))
         xr, xz, xn = np.split(w @ x + (0 if b is None else b), 3)
         ur, uz, un = np.split(u, 3)
         h = state[0]
-        r, z = sigmoid(xr + ur @ h), sigmoid(xz + uz @ h)
+        r, z = gate(xr + ur @ h), gate(xz + uz @ h)
         return (z * h + (1 - z) * np.tanh(xn + un @ (r * h)))[None].astype(self.kind)
 
     def user(self, events, user=None):

@@ -21,6 +21,7 @@ from ..sentence import read_pooling
 
 TABLES = ("embedding.weight", "embeddings")
 HEADER = re.compile(rb"[ \t]*(\d+)[ \t]+(\d+)[ \t]*\r?\n")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_DIM = 1 << 16
 MAX_WORD_BYTES = tokenizers.MAX_TOKEN_BYTES
 LONGEST_ENTRY = 1 << 16  # bytes within which a binary file's word has to end
@@ -69,6 +70,7 @@ def is_word_vectors(path):
         return True
     with open(path, "rb") as file:
         start = file.read(SAMPLE)
+    start = start[len(BYTE_ORDER_MARK):] if start.startswith(BYTE_ORDER_MARK) else start
     if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80":  # PyTorch's zip and pickle
         return False
     return HEADER.match(start) is not None or _glove_dim(start) is not None
@@ -123,8 +125,8 @@ def _read_words(path, max_words, drop, note):
         start = file.read(SAMPLE)
     if not start:
         raise ConversionError(f"{path}: the file is empty")
-    if start.startswith(b"\xef\xbb\xbf"):
-        raise ConversionError(f"{path}: begins with a byte order mark, which would be part of the first word; take it off")
+    mark = len(BYTE_ORDER_MARK) if start.startswith(BYTE_ORDER_MARK) else 0  # no part of the first word
+    start = start[mark:]
     header = HEADER.match(start)
     if header is None:
         dim = _glove_dim(start)
@@ -132,7 +134,7 @@ def _read_words(path, max_words, drop, note):
             raise ConversionError(f"{path}: unknown kind of weights file: line 1 is neither \"words dim\" nor a word with its "
                                   "numbers")
         rows = _Rows(path, max_words, drop, dim, min(max_words or 1024, 1024))
-        _read_text(rows, 0, None, dim, note)
+        _read_text(rows, mark, None, dim, note)
         return WordTable(path, "GloVe", *rows.table(note))
     count, dim = int(header.group(1)), int(header.group(2))
     if not 1 <= dim <= MAX_DIM or count < 1:
@@ -142,9 +144,9 @@ def _read_words(path, max_words, drop, note):
         raise ConversionError(f"{path}: truncated: the header says {count} words of {dim} numbers, the file has {size} bytes")
     rows = _Rows(path, max_words, drop, dim, min(count, max_words or count))
     if text:
-        _read_text(rows, header.end(), count, dim, note)
+        _read_text(rows, mark + header.end(), count, dim, note)
     else:
-        _read_binary(rows, header.end(), count, dim)
+        _read_binary(rows, mark + header.end(), count, dim)
     return WordTable(path, f"word2vec {'text' if text else 'binary'}", *rows.table(note))
 
 
@@ -219,7 +221,7 @@ def _read_text(rows, offset, count, dim, note):
     path, read = rows.path, 0
     with open(path, "rb") as file:
         file.seek(offset)
-        number = 1 if offset else 0
+        number = 0 if count is None else 1
         for line in file:
             number += 1
             if rows.full():

@@ -8,6 +8,7 @@ import unicodedata
 import numpy as np
 
 from .. import tokenizer as tokenizers
+from ..checkpoint import read_lines
 from ..errors import ConversionError
 from ..numpy_reference import Reference as AnyReference
 from ..options import LOWERCASE, MAX_LENGTH, NORMALIZE, Option
@@ -235,12 +236,10 @@ def read_stop_words(source, lowercase):
     words = set()
     for path in paths:
         try:
-            with open(path, encoding="utf-8-sig") as file:
-                words.update(line.strip() for line in file if line.strip())
-        except UnicodeDecodeError as error:
-            raise ConversionError(f"{path}: not UTF-8: {error}") from None
-        except OSError as error:
-            raise ConversionError(f"--stop-words {source}: neither en, zh nor a file: {error.strerror}") from None
+            words.update(filter(None, map(str.strip, read_lines(path))))
+        except ConversionError as error:
+            raise ConversionError(f"--stop-words {source}: {'' if os.path.exists(path) else 'neither en, zh nor a file: '}{error}"
+                                  ) from None
     if not words:
         raise ConversionError(f"--stop-words {source}: there is no word in it")
     return sorted({lower(word) for word in words} if lowercase else words | {word[0].upper() + word[1:] for word in words})
