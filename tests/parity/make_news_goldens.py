@@ -67,6 +67,17 @@ MODELS = {
         title={**TITLE, **CNN, "form": "cnn_max", "widths": [2, 4], "padding": [[0, 0], [1, 2]]},
         image=dict(kind="vector", size=6, learned_missing=True), sound=dict(kind="vector", size=5, dense=7, activation="tanh")),
         user=dict(max_events=6, pool=dict(form="dot"))),
+    "lstur-hard": dict(model="lstur", word_size=8, views=dict(title={**TITLE, **CNN}), user=dict(
+        mode="none", gru="keras_reset_before", recurrent_activation="hard_sigmoid_keras2", activation="tanh")),
+    "narm-hard": dict(model="narm", word_size=8, views=dict(title={**TITLE, "filters": 4, "widths": [2], "padding": [[1, 1]]}), user=dict(
+        hidden=4, max_events=4, attention_size=6, gru="keras_reset_after", recurrent_activation="hard_sigmoid_keras3", project=True)),
+    "nrms-history": dict(model="nrms", word_size=11, views=dict(title={**TITLE, **HEADS, "pad_to": 12}), user=dict(
+        max_events=6, pad_to=6, **HEADS)),
+    "naml-history": dict(model="naml", word_size=9, join_attention_size=6, views=dict(
+        title={**TITLE, **CNN, "pad_to": 12}, category=category(CATEGORIES, size=4, dense=10, activation="relu")),
+        user=dict(max_events=7, pad_to=5, pad_side="end", attention_size=5)),
+    "learned-history": dict(model="naml", word_size=9, join="concatenate", views=dict(title={**TITLE, **CNN}), user=dict(
+        max_events=5, pad_to=5, learned_padding=True, attention_size=5, pool=dict(epsilon=0.5))),
     "bilinear": dict(model="naml", word_size=9, join="concatenate", views=dict(title={**TITLE, **CNN, "mask_padding": True, "pad_to": 9}),
                      user=dict(max_events=6, pool=dict(form="bilinear"))),
 }
@@ -133,7 +144,7 @@ def in_kind(items, kind):
 def ranklet_json(config, model):
     """What the converter reads: the config without what the tensors say themselves."""
     unknown, unknown_id = UNKNOWN.get(model, ("row", 0))
-    drop = ("size", "filters", "widths", "attention_size", "head_size", "learned_missing", "dense", "user_size", "hidden", "project",
+    drop = ("size", "filters", "widths", "attention_size", "head_size", "learned_missing", "dense", "user_size", "hidden", "project", "learned_padding",
             "join_attention_size", "join_size", "word_size")
     strip = lambda value: {k: v for k, v in value.items() if k not in drop}
     result = strip(copy.deepcopy(config))

@@ -13,8 +13,9 @@ namespace {
 using namespace parity;
 using ranklet::Matrix;
 
-constexpr std::array names{"lstur-ini",   "lstur-con", "lstur-keras", "naml",    "nrms",
-                           "nrms-padded", "narm-kim",  "modalities",  "bilinear"};
+constexpr std::array names{"lstur-ini",   "lstur-con",    "lstur-keras",  "naml",           "nrms",
+                           "nrms-padded", "narm-kim",     "modalities",   "bilinear",       "lstur-hard",
+                           "narm-hard",   "nrms-history", "naml-history", "learned-history"};
 
 /// A golden's items, with the strings and numbers that they look into.
 struct NewsItems {
@@ -232,4 +233,37 @@ TEST_CASE("the user tower tells its attention on each remembered event; the weig
     const auto weights = take(model.decoder().event_attention(user.state()));
     REQUIRE(weights.size() == 3);
     CHECK(weights[0] + weights[1] + weights[2] == doctest::Approx(1.0f));
+}
+
+TEST_CASE(
+    "where training filled histories up, missing events are seen as items without a text, until there are enough") {
+    const std::vector<ranklet::Item> items{{"storm", "storm hits the coast"}, {"team", "team wins"}, {"empty", ""}};
+    for (const std::string name : {"nrms-history", "naml-history"}) {
+        CAPTURE(name);
+        const std::size_t pad_to = name == "nrms-history" ? 6 : 5;
+        const auto model = load(name);
+        const auto catalog = take(model.encode_catalog(items));
+        auto user = model.new_user(), filled = model.new_user();
+        const bool in_front = name == "nrms-history";
+        if (in_front)
+            for (std::size_t n = 0; n + 2 < pad_to; ++n) REQUIRE(filled.observe(catalog[2]).ok());
+        for (const std::size_t item : {0u, 1u}) {
+            REQUIRE(user.observe(catalog[item]).ok());
+            REQUIRE(filled.observe(catalog[item]).ok());
+        }
+        if (!in_front)
+            for (std::size_t n = 0; n + 2 < pad_to; ++n) REQUIRE(filled.observe(catalog[2]).ok());
+        check_close(take(model.scores(user, catalog)), take(model.scores(filled, catalog)), name);
+        // The weights are those of the events that there are; the rest of the attention is the padding's.
+        const auto weights = take(model.decoder().event_attention(user.state()));
+        const auto all = take(model.decoder().event_attention(filled.state()));
+        REQUIRE((weights.size() == 2 && all.size() == pad_to));
+        const std::size_t first = in_front ? pad_to - 2 : 0;
+        CHECK(weights[0] == doctest::Approx(all[first]));
+        CHECK(weights[1] == doctest::Approx(all[first + 1]));
+        CHECK(weights[0] + weights[1] < 0.99f);
+        // A user without any event is not the zero vector.
+        const auto cold = take(model.scores(model.new_user(), catalog));
+        CHECK(std::any_of(cold.begin(), cold.end(), [](float x) { return x != 0.0f; }));
+    }
 }

@@ -271,13 +271,35 @@ def _add_gru(model, state, user, dim):
     if arrays["weight_hh"].shape != (3 * hidden, hidden):
         raise ConversionError(f"{state.path}: the user's GRU has recurrent weights of shape {list(arrays['weight_hh'].shape)}, "
                               f"expected {3 * hidden} and {hidden}")
+    add_form(model, "before" if kind == "keras_reset_before" else "after", gate_activation(user))
     for key, value in (("input_size", dim), ("hidden_size", hidden), ("layer_count", 1)):
         model.key(f"ranklet.gru.{key}", value, "u32")
-    add_form(model, "before" if kind == "keras_reset_before" else "after", gate_activation(user))
     model.key("ranklet.gru.skip_zero", user.flag("skip_zero", False), "bool")
     for name, array in arrays.items():
         (model.matrix if name.startswith("weight") else model.exact)(f"ranklet.gru.0.{name}", array)
     return hidden
+
+
+def _history_padding(user):
+    """How many events attention sees at least, 0 where it sees just those that there are: masked padding changes nothing."""
+    pad_to, side = user.count("pad_to", 0, 0), user.choice("pad_side", ("front", "end"), "front")
+    if not pad_to and (side != "front" or "mask_padding" in user.value):
+        raise ConversionError(f"{user.path}: user.pad_side and user.mask_padding are of histories that user.pad_to fills up")
+    if pad_to > user.count("max_events", 1, pad_to or 1):
+        user.fail("pad_to", f"no more than max_events, {user.value['max_events']}")
+    return 0 if user.flag("mask_padding", False) else pad_to
+
+
+def _add_history_padding(model, state, user, pad_to, dim):
+    """What stands for the missing events: the state dict's user.padding, else the vector of an item without text,
+    categories and vectors, the empty news that training fills histories up with."""
+    model.key("ranklet.user.pad_to", pad_to, "u32")
+    model.key("ranklet.user.pad_side", user.value.get("pad_side", "front"), "string")
+    if "user.padding" in state:
+        padding = state.take("user.padding", [dim])
+    else:
+        padding = Reference(model.metadata(), model.tensor).item({}).astype(np.float32)
+    model.exact("ranklet.user.padding", padding)
 
 
 def _add_user(model, state, path, folder, kind, value, memory, parts, dim):
@@ -302,9 +324,13 @@ def _add_user(model, state, path, folder, kind, value, memory, parts, dim):
             sizes["user"] = table.shape[1]
             parts += ["user"] * (mode == "con")
             what.append(f"{len(users)} users ({mode})")
-    model.key("ranklet.user.memory", memory, "string")
+    pad_to = _history_padding(user)
+    model.key("ranklet.user.memory", "padded_events" if pad_to else memory, "string")
     if memory != "none":
         model.key("ranklet.user.max_events", user.count("max_events"), "u32")
+        if pad_to:
+            _add_history_padding(model, state, user, pad_to, dim)
+            what.append(f"histories filled up to {pad_to}")
         if kind == "nrms":
             width = _add_heads(model, state, "ranklet.user.self_attention", "user.self_attention", user.count("heads"), dim)
             what.append("self-attention")
@@ -353,8 +379,8 @@ def selftest_items(model, words):
 
 
 def _selftest(model, words):
-    items, history = selftest_items(model, words), [0, 3, 5, 3, 2]
-    meta = model.metadata()
+    meta, items = model.metadata(), selftest_items(model, words)
+    history = [0, 3, 5, 3, 2][:max(1, meta.get("ranklet.user.pad_to", 6) - 1)]  # shorter than what it is filled up to
     user = meta["ranklet.user.ids"][-1] if "ranklet.user.ids" in meta else None
 
     def run(reference):

@@ -125,8 +125,11 @@ class NewsReference(GruReference):
         found = {"state": None if state is None else state[-1], "user": own}
         memory = meta["ranklet.user.memory"]
         if memory != "none":
-            rows = (list(events) if memory == "events" else states)[-meta["ranklet.user.max_events"]:]
-            width = events.shape[1] if memory == "events" else meta["ranklet.gru.hidden_size"]
+            rows = (states if memory == "states" else list(events))[-meta["ranklet.user.max_events"]:]
+            width = meta["ranklet.gru.hidden_size"] if memory == "states" else events.shape[1]
+            if memory == "padded_events":
+                padding = [self.tensor("ranklet.user.padding")] * (meta["ranklet.user.pad_to"] - len(rows))
+                rows = padding + rows if meta["ranklet.user.pad_side"] == "front" else rows + padding
             rows = np.stack(rows) if rows else np.zeros((0, width), self.kind)
             if "ranklet.user.self_attention.heads" in meta:
                 rows = self.heads("ranklet.user.self_attention", rows)

@@ -129,12 +129,19 @@ class View(nn.Module):
         return self.pool(outputs[0], mask=mask)
 
 
+GATES = {
+    "sigmoid": torch.sigmoid,
+    "hard_sigmoid_keras2": lambda x: torch.clamp(0.2 * x + 0.5, 0, 1),
+    "hard_sigmoid_keras3": F.hardsigmoid,
+}
+
+
 class KerasGru(nn.Module):
     """Keras's GRU in its own layout: kernel [in, 3H], recurrent_kernel [H, 3H], gates z, r, h; bias [3H] or [2, 3H]."""
 
-    def __init__(self, into, hidden, reset_after=True, bias=True):
+    def __init__(self, into, hidden, reset_after=True, bias=True, gates="sigmoid"):
         super().__init__()
-        self.reset_after = reset_after
+        self.reset_after, self.gate = reset_after, GATES[gates]
         self.kernel = nn.Parameter(torch.randn(into, 3 * hidden) / math.sqrt(into))
         self.recurrent_kernel = nn.Parameter(torch.randn(hidden, 3 * hidden) / math.sqrt(hidden))
         if bias:
@@ -147,11 +154,11 @@ class KerasGru(nn.Module):
         xz, xr, xh = (x @ self.kernel + first).chunk(3)
         if self.reset_after:
             hz, hr, hh = (h @ self.recurrent_kernel + second).chunk(3)
-            z, r = torch.sigmoid(xz + hz), torch.sigmoid(xr + hr)
+            z, r = self.gate(xz + hz), self.gate(xr + hr)
             n = torch.tanh(xh + r * hh)
         else:
             uz, ur, uh = self.recurrent_kernel.chunk(3, 1)
-            z, r = torch.sigmoid(xz + h @ uz), torch.sigmoid(xr + h @ ur)
+            z, r = self.gate(xz + h @ uz), self.gate(xr + h @ ur)
             n = torch.tanh(xh + (r * h) @ uh)
         return z * h + (1 - z) * n
 
@@ -168,7 +175,8 @@ class UserTower(nn.Module):
             if config.get("gru", "torch") == "torch":
                 self.gru = nn.GRU(dim, hidden)
             else:
-                self.gru = KerasGru(dim, hidden, config["gru"] == "keras_reset_after")
+                self.gru = KerasGru(dim, hidden, config["gru"] == "keras_reset_after",
+                                    gates=config.get("recurrent_activation", "sigmoid"))
             width = hidden
         self.hidden = hidden if hasattr(self, "gru") else 0
         self.memory = {"lstur": "none", "narm": "states"}.get(model, "events")
@@ -182,12 +190,15 @@ class UserTower(nn.Module):
             model, ["pooled"])
         if "users" in config:
             self.embedding = nn.Embedding(len(config["users"]), config["user_size"])
+        if config.get("learned_padding"):
+            self.padding = nn.Parameter(torch.zeros(dim))
         if config.get("project"):
             size = {"state": hidden, "pooled": width, "user": config.get("user_size", 0)}
             self.project = nn.Linear(sum(size[part] for part in self.parts), dim, bias=False)
 
-    def forward(self, events, user=None):
-        """events: item vectors [n, dim]; -> the user's vector [dim]."""
+    def forward(self, events, user=None, padding=None):
+        """events: item vectors [n, dim]; padding: the vector of the item that fills histories up; -> the user's vector
+        [dim]."""
         kind = events.dtype
         users = self.config.get("users", [])
         own = None
@@ -207,7 +218,9 @@ class UserTower(nn.Module):
         if self.memory != "none":
             rows = events if self.memory == "events" else states
             rows = rows[-self.config["max_events"]:]
-            rows = torch.stack(list(rows)) if len(rows) else torch.zeros(0, self.dim if self.memory == "events" else self.hidden, dtype=kind)
+            missing = [padding] * (self.config.get("pad_to", 0) - len(rows))
+            rows = missing + list(rows) if self.config.get("pad_side", "front") == "front" else list(rows) + missing
+            rows = torch.stack(rows) if rows else torch.zeros(0, self.dim if self.memory == "events" else self.hidden, dtype=kind)
             if hasattr(self, "self_attention"):
                 rows = self.self_attention(rows) if len(rows) else torch.zeros(0, self.self_attention.v.out_features, dtype=kind)
             found["pooled"] = self.pool(rows, state if self.hidden else rows[-1] if len(rows) else None)
@@ -256,4 +269,5 @@ class NewsRecommender(nn.Module):
     def score(self, items, history, user=None):
         """Logits of all `items` (dicts of views) after the events `history` (indices into them)."""
         vectors = torch.stack([self.item(views) for views in items])
-        return vectors @ self.user(vectors[list(history)], user)
+        padding = self.user.padding if hasattr(self.user, "padding") else self.item({})
+        return vectors @ self.user(vectors[list(history)], user, padding)

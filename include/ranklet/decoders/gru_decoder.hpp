@@ -59,10 +59,10 @@ protected:
     /// `fed`: elements of what the encoder gives for an event.
     RANKLET_COLD Result<void> read_gru_of(const ModelReader& reader, std::size_t fed) {
         const ModelReader keys = reader.scope("ranklet.gru");
-        RANKLET_ASSIGN(const auto reset, keys.string_or("reset", "after"));
-        if (reset != "after")
-            return keys.wrong("reset", {" \"", reset, "\" is read in news models alone"}, ErrorCode::unsupported);
-        RANKLET_ASSIGN(gru_, read_gru(keys));
+        RANKLET_ASSIGN(const GruForm form, read_gru_form(keys));
+        if (form.reset_before)
+            return keys.wrong("reset", {" \"before\" is read in news models alone"}, ErrorCode::unsupported);
+        RANKLET_ASSIGN(gru_, read_gru(keys, form.gates));
         RANKLET_ASSIGN(rating_, detail::RatingInput::read(reader, gru_.in()));
         if (gru_.in() == fed) return {};
         return keys.wrong("input_size", {" is ", gru_.in(), ", the encoder gives ", fed});

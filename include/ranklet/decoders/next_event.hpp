@@ -71,8 +71,8 @@ public:
                 input = from_below;
             }
             for (std::size_t r = 0; r < rows; ++r)
-                kernels::Ops<float>::gru_gates(input.row(r).data(), query + l * 3 * hidden, state + l * hidden,
-                                               next.row(r).data(), hidden);
+                gru().layers()[l].update(input.row(r).data(), query + l * 3 * hidden, state + l * hidden,
+                                         next.row(r).data());
         }
         out_.forward(next, {scores, rows, 1});
     }

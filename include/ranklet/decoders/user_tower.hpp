@@ -5,6 +5,8 @@
 //   NARM    a GRU, its last state beside attention over all its states                               Li et al. 2017
 // In: item vectors of the events, one at a time. Out: the user's vector [dim]; score = user . item (+ the item's bias).
 // Keys: "News models" in docs/model-file.md. Attention sees the last `max_events` events; the GRU's state has seen all.
+// Where training filled short histories up with a padding item and did not mask it, attention sees that item's vector in
+// the places that are left.
 #pragma once
 
 #include <algorithm>
@@ -115,6 +117,7 @@ public:
                (attention_ ? scratch_bytes<float>(max_events_ * attention_->out()) +
                                  attention_->scratch_size(max_events_, max_events_)
                            : 0) +
+               (padding_.empty() ? 0 : scratch_bytes<float>(pad_to_ * in_) + scratch_bytes<float>(pad_to_)) +
                (memory_ == Memory::none ? 0 : pool_.scratch_size(max_events_));
     }
     bool has_user_vector() const noexcept override { return true; }
@@ -204,8 +207,19 @@ private:
 
     void pool(const UserState& state, float* out, float* weights, Scratch& scratch) const noexcept {
         const ScratchFrame frame(scratch);
-        const std::size_t rows = state.memory_rows();
-        MatrixView<const float> events(state.memory.data(), rows, memory_width());
+        const std::size_t remembered = state.memory_rows(), missing = pad_to_ - std::min(pad_to_, remembered);
+        const std::size_t rows = remembered + missing, first = pads_front_ ? missing : 0;
+        MatrixView<const float> events(state.memory.data(), remembered, memory_width());
+        float* all_weights = weights;
+        if (missing > 0) {
+            const MatrixView<float> padded(scratch.take<float>(rows * in_), rows, in_);
+            for (std::size_t r = 0; r < rows; ++r) {
+                const bool is_event = r >= first && r - first < remembered;
+                std::copy_n(is_event ? events.row(r - first).data() : padding_.data(), in_, padded.row(r).data());
+            }
+            events = padded;
+            if (weights != nullptr) all_weights = scratch.take<float>(rows);
+        }
         if (attention_) {
             const MatrixView<float> mixed(scratch.take<float>(max_events_ * attention_->out()), rows,
                                           attention_->out());
@@ -215,17 +229,15 @@ private:
         }
         // The query is the GRU's last state; without a GRU the last event.
         const float* query = hidden() > 0 ? top(state.hidden).data() : rows > 0 ? events.row(rows - 1).data() : nullptr;
-        pool_.forward(events, query, {}, out, weights, scratch);
+        pool_.forward(events, query, {}, out, all_weights, scratch);
+        if (all_weights != weights) std::copy_n(all_weights + first, remembered, weights);
     }
 
     RANKLET_COLD Result<void> read_recurrence(const ModelReader& gru) {
         RANKLET_ASSIGN(skip_zero_, gru.boolean_or("skip_zero", false));
-        bool after = true;
-        if (gru.has("reset")) {
-            RANKLET_ASSIGN(after, gru.choice<bool>("reset", {{"after", true}, {"before", false}}));
-        }
-        if (after) {
-            RANKLET_ASSIGN(stack_, read_gru(gru));
+        RANKLET_ASSIGN(const GruForm form, read_gru_form(gru));
+        if (!form.reset_before) {
+            RANKLET_ASSIGN(stack_, read_gru(gru, form.gates));
         } else {
             RANKLET_ASSIGN(const std::size_t layers, gru.u32("layer_count"));
             RANKLET_ASSIGN(const std::size_t in, gru.u32("input_size"));
@@ -237,6 +249,7 @@ private:
             RANKLET_ASSIGN(const auto bias, gru.vector_or_none("0.bias_ih", 3 * size));
             before_.emplace();
             RANKLET_TRY(gru.at("0", before_->assign(weight_ih.view(), weight_hh.view(), bias)));
+            before_->set_gates(form.gates);
         }
         const std::size_t reads = stack_ ? stack_->in() : before_->in();
         if (reads == in_) return {};
@@ -261,12 +274,23 @@ private:
     }
 
     RANKLET_COLD Result<void> read_memory(const ModelReader& user) {
-        RANKLET_ASSIGN(memory_,
-                       user.choice<Memory>(
-                           "memory", {{"none", Memory::none}, {"events", Memory::events}, {"states", Memory::states}}));
+        struct Form {
+            Memory memory;
+            bool padded;
+        };
+        RANKLET_ASSIGN(const Form form, user.choice<Form>("memory", {{"none", {Memory::none, false}},
+                                                                     {"events", {Memory::events, false}},
+                                                                     {"padded_events", {Memory::events, true}},
+                                                                     {"states", {Memory::states, false}}}));
+        memory_ = form.memory;
         if (memory_ == Memory::none) return {};
         if (memory_ == Memory::states && hidden() == 0) return user.wrong("memory", {" is states, without a GRU"});
         RANKLET_ASSIGN(max_events_, user.u32_in("max_events", 1, 10'000));
+        if (form.padded) {
+            RANKLET_ASSIGN(pad_to_, user.u32_in("pad_to", 1, static_cast<std::uint32_t>(max_events_)));
+            RANKLET_ASSIGN(pads_front_, user.choice<bool>("pad_side", {{"front", true}, {"end", false}}));
+            RANKLET_ASSIGN(padding_, user.vector("padding", in_));
+        }
         std::size_t width = memory_width();
         if (user.has("self_attention.heads")) {
             RANKLET_ASSIGN(attention_, read_head_attention(user.scope("self_attention"), width));
@@ -307,7 +331,9 @@ private:
     Embedding users_;
     bool initial_ = false, keeps_user_ = false;
     Memory memory_ = Memory::none;
-    std::size_t max_events_ = 0;
+    std::size_t max_events_ = 0, pad_to_ = 0;
+    bool pads_front_ = true;
+    std::vector<float> padding_;  // [in], what stands for the events that are missing; empty: nothing does
     std::optional<HeadAttention<>> attention_;
     AttentionPooling<> pool_;
     std::vector<Part> parts_;

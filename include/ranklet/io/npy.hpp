@@ -3,6 +3,7 @@
 // Format: NumPy's NEP 1, versions 1.0 and 2.0; of its types '<f4' in C order, two-dimensional.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <span>
@@ -208,30 +209,39 @@ RANKLET_COLD inline Result<void> write_npy(const std::string& path, MatrixView<c
     return file.commit();
 }
 
-/// Ids, one a line, as they are (line ends are "\n"; a "\r" before one is dropped). Error io; format naming the line
-/// when one is empty (but for the end of the last line) or holds a zero byte.
+/// Ids, one a line, as the converter reads lists of them: lines end in "\n" (the last may do without), a byte order mark
+/// is no part of the first id, blanks around an id (spaces, tabs, the "\r" of a line end) no part of any. Error io;
+/// format naming the line when an id is empty, or holds a zero byte or a carriage return.
 RANKLET_COLD inline Result<std::vector<std::string>> read_ids(const std::string& path) {
     RANKLET_ASSIGN(const detail::MappedFile file, detail::MappedFile::open(path));
     std::string_view rest(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+    constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF", blanks = " \t\r";
+    if (rest.starts_with(byte_order_mark)) rest.remove_prefix(byte_order_mark.size());
     std::vector<std::string> ids;
     while (!rest.empty()) {
         const std::size_t end = rest.find('\n');
         std::string_view line = rest.substr(0, end);
         rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
-        if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-        if (line.empty() || line.find('\0') != std::string_view::npos)
-            return make_error(ErrorCode::format, {path, ": line ", ids.size() + 1,
-                                                  line.empty() ? " is empty" : " has a zero byte", ", expected an id"});
+        line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
+        line = line.substr(0, line.find_last_not_of(blanks) + 1);
+        const char* wrong = line.empty()                                ? " is empty"
+                            : line.find('\0') != std::string_view::npos ? " has a zero byte"
+                            : line.find('\r') != std::string_view::npos ? " has a carriage return inside"
+                                                                        : nullptr;
+        if (wrong != nullptr)
+            return make_error(ErrorCode::format, {path, ": line ", ids.size() + 1, wrong, ", expected an id"});
         ids.emplace_back(line);
     }
     return ids;
 }
-/// Writes what read_ids reads. Error invalid_argument naming an id that is no line: empty, with a line end, a carriage
-/// return or a zero byte; io.
+/// Writes what read_ids reads. Error invalid_argument naming an id that would not come back: empty, with a line end, a
+/// carriage return or a zero byte, with a blank at an end, or the first with a byte order mark; io.
 RANKLET_COLD inline Result<void> write_ids(const std::string& path, std::span<const std::string> ids) {
     std::string text;
     for (std::size_t i = 0; i < ids.size(); ++i) {
-        if (ids[i].empty() || ids[i].find_first_of(std::string_view("\n\r\0", 3)) != std::string::npos)
+        const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
+        if (ids[i].empty() || ids[i].find_first_of(std::string_view("\n\r\0", 3)) != std::string::npos ||
+            is_blank(ids[i].front()) || is_blank(ids[i].back()) || (i == 0 && ids[i].starts_with("\xEF\xBB\xBF")))
             return make_error(ErrorCode::invalid_argument, {"id ", i, " cannot be a line of a text file"});
         text += ids[i];
         text += '\n';

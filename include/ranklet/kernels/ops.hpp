@@ -146,16 +146,16 @@ struct SimdOps {
     }
     static void softmax(float* x, std::size_t n, float scale = 1.0f) noexcept { kernels::softmax<Arch>(x, n, scale); }
     static void gru_gates(const float* from_input, const float* from_state, const float* state, float* next,
-                          std::size_t hidden) noexcept {
-        kernels::gru_gates<Arch>(from_input, from_state, state, next, hidden);
+                          std::size_t hidden, GateActivation gates = GateActivation::sigmoid) noexcept {
+        kernels::gru_gates<Arch>(from_input, from_state, state, next, hidden, gates);
     }
     static void gru_reset(const float* from_input, const float* from_state, const float* state, float* out,
-                          std::size_t hidden) noexcept {
-        kernels::gru_reset<Arch>(from_input, from_state, state, out, hidden);
+                          std::size_t hidden, GateActivation gates = GateActivation::sigmoid) noexcept {
+        kernels::gru_reset<Arch>(from_input, from_state, state, out, hidden, gates);
     }
     static void gru_update(const float* from_input, const float* from_state, const float* candidate, const float* state,
-                           float* next, std::size_t hidden) noexcept {
-        kernels::gru_update<Arch>(from_input, from_state, candidate, state, next, hidden);
+                           float* next, std::size_t hidden, GateActivation gates = GateActivation::sigmoid) noexcept {
+        kernels::gru_update<Arch>(from_input, from_state, candidate, state, next, hidden, gates);
     }
     static constexpr std::size_t attention_scratch_size(std::size_t length, std::size_t d) noexcept {
         return kernels::attention_scratch_size<Arch>(length, d);

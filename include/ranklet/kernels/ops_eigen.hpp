@@ -72,23 +72,23 @@ struct Ops {
         row = ((row - largest) * scale).exp();
         row *= T(1) / row.sum();
     }
-    static void gru_gates(const T* from_input, const T* from_state, const T* state, T* next,
-                          std::size_t hidden) noexcept {
+    static void gru_gates(const T* from_input, const T* from_state, const T* state, T* next, std::size_t hidden,
+                          GateActivation gates = GateActivation::sigmoid) noexcept {
         for (std::size_t i = 0; i < hidden; ++i) {
-            const T reset = sigmoid(from_input[i] + from_state[i]);
-            const T update = sigmoid(from_input[hidden + i] + from_state[hidden + i]);
+            const T reset = gate(gates, from_input[i] + from_state[i]);
+            const T update = gate(gates, from_input[hidden + i] + from_state[hidden + i]);
             const T candidate = std::tanh(from_input[2 * hidden + i] + reset * from_state[2 * hidden + i]);
             next[i] = candidate + update * (state[i] - candidate);
         }
     }
-    static void gru_reset(const T* from_input, const T* from_state, const T* state, T* out,
-                          std::size_t hidden) noexcept {
-        for (std::size_t i = 0; i < hidden; ++i) out[i] = sigmoid(from_input[i] + from_state[i]) * state[i];
+    static void gru_reset(const T* from_input, const T* from_state, const T* state, T* out, std::size_t hidden,
+                          GateActivation gates = GateActivation::sigmoid) noexcept {
+        for (std::size_t i = 0; i < hidden; ++i) out[i] = gate(gates, from_input[i] + from_state[i]) * state[i];
     }
     static void gru_update(const T* from_input, const T* from_state, const T* candidate, const T* state, T* next,
-                           std::size_t hidden) noexcept {
+                           std::size_t hidden, GateActivation gates = GateActivation::sigmoid) noexcept {
         for (std::size_t i = 0; i < hidden; ++i) {
-            const T update = sigmoid(from_input[hidden + i] + from_state[hidden + i]);
+            const T update = gate(gates, from_input[hidden + i] + from_state[hidden + i]);
             const T fresh = std::tanh(from_input[2 * hidden + i] + candidate[i]);
             next[i] = fresh + update * (state[i] - fresh);
         }
@@ -131,6 +131,11 @@ struct Ops {
 private:
     static Eigen::Index index(std::size_t n) noexcept { return static_cast<Eigen::Index>(n); }
     static T sigmoid(T x) noexcept { return T(1) / (T(1) + std::exp(-x)); }
+    static T gate(GateActivation gates, T x) noexcept {
+        if (gates == GateActivation::sigmoid) return sigmoid(x);
+        const T y = x / T(gates == GateActivation::hard_sigmoid_keras2 ? 5 : 6) + T(0.5);
+        return y < T(0) ? T(0) : y > T(1) ? T(1) : y;
+    }
     static T activate_scalar(Activation activation, T x) noexcept {
         switch (activation) {
             case Activation::identity:

@@ -1,7 +1,8 @@
 // Gru: one layer of a gated recurrent unit, torch.nn.GRU's form (the hidden bias inside the reset gate's product):
 //   r = s(W_ir x + b_ir + W_hr h + b_hr), z likewise
 //   n = tanh(W_in x + b_in + r * (W_hn h + b_hn)), h' = (1 - z) n + z h
-// In: x [steps, in], a state [hidden]. Out: states [steps, hidden]. Gates are stacked in the order r, z, n.
+// In: x [steps, in], a state [hidden]. Out: states [steps, hidden]. Gates are stacked in the order r, z, n; s is the
+// logistic sigmoid, unless set_gates() says otherwise.
 // The weights are T or, for f32, bf16 or 8-bit (see Linear): where that rounds inputs, each event's input and each
 // step's state are rounded by themselves, so a step's bits do not depend on what is computed beside it; gates and
 // states stay f32.
@@ -46,6 +47,9 @@ public:
         return {};
     }
 
+    /// What makes the gates r and z: the logistic sigmoid until it is called.
+    void set_gates(GateActivation activation) noexcept { activation_ = activation; }
+
     std::size_t in() const noexcept { return from_input_.in(); }
     std::size_t hidden() const noexcept { return from_state_.in(); }
 
@@ -63,6 +67,12 @@ public:
         from_state_.forward(h, out, scratch, Activation::identity, threads);
     }
 
+    /// The element-wise rest of a step: `from_input` and `from_state` [3 * hidden] as the two projections give them.
+    /// `next` may be `state`.
+    void update(const T* from_input, const T* from_state, const T* state, T* next) const noexcept {
+        kernels::Ops<T>::gru_gates(from_input, from_state, state, next, hidden(), activation_);
+    }
+
     /// Scratch bytes of step().
     std::size_t step_scratch_size() const noexcept { return scratch_bytes<T>(3 * hidden()) + state_scratch_size(1); }
     /// One step: `projected` [3 * hidden] from project_input; `next` may be `state`.
@@ -70,7 +80,7 @@ public:
         const ScratchFrame frame(scratch);
         T* from_state = scratch.take<T>(3 * hidden());
         project_state({state, 1, hidden()}, {from_state, 1, 3 * hidden()}, scratch, threads);
-        kernels::Ops<T>::gru_gates(projected, from_state, state, next, hidden());
+        update(projected, from_state, state, next);
     }
 
     /// Scratch bytes of forward() over `steps` steps.
@@ -92,6 +102,7 @@ public:
 private:
     Linear<T, In, gates> from_input_;
     Linear<T, Hidden, gates> from_state_;
+    GateActivation activation_ = GateActivation::sigmoid;
 };
 
 /// Several Gru layers, each fed with the states of the one below, as torch.nn.GRU(num_layers=...).
@@ -166,8 +177,8 @@ public:
             layers_[l].project_state(layer_states, from_state, scratch, threads);
             for (std::size_t r = 0; r < rows; ++r) {
                 T* state = layer_states.row(r).data();
-                kernels::Ops<T>::gru_gates(l == 0 ? projected[r] : from_below.row(r).data(), from_state.row(r).data(),
-                                           state, state, hidden());
+                layers_[l].update(l == 0 ? projected[r] : from_below.row(r).data(), from_state.row(r).data(), state,
+                                  state);
             }
             if (l + 1 < layers_.size()) layers_[l + 1].project_input(layer_states, from_below, scratch, threads);
         }

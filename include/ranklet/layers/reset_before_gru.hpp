@@ -1,7 +1,8 @@
 // ResetBeforeGru: a GRU whose reset gate acts on the state before its product, Keras's GRU(reset_after=False):
 //   r = s(W_r x + b_r + U_r h), z likewise, n = tanh(W_n x + b_n + U_n (r * h)), h' = (1 - z) n + z h
 // torch.nn.GRU's form (reset_after=True) is Gru. In: x [steps, in], a state [hidden]. Out: the state after them.
-// Gates are stacked in the order r, z, n, as Gru's (Keras has z, r, n: the converter exchanges them).
+// Gates are stacked in the order r, z, n, as Gru's (Keras has z, r, n: the converter exchanges them); s is the logistic
+// sigmoid, unless set_gates() says otherwise.
 #pragma once
 
 #include <span>
@@ -31,6 +32,9 @@ public:
         return candidate_.assign(weight_hh.middle_rows(2 * hidden, hidden));
     }
 
+    /// What makes the gates r and z: the logistic sigmoid until it is called.
+    void set_gates(GateActivation activation) noexcept { activation_ = activation; }
+
     std::size_t in() const noexcept { return from_input_.in(); }
     std::size_t hidden() const noexcept { return candidate_.in(); }
 
@@ -48,13 +52,14 @@ public:
         T* candidate = scratch.take<T>(size);
         from_input_.forward({x, 1, in()}, {from_input, 1, 3 * size});
         gates_.forward({state, 1, size}, {from_state, 1, 2 * size});
-        Ops::gru_reset(from_input, from_state, state, kept, size);
+        Ops::gru_reset(from_input, from_state, state, kept, size, activation_);
         candidate_.forward({kept, 1, size}, {candidate, 1, size});
-        Ops::gru_update(from_input, from_state, candidate, state, next, size);
+        Ops::gru_update(from_input, from_state, candidate, state, next, size, activation_);
     }
 
 private:
     Linear<T> from_input_, gates_, candidate_;
+    GateActivation activation_ = GateActivation::sigmoid;
 };
 
 RANKLET_NAMESPACE_END

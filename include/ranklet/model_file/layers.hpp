@@ -175,9 +175,27 @@ RANKLET_COLD inline Result<LayerNorm<>> read_layer_norm(const ModelReader& reade
     return norm;
 }
 
-/// A GRU under the reader's prefix: input_size, hidden_size, layer_count; L.weight_ih ... of each layer. What the file
+/// Which GRU it is.
+struct GruForm {
+    bool reset_before = false;  ///< the reset gate acts before its product (ResetBeforeGru)
+    GateActivation gates = GateActivation::sigmoid;
+};
+/// The form that the key `reset` under the reader's prefix names; PyTorch's where there is none.
+RANKLET_COLD inline Result<GruForm> read_gru_form(const ModelReader& reader) {
+    using enum GateActivation;
+    if (!reader.has("reset")) return GruForm{};
+    return reader.choice<GruForm>("reset", {{"after", {false, sigmoid}},
+                                            {"before", {true, sigmoid}},
+                                            {"after+hard_sigmoid_keras2", {false, hard_sigmoid_keras2}},
+                                            {"before+hard_sigmoid_keras2", {true, hard_sigmoid_keras2}},
+                                            {"after+hard_sigmoid_keras3", {false, hard_sigmoid_keras3}},
+                                            {"before+hard_sigmoid_keras3", {true, hard_sigmoid_keras3}}});
+}
+
+/// A GRU of PyTorch's form under the reader's prefix: input_size, hidden_size, layer_count; L.weight_ih ... of each layer. What the file
 /// has in bf16 or 8 bits runs in them.
-RANKLET_COLD inline Result<GruStack<>> read_gru(const ModelReader& reader) {
+RANKLET_COLD inline Result<GruStack<>> read_gru(const ModelReader& reader,
+                                                GateActivation gates = GateActivation::sigmoid) {
     RANKLET_ASSIGN(const std::size_t input, reader.u32("input_size"));
     RANKLET_ASSIGN(const std::size_t hidden, reader.u32("hidden_size"));
     RANKLET_ASSIGN(const std::size_t count, reader.u32("layer_count"));
@@ -192,6 +210,7 @@ RANKLET_COLD inline Result<GruStack<>> read_gru(const ModelReader& reader) {
         RANKLET_ASSIGN(auto from_state, read("hh", hidden));
         Gru<> layer;
         RANKLET_TRY(reader.at(layer_name, layer.assign(std::move(from_input), std::move(from_state))));
+        layer.set_gates(gates);
         layers.push_back(std::move(layer));
     }
     GruStack<> stack;
