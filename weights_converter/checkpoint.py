@@ -8,6 +8,7 @@ import collections
 import json
 import os
 import pickle
+import re
 
 import numpy as np
 
@@ -86,9 +87,8 @@ def _read_torch(path):
     except OSError as error:
         raise ConversionError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError, AttributeError, IndexError) as error:
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise ConversionError(f"{path}: not a file of tensors alone (save model.state_dict() with torch.save): {reason}"
-                              ) from None
+        raise ConversionError(f"{path}: {_torch_reason(error)}; save the tensors alone, with torch.save(model.state_dict(), PATH) or "
+                              "safetensors.torch.save_file(model.state_dict(), PATH)") from None
     for key in NESTED:
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
@@ -101,6 +101,17 @@ def _read_torch(path):
             tensor = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
             arrays[str(name)] = tensor.contiguous().numpy()
     return arrays
+
+
+def _torch_reason(error):
+    """What is wrong with a file that PyTorch refuses, in words of ours: its own advise to load it in a way that runs
+    whatever code the file holds."""
+    refused = re.search(r"(?:GLOBAL|global|class) ([\w.]+)", str(error))
+    if isinstance(error, pickle.UnpicklingError) and refused:
+        return f"holds other things than tensors ({refused[1]}), which could be code, and is not loaded"
+    if isinstance(error, RuntimeError):  # of the archive that the tensors lie in
+        return f"not a file of tensors that torch.save wrote whole ({str(error).strip().split('. ')[0]})"
+    return "not a file of tensors that torch.save wrote whole"
 
 
 def _read_shards(path):

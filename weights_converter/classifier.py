@@ -73,13 +73,15 @@ def _activation(given, config, count, path, note):
     if stated is not None:
         return stated
     if problem is not None:
-        return PROBLEMS[problem]
+        # a softmax over one label would be 1 whatever the text is; transformers' pipeline takes the sigmoid then
+        return "sigmoid" if count == 1 and problem != "regression" else PROBLEMS[problem]
     if is_cross_encoder:
         return "sigmoid" if count == 1 else "identity"  # CrossEncoder's defaults
     if count == 1:
-        note("one label and no problem_type: its score is the raw output, as transformers' regression "
-             "(--activation sigmoid makes it a probability, as sentence-transformers' cross-encoders do by default)")
-        return "identity"
+        note("one label and no problem_type: its score is the sigmoid of the output, as transformers' text-classification "
+             "pipeline and sentence-transformers' CrossEncoder have it (--activation identity leaves the output as it is, "
+             "which is what problem_type \"regression\" means)")
+        return "sigmoid"
     return "softmax"
 
 

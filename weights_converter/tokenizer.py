@@ -76,10 +76,6 @@ def read_tokenizer(folder, lowercase, note, special_tokens=True):
     limit = config.get("model_max_length")
     # transformers writes 10^30 for "no limit"
     tokenizer.max_length = int(limit) if isinstance(limit, (int, float)) and 2 < limit < 10**9 else None
-    for token in tokenizer.added:
-        if token.id in tokenizer.outside_vocabulary and list(words(normalize(token.content, tokenizer))) == [token.content]:
-            note(f"added token {token.content!r} is not in WordPiece's vocabulary, but in the model file it is also "
-                 "found as an ordinary word")
     return tokenizer
 
 
@@ -372,9 +368,28 @@ def check_lengths(tokens, where):
                                   f"{MAX_TOKEN_BYTES}")
 
 
-def add_keys(model, tokenizer):
-    """The tokenizer's keys, as docs/model-file.md lists them."""
+def _tell_of_words(tokenizer, note):
+    """Tells of added tokens that texts give as ordinary words in the library and not in Hugging Face's, or the other way
+    round. Here WordPiece's vocabulary is known; the library takes all tokens for it but the added ones at the very end."""
+    added = {token.id: token.content for token in tokenizer.added}
+    own = len(tokenizer.tokens)
+    while own - 1 in added:
+        own -= 1
+    for i, content in added.items():
+        if (i in tokenizer.outside_vocabulary) != (i < own) or list(words(normalize(content, tokenizer))) != [content]:
+            continue
+        if i < own:
+            note(f"added token {content!r} is not in WordPiece's vocabulary, but in the model file it is also found as an "
+                 "ordinary word: tokens that are not added ones come after it")
+        else:
+            note(f"added token {content!r} is in WordPiece's vocabulary, but in the model file it is found only where a text has "
+                 "it as it is written, not as an ordinary word: it is one of the last tokens")
+
+
+def add_keys(model, tokenizer, note):
+    """The tokenizer's keys, as docs/model-file.md lists them. note(text) is called for what deserves one."""
     check_lengths(tokenizer.tokens, "the tokenizer")
+    _tell_of_words(tokenizer, note)
     model.key("tokenizer.ggml.model", "bert", "string")
     model.key("tokenizer.ggml.pre", "default", "string")
     stored = [to_gguf_token(token) for token in tokenizer.tokens]

@@ -1,6 +1,7 @@
 import json
 import struct
 import unittest
+from pathlib import Path
 
 import numpy as np
 
@@ -125,9 +126,12 @@ class Weights(FolderTest):
     @needs_torch
     def test_pytorch_files_that_are_no_state_dict_are_errors(self):
         path = self.folder / "x.pth"
-        torch.save(torch.nn.Linear(2, 2), path)
-        with self.assertRaisesRegex(ConversionError, "not a file of tensors alone"):
-            read_tensors(str(path))
+        for value in (torch.nn.Linear(2, 2), {"a": torch.ones(2), "where": Path("x")}, {"a": torch.ones(2), "n": np.float64(1)}):
+            torch.save(value, path)
+            with self.assertRaisesRegex(ConversionError, r"x.pth: holds other things than tensors \([\w.]+\), which could be code, and "
+                                        r"is not loaded; save the tensors alone, with torch.save\(model.state_dict") as raised:
+                read_tensors(str(path))
+            self.assertNotRegex(str(raised.exception), "weights_only|safe_globals|trust")
         torch.save([1, 2], path)
         with self.assertRaisesRegex(ConversionError, "holds a list"):
             read_tensors(str(path))
@@ -135,7 +139,7 @@ class Weights(FolderTest):
         whole = path.read_bytes()
         for size in (0, 1, 10, len(whole) // 2, len(whole) - 1):
             path.write_bytes(whole[:size])
-            with self.assertRaises(ConversionError):
+            with self.assertRaisesRegex(ConversionError, "not a file of tensors that torch.save wrote whole"):
                 read_tensors(str(path))
 
 

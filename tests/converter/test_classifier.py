@@ -63,13 +63,16 @@ class Heads(FolderTest):
                 self.assertEqual(metadata["ranklet.classifier.dense.activation"], "relu")
                 same(self, tensors["ranklet.classifier.dense.weight"], state["pre_classifier.weight"])
 
-    def test_what_makes_logits_scores(self):
+    def test_what_makes_logits_scores(self):  # as transformers 5.24's pipeline and sentence-transformers 6.2's CrossEncoder
         sigmoid, identity = "torch.nn.modules.activation.Sigmoid", "torch.nn.modules.linear.Identity"
         cases = [
             (3, dict(problem_type="multi_label_classification"), (), "sigmoid"),
             (3, dict(problem_type="single_label_classification"), (), "softmax"),
             (1, dict(problem_type="regression"), (), "identity"),
-            (1, {}, (), "identity"),
+            (1, {}, (), "sigmoid"),
+            (1, dict(problem_type="single_label_classification"), (), "sigmoid"),
+            (1, dict(problem_type="multi_label_classification"), (), "sigmoid"),
+            (1, {}, ("--activation", "identity"), "identity"),
             (1, {}, ("--activation", "sigmoid"), "sigmoid"),
             (1, dict(sbert_ce_default_activation_function=identity), (), "identity"),
             (1, dict(sbert_ce_default_activation_function=sigmoid), (), "sigmoid"),
@@ -81,6 +84,8 @@ class Heads(FolderTest):
             folder, _ = self.bert("SequenceClassification", labels, name=f"m{n}", **config)
             metadata, _ = self.convert(folder, *options)
             self.assertEqual(metadata["ranklet.classifier.activation"], expected, (labels, config, options))
+            told = "one label and no problem_type: its score is the sigmoid of the output" in self.stderr
+            self.assertEqual(told, (labels, config, options) == (1, {}, ()))
 
     def test_what_does_not_fit_is_refused(self):
         folder, state = self.bert("SequenceClassification")

@@ -149,7 +149,7 @@ class Encoders(FolderTest):
         import torch
         torch.save(torch.nn.Linear(2, 2), self.model / "pytorch_model.bin")
         self.weights.unlink()
-        self.refused_with("pytorch_model.bin: not a file of tensors alone (save model.state_dict() with torch.save)")
+        self.refused_with("pytorch_model.bin: holds other things than tensors (torch.nn.modules.linear.Linear)")
 
 
 class SentenceTransformers(FolderTest):

@@ -3,7 +3,9 @@ import unittest
 
 from helpers import FolderTest, asset, edit, layouts
 from weights_converter.errors import ConversionError
-from weights_converter.tokenizer import AddedToken, Tokenizer, from_gguf_token, read_tokenizer, to_gguf_token
+from weights_converter.model import Model
+from weights_converter.tokenizer import (AddedToken, Tokenizer, add_keys, fit_to_rows, from_gguf_token, read_tokenizer,
+                                         to_gguf_token)
 from weights_converter.wordpiece import WordPiece
 
 
@@ -73,6 +75,28 @@ class Encoding(unittest.TestCase):
         single = AddedToken(n, "Shop", special=False, single_word=True)
         tokenizer = simple(tokens, added=[single], outside_vocabulary={n, n + 1})
         self.assertEqual(pieces(tokenizer, "aShop Shop"), ["[UNK]", "Shop"])
+
+
+class Notes(unittest.TestCase):
+    def notes(self, tokens, words, outside, rows=0):
+        """What is said of added tokens that are words; the library takes added tokens at the end, and no others, for ones
+        that are not WordPiece's (tests/text/wordpiece_test.cpp)."""
+        tokenizer = simple([*tokens], added=[AddedToken(tokens.index(word), word, special=False) for word in words],
+                           outside_vocabulary={tokens.index(word) for word in outside})
+        if rows:
+            fit_to_rows(tokenizer, rows, "the table")
+        notes = []
+        add_keys(Model("f32", "x"), tokenizer, notes.append)
+        return [note.split(", but")[0] for note in notes]
+
+    def test_what_is_said_of_added_tokens_is_what_the_library_does(self):
+        tokens = [*layouts.SPECIAL, "a", "shop"]
+        self.assertEqual(self.notes(tokens, ["shop"], ["shop"]), [])
+        self.assertEqual(self.notes(tokens, ["shop"], ["shop"], 9), ["added token 'shop' is not in WordPiece's vocabulary"])
+        self.assertEqual(self.notes([*tokens, "b"], ["shop"], ["shop"]), ["added token 'shop' is not in WordPiece's vocabulary"])
+        self.assertEqual(self.notes(tokens, ["shop"], []), ["added token 'shop' is in WordPiece's vocabulary"])
+        self.assertEqual(self.notes([*tokens, "b"], ["shop"], []), [])
+        self.assertEqual(self.notes([*layouts.SPECIAL, "Shop", "<x>"], ["Shop", "<x>"], []), [])  # no text gives them as words
 
 
 class RealVocabularies(FolderTest):

@@ -459,6 +459,19 @@ TEST_CASE("an added token can take the white space around it, ask for word bound
     CHECK(tokenizer.id_of("new").has_value());
 }
 
+TEST_CASE(
+    "added tokens at the vocabulary's end are no words; those that others come after are (the converter tells so)") {
+    std::vector<std::string_view> words = vocabulary;
+    WordPieceConfig config = plain_config();
+    config.added_tokens.push_back({static_cast<std::int32_t>(words.size()), "shop"});
+    words.push_back("shop");
+    const WordPiece at_the_end = WordPiece::create(words, config).value();
+    CHECK(tokens(at_the_end, "shop SHOP") == "shop [UNK]");
+    words.push_back("[unused_row]");
+    const WordPiece in_front = WordPiece::create(words, config).value();
+    CHECK(tokens(in_front, "shop SHOP") == "shop shop");
+}
+
 TEST_CASE("a vocabulary or configuration that cannot work is refused with the place named") {
     CHECK(error_of({}, plain_config()).message == "the vocabulary is empty");
     std::vector<std::string_view> words = vocabulary;

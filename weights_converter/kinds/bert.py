@@ -307,7 +307,7 @@ def add_vector(model, source, options, encoder, reader):
     max_length = _max_length(stated_length, tokenizer, encoder)
     model.key("ranklet.encoder.max_length", max_length, "u32")
     tokenizers.fit_to_rows(tokenizer, encoder.rows, f"{source.state.path}: {encoder.prefix}{WORDS}")
-    tokenizers.add_keys(model, tokenizer)
+    tokenizers.add_keys(model, tokenizer, source.note)
     size = sentence.add_sentence(model, modules, encoder.dim, folder)
     return size, [
         f"  architecture  {'DistilBERT' if encoder.family == 'distilbert' else 'BERT'}, {encoder.layers} "

@@ -209,7 +209,7 @@ def add_word_vectors(model, source, options, path, settings):
         if unknown == "row":
             model.key("ranklet.words.unknown_id", unknown_id, "u32")
     else:
-        tokenizers.add_keys(model, table.tokenizer)
+        tokenizers.add_keys(model, table.tokenizer, source.note)
     if table.mapping is not None:
         model.key("ranklet.words.mapping", table.mapping, "[u32]")
     if table.table.dtype == np.int8 and model.dtype != "i8":
