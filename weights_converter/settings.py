@@ -34,7 +34,7 @@ class Reader:
     """Values of an object in a JSON file, checked; every error names the file and the place."""
 
     def __init__(self, path, value, known, where=""):
-        self.path, self.value, self.where = path, value, where
+        self.path, self.value, self.where, self.read = path, value, where, set()
         if not isinstance(value, dict):
             raise ConversionError(f"{path}: {where or 'the file'} is {value!r:.60}, expected an object")
         for key in value:
@@ -44,40 +44,51 @@ class Reader:
     def fail(self, key, expected):
         raise ConversionError(f"{self.path}: {self.where}{'.' if self.where else ''}{key} is {self.value.get(key)!r:.80}, expected {expected}")
 
+    def get(self, key, default=None):
+        self.read.add(key)
+        return self.value.get(key, default)
+
+    def refuse_rest(self):
+        """At the end: a key that nothing asked for would change nothing, whatever its value is."""
+        for key in self.value:
+            if key not in self.read:
+                raise ConversionError(f"{self.path}: {self.where}{'.' if self.where else ''}{key} means nothing here: the model has "
+                                      "no part that it is of")
+
     def optional(self, key, is_right, expected):
         """The value, None where it is not stated."""
-        value = self.value.get(key)
+        value = self.get(key)
         if value is not None and not is_right(value):
             self.fail(key, expected)
         return value
 
     def choice(self, key, choices, default=None):
-        value = self.value.get(key, default)
+        value = self.get(key, default)
         if value not in choices:
             self.fail(key, f"one of {', '.join(choices)}")
         return value
 
     def count(self, key, least=1, default=None):
-        value = self.value.get(key, default)
+        value = self.get(key, default)
         if not is_count(value, least):
             self.fail(key, f"a whole number from {least} on")
         return value
 
     def flag(self, key, default=None):
-        value = self.value.get(key, default)
+        value = self.get(key, default)
         if not isinstance(value, bool):
             self.fail(key, "true or false")
         return value
 
     def number(self, key, default):
-        value = self.value.get(key, default)
+        value = self.get(key, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1e30:
             self.fail(key, "a number from 0 on")
         return float(value)
 
     def strings(self, key, folder):
         """A list of texts, or the name of a file with one a line."""
-        value = self.value.get(key)
+        value = self.get(key)
         if isinstance(value, str):
             value = read_lines(os.path.join(folder, value))
         if not isinstance(value, list) or not all(isinstance(each, str) and "\0" not in each for each in value):
@@ -153,9 +164,9 @@ def padding_row(value, where):
 def gate_activation(reader):
     """How a GRU's gates are made, from the keys of Keras's layer: recurrent_activation is of the gates r and z, activation
     of the candidate."""
-    if reader.value.get("activation", "tanh") != "tanh":
+    if reader.get("activation", "tanh") != "tanh":
         reader.fail("activation", "tanh: a GRU's candidate is made by nothing else")
-    gates = reader.value.get("recurrent_activation", "sigmoid")
+    gates = reader.get("recurrent_activation", "sigmoid")
     if gates == "hard_sigmoid":
         reader.fail("recurrent_activation", "hard_sigmoid_keras2 for clip(0.2 x + 0.5, 0, 1), which hard_sigmoid is in Keras 1 and "
                     "2 and in tf.keras, or hard_sigmoid_keras3 for relu6(x + 3) / 6, which it is in Keras 3 and PyTorch")

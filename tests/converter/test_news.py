@@ -91,6 +91,96 @@ class News(FolderTest):
         self.refused("cannot be joined by attention", drop=("views.category.dense.weight", "views.category.dense.bias"),
                      change=lambda config: config["views"]["category"].pop("activation"))
 
+    def user(self, **more):
+        return lambda config: config["user"].update(more)
+
+    def test_histories_may_have_been_filled_up(self):
+        code, text = self.convert(change=self.user(pad_to=4))
+        self.assertEqual(code, 0, text)
+        self.assertIn("histories filled up to 4", text)
+        meta, tensors = read_gguf(str(self.folder / "out.gguf"))
+        self.assertEqual((meta["ranklet.user.memory"], meta["ranklet.user.pad_to"], meta["ranklet.user.pad_side"]),
+                         ("padded_events", 4, "front"))
+        reference = Reference.of_file(self.folder / "out.gguf")
+        empty = reference.item({"title": [], "category": ""})  # the item that training filled them up with
+        np.testing.assert_allclose(tensors["ranklet.user.padding"], empty, rtol=1e-6)
+        event = reference.item({"title": [1, 2], "category": "news"})
+        np.testing.assert_allclose(reference.user(np.stack([event])),
+                                   reference.pool("ranklet.user.pool", np.stack([tensors["ranklet.user.padding"]] * 3 + [event])))
+        self.assertEqual(len(meta["ranklet.selftest.history"]), 3)  # shorter than what it is filled up to
+
+    def test_what_fills_histories_up_may_be_a_tensor_and_stand_behind_them(self):
+        padding = np.arange(5, dtype=np.float32)
+        code, text = self.convert(change=self.user(pad_to=5, pad_side="end"), tensors={"user.padding": padding})
+        self.assertEqual(code, 0, text)
+        meta, tensors = read_gguf(str(self.folder / "out.gguf"))
+        self.assertEqual(meta["ranklet.user.pad_side"], "end")
+        np.testing.assert_array_equal(tensors["ranklet.user.padding"], padding)
+
+    def test_padding_of_histories_that_was_masked_changes_nothing(self):
+        self.assertEqual(self.convert(change=self.user(pad_to=4, mask_padding=True))[0], 0)
+        meta, tensors = read_gguf(str(self.folder / "out.gguf"))
+        self.assertEqual(meta["ranklet.user.memory"], "events")
+        self.assertNotIn("ranklet.user.padding", tensors)
+
+    def test_padding_of_histories_that_cannot_be(self):
+        self.refused("user.pad_to is 6, expected no more than max_events, 5", change=self.user(pad_to=6))
+        self.refused("user.pad_to is -1", change=self.user(pad_to=-1))
+        self.refused("user.pad_side is 'left', expected one of front, end", change=self.user(pad_to=4, pad_side="left"))
+        self.refused("of histories that user.pad_to fills up", change=self.user(pad_side="end"))
+        self.refused("user.mask_padding is 1, expected true or false", change=self.user(pad_to=4, mask_padding=1))
+        self.refused("what user.padding is for is not known", tensors={"user.padding": np.zeros(5, np.float32)})
+
+    def test_a_gru_states_what_makes_its_gates(self):
+        draw = np.random.default_rng(4)
+        normal = lambda *shape: draw.standard_normal(shape).astype(np.float32)
+        tensors = {"user.gru.kernel": normal(5, 15), "user.gru.recurrent_kernel": normal(5, 15), "user.gru.bias": normal(15)}
+        drop = ("user.pool.keys.weight", "user.pool.keys.bias", "user.pool.v", "join.pool.keys.weight", "join.pool.keys.bias",
+                "join.pool.v", "views.category.embedding.weight", "views.category.dense.weight", "views.category.dense.bias")
+
+        def lstur(**more):
+            def change(config):
+                config.update(model="lstur", user={"mode": "none", "gru": "keras_reset_before", **more})
+                del config["views"]["category"]
+            return dict(change=change, tensors=tensors, drop=drop)
+
+        code, text = self.convert(**lstur(recurrent_activation="hard_sigmoid_keras2", activation="tanh"))
+        self.assertEqual(code, 0, text)
+        reference = Reference.of_file(self.folder / "out.gguf")
+        self.assertEqual(reference.metadata["ranklet.gru.reset"], "before+hard_sigmoid_keras2")
+        x, h = normal(5).astype(np.float64), normal(5).astype(np.float64)
+        hard = lambda v: np.clip(0.2 * v + 0.5, 0, 1)
+        (wz, wr, wn), (uz, ur, un), (bz, br, bn) = (np.split(tensors[f"user.gru.{name}"].astype(np.float64), 3, -1)
+                                                    for name in ("kernel", "recurrent_kernel", "bias"))
+        z, r = hard(x @ wz + h @ uz + bz), hard(x @ wr + h @ ur + br)
+        self.assertTrue(((z == 0) | (z == 1)).any() or ((r == 0) | (r == 1)).any())  # a gate that no logistic one reaches
+        np.testing.assert_allclose(reference.step(x, h[None])[0], z * h + (1 - z) * np.tanh(x @ wn + (r * h) @ un + bn), rtol=1e-6)
+        (self.folder / "out.gguf").unlink()
+        self.refused("user.recurrent_activation is 'hard_sigmoid', expected hard_sigmoid_keras2 for clip(0.2 x + 0.5, 0, 1)",
+                     **lstur(recurrent_activation="hard_sigmoid"))
+        self.refused("user.recurrent_activation is 'swish', expected one of sigmoid", **lstur(recurrent_activation="swish"))
+        self.refused("user.activation is 'relu', expected tanh", **lstur(activation="relu"))
+
+    def test_a_key_is_refused_where_the_model_has_no_part_that_it_is_of(self):
+        self.refused("unknown key 'recurrent_activation' in user", change=self.user(recurrent_activation="sigmoid"))
+        self.refused("unknown key 'gru' in user", change=self.user(gru="torch"))
+        self.refused("views.title.heads means nothing here", change=lambda config: config["views"]["title"].update(heads=2))
+        self.refused("views.title.activation means nothing here", change=lambda config: config["views"]["title"].update(activation="relu"))
+        self.refused("unknown_id means nothing here", change=lambda config: config.update(unknown="skip"))
+        self.refused("user.pool.activation means nothing here", change=self.user(pool={"form": "dot", "activation": "tanh"}),
+                     drop=("user.pool.keys.weight", "user.pool.keys.bias", "user.pool.v"))
+
+    def test_files_of_words_are_read_without_their_mark_and_blanks(self):
+        folder = checkpoint(self.folder / "marked")
+        (folder / "words.txt").write_bytes(b"\xef\xbb\xbf\r\nstorm \r\nhits\r\nthe\r\ncoast\r\n team")
+        code, _, text = run(folder, self.folder / "out.gguf")
+        self.assertEqual(code, 0, text)
+        self.assertEqual(read_gguf(str(self.folder / "out.gguf"))[0]["ranklet.words.tokens"], ["[unused_row_0]", *WORDS[1:]])
+        (folder / "words.txt").write_bytes(b"\nstorm\nhi\0ts\nthe\ncoast\nteam\n")
+        code, _, text = run(folder, self.folder / "zero.gguf")
+        self.assertEqual(code, 1)
+        self.assertIn("words.txt, line 3: has a zero byte", text)
+
     def test_options_that_mean_nothing_are_refused(self):
         self.refused("--pooling", "--pooling", "mean")
         self.refused("--scoring", "--scoring", "dot_product")

@@ -152,20 +152,29 @@ TEST_CASE("headers that no numpy wrote are read by the rules of a Python diction
     CHECK(read(many + ")}").find("more than 32") != std::string::npos);
 }
 
-TEST_CASE("ids come back line by line, whatever bytes they are, and what is no line is refused") {
+TEST_CASE("ids come back line by line, and what is no line is refused") {
     const TemporaryFolder folder;
     const std::string path = folder.path() + "/ids.txt";
-    const std::vector<std::string> ids{"a", "手机 1", " b\t", "\xFF", "a"};
+    const std::vector<std::string> ids{"a", "手机 1", "b c\td", "\xFF", "a", "\xEF\xBB\xBFx"};
     CHECK(write_ids(path, ids).ok());
     CHECK(read_ids(path).value() == ids);
     CHECK(write_ids(path, {}).ok());
     CHECK(read_ids(path).value().empty());
-    for (const std::string& bad : {std::string(), std::string("a\nb"), std::string("a\r"), std::string("a\0", 2)}) {
+    for (const std::string& bad : {std::string(), std::string("a\nb"), std::string("a\r"), std::string("a\0", 2),
+                                   std::string(" a"), std::string("a "), std::string("a\t"), std::string(" ")}) {
         const std::vector<std::string> two{"fine", bad};
         CHECK(message(write_ids(path, two)) == "id 1 cannot be a line of a text file");
     }
     CHECK(read_ids(folder.write("dos", "a\r\nb\r\n")).value() == std::vector<std::string>{"a", "b"});
     CHECK(read_ids(folder.write("no end", "a\nb")).value() == std::vector<std::string>{"a", "b"});
+    CHECK(read_ids(folder.write("mark", "\xEF\xBB\xBF\x61 \n\t b c \r\n")).value() ==
+          std::vector<std::string>{"a", "b c"});
+    CHECK(read_ids(folder.write("mark alone", "\xEF\xBB\xBF")).value().empty());
+    CHECK(message(write_ids(path, std::vector<std::string>{"\xEF\xBB\xBFx"})) ==
+          "id 0 cannot be a line of a text file");
+    CHECK(message(read_ids(folder.write("blank", "a\n \t\r\n"))).find("line 2 is empty") != std::string::npos);
+    CHECK(message(read_ids(folder.write("return", "a\nb\rc\n"))).find("line 2 has a carriage return inside") !=
+          std::string::npos);
     CHECK(message(read_ids(folder.write("gap", "a\n\nb\n"))).find("line 2 is empty") != std::string::npos);
     CHECK(message(read_ids(folder.write("zero", std::string("a\nb\0c\n", 6)))).find("line 2 has a zero") !=
           std::string::npos);

@@ -20,6 +20,7 @@
 #include "ranklet/layers/gru.hpp"
 #include "ranklet/layers/layer_norm.hpp"
 #include "ranklet/layers/linear.hpp"
+#include "ranklet/layers/reset_before_gru.hpp"
 #include "ranklet/layers/transformer_layer.hpp"
 
 namespace {
@@ -27,11 +28,13 @@ namespace {
 using namespace ranklet_test;
 using ranklet::Activation;
 using ranklet::ErrorCode;
+using ranklet::GateActivation;
 using ranklet::Gru;
 using ranklet::GruStack;
 using ranklet::LayerNorm;
 using ranklet::Linear;
 using ranklet::MatrixView;
+using ranklet::ResetBeforeGru;
 using ranklet::Result;
 using ranklet::Scratch;
 using ranklet::SelfAttention;
@@ -378,6 +381,71 @@ TEST_CASE("a stack of GRUs refuses no layers and layers that do not chain") {
     check_refused(stack({{5, 8}, {8, 8}, {8, 4}}), "GRU layer 2");
 }
 
+namespace {
+
+/// One step of a GRU of 5 elements from 3, of either form, by plain loops.
+template <class T, class Gate>
+std::vector<T> plain_step(bool reset_before, const std::vector<T>& ih, const std::vector<T>& hh,
+                          const std::vector<T>& bias, const std::vector<T>& x, const std::vector<T>& h,
+                          const Gate& gate) {
+    const std::size_t in = 3, hidden = 5;
+    const auto from_input = [&](std::size_t row) {
+        T sum = bias[row];
+        for (std::size_t i = 0; i < in; ++i) sum += ih[row * in + i] * x[i];
+        return sum;
+    };
+    const auto from_state = [&](std::size_t row, const std::vector<T>& state) {
+        T sum = 0;
+        for (std::size_t i = 0; i < hidden; ++i) sum += hh[row * hidden + i] * state[i];
+        return sum;
+    };
+    std::vector<T> reset(hidden), kept(hidden), next(hidden);
+    for (std::size_t i = 0; i < hidden; ++i) reset[i] = gate(from_input(i) + from_state(i, h));
+    for (std::size_t i = 0; i < hidden; ++i) kept[i] = reset[i] * h[i];
+    for (std::size_t i = 0; i < hidden; ++i) {
+        const std::size_t row = 2 * hidden + i;
+        const T update = gate(from_input(hidden + i) + from_state(hidden + i, h));
+        const T candidate =
+            std::tanh(from_input(row) + (reset_before ? from_state(row, kept) : reset[i] * from_state(row, h)));
+        next[i] = (T(1) - update) * candidate + update * h[i];
+    }
+    return next;
+}
+
+template <class T>
+void check_gates() {
+    for (const auto& [gates, slope] : {std::pair(GateActivation::hard_sigmoid_keras2, T(1) / T(5)),
+                                       std::pair(GateActivation::hard_sigmoid_keras3, T(1) / T(6))}) {
+        Random random(16);
+        const auto ih = row_of<T>(random, 15 * 3, -2.0f, 2.0f), hh = row_of<T>(random, 15 * 5, -2.0f, 2.0f),
+                   bias = row_of<T>(random, 15), x = row_of<T>(random, 3, -2.0f, 2.0f), h = row_of<T>(random, 5);
+        const auto gate = [slope = slope](T v) { return std::clamp(slope * v + T(0.5), T(0), T(1)); };
+        Gru<T> after;
+        REQUIRE(after.assign(view(ih, 15, 3), view(hh, 15, 5), bias).ok());
+        after.set_gates(gates);
+        ResetBeforeGru<T> before;
+        REQUIRE(before.assign(view(ih, 15, 3), view(hh, 15, 5), bias).ok());
+        before.set_gates(gates);
+        Scratch scratch = scratch_of(std::max(after.scratch_size(1), before.step_scratch_size()));
+        std::vector<T> found(5);
+        const auto check = [&](bool reset_before) {
+            const auto expected = plain_step(reset_before, ih, hh, bias, x, h, gate);
+            for (std::size_t i = 0; i < 5; ++i) CHECK(std::abs(found[i] - expected[i]) <= T(1e-6));
+        };
+        after.forward(view(x, 1, 3), h.data(), {found.data(), 1, 5}, scratch);
+        check(false);
+        before.step(x.data(), h.data(), found.data(), scratch);
+        check(true);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("a GRU's gates may be hard sigmoids, with the reset gate after or before its product, in f32 and f64") {
+    check_gates<float>();
+    check_gates<double>();
+}
+
 TEST_CASE("a stack's steps one at a time, several sequences at once, and one run have the same bits") {
     Random random(15);
     for (const std::size_t layer_count : {1u, 2u, 3u, 4u}) {
@@ -389,6 +457,7 @@ TEST_CASE("a stack's steps one at a time, several sequences at once, and one run
                        b_ih = random.row(3 * hidden), b_hh = random.row(3 * hidden);
             Gru<> layer;
             REQUIRE(layer.assign(view(ih, 3 * hidden, width), view(hh, 3 * hidden, hidden), b_ih, b_hh).ok());
+            if (layer_count == 3) layer.set_gates(GateActivation::hard_sigmoid_keras2);
             layers.push_back(std::move(layer));
         }
         GruStack<> stack;

@@ -13,6 +13,7 @@ if PyTorch's own float32 run differs from it by more than a test may.
 
 Needs torch, numpy and this repository's weights_converter.
 """
+import json
 import math
 import subprocess
 import sys
@@ -431,6 +432,9 @@ TAG_TEXTS = [
 # The same checkpoints in 8 bits: their files' self-tests hold what the converter's numpy reference says of them.
 I8_MODELS = ("tiny-minilm", "tiny-sequence", "tiny-tokens", "tiny-next-event", "tiny-text-gru", "tiny-items")
 
+# The same checkpoints as if trained with other gates; again the files' self-tests are the goldens.
+HARD_MODELS = {"tiny-next-event": "hard_sigmoid_keras2", "tiny-text-gru": "hard_sigmoid_keras3", "tiny-items": "hard_sigmoid_keras2"}
+
 
 def tokenize(folder, max_length, texts):
     """Token ids of each text, truncated as the model file says."""
@@ -630,6 +634,11 @@ def main():
             make_model(Path(scratch), out, name)
         for name in I8_MODELS:
             convert(Path(scratch) / name, out / f"{name}-i8.gguf", "i8", MODELS[name][1])
+        for name, gates in HARD_MODELS.items():
+            path = Path(scratch) / name / "ranklet.json"
+            settings = json.loads(path.read_text()) if path.exists() else {}
+            path.write_text(json.dumps({**settings, "recurrent_activation": gates}))
+            convert(Path(scratch) / name, out / f"{name}-hard.gguf", "f16", MODELS[name][1])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
 // Tiny complete models of every form against PyTorch: goldens/NAME.gguf is the model, NAME.golden.gguf what PyTorch
 // says.
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
 #include "parity/golden.hpp"
 #include "ranklet/decoders/text_gru.hpp"
 #include "ranklet/encoders/bert.hpp"
@@ -123,4 +127,32 @@ TEST_CASE("dot_product without a projection agrees with PyTorch, stored as f16")
 
 TEST_CASE("learned items with biases and two GRU layers agree with PyTorch") {
     check_recommender("tiny-items", without_ratings);
+}
+
+TEST_CASE("hard gates are those that the file names, in every kind of recommender with a GRU") {
+    for (const std::string name : {"tiny-next-event", "tiny-text-gru", "tiny-items"}) {
+        CAPTURE(name);
+        std::ifstream stream(model_path(name + "-hard"), std::ios::binary);
+        const std::string text{std::istreambuf_iterator<char>(stream), {}};
+        const auto load = [&](const std::string& with) {
+            std::string changed = text;
+            const std::string_view key = "after+hard_sigmoid_keras";
+            const std::size_t at = changed.find(key);
+            REQUIRE(at != std::string::npos);
+            if (!with.empty()) changed.replace(at + key.size(), 1, with);
+            std::vector<std::byte> bytes(changed.size());
+            std::memcpy(bytes.data(), changed.data(), changed.size());
+            return ranklet::Recommender::from_file(take(ranklet::GgufFile::from_memory(bytes, name)));
+        };
+        const bool is_second = text.find("hard_sigmoid_keras2") != std::string::npos;
+        CHECK(load("").ok());  // what the converter's reference says of these gates is the file's self-test
+        const auto other = load(is_second ? "3" : "2");
+        REQUIRE_FALSE(other.ok());
+        CHECK(other.error().code == ranklet::ErrorCode::self_test);
+        const auto unknown = load("9");
+        REQUIRE_FALSE(unknown.ok());
+        CHECK(unknown.error().code == ranklet::ErrorCode::unsupported);
+        CHECK(unknown.error().message.find(
+                  "ranklet.gru.reset is \"after+hard_sigmoid_keras9\", expected after, before, ") != std::string::npos);
+    }
 }

@@ -75,6 +75,7 @@ def write(model, source, options):
     scoring = options.scoring or source.settings.scoring
     if scoring:
         raise ConversionError(f"{source.state.path}: scoring {scoring} needs a GRU, there is no weight_ih_l0")
+    source.settings.refuse(("padding_row", "recurrent_activation", "activation"), "there is no GRU")
     encoder = add_encoder(model, source, options)
     head = classifier.add_classifier(model, source.state, encoder.config, encoder.config_path, encoder, options.activation,
                                      source.note)

@@ -100,7 +100,9 @@ def _add_model(model, source, options, path, config):
             _add_linear(model, state, f"ranklet.news.join.{name}.gate", f"join.gate.{name}", dim or None, sum(dims))
     if "project.weight" in state:
         dim = _add_linear(model, state, "ranklet.news.proj", "project", None, dim)
-    tower = _add_user(model, state, path, folder, source.model, config.get("user", {}), memory, list(parts), dim)
+    tower = _add_user(model, state, path, folder, source.model, top.get("user", {}), memory, list(parts), dim)
+    top.read |= {"model", "name", "views"}
+    top.refuse_rest()
     lines = [f"  architecture  {source.model.upper()}: {len(names)} view{'s' * (len(names) > 1)} ({', '.join(names)}), {join}",
              f"  text          {len(words)} words of {word_size} elements",
              f"  vector        {dim}", f"  decoder       {tower}"]
@@ -147,6 +149,7 @@ def _add_view(model, state, path, folder, name, value, form, word_size):
     if kind not in VIEW:
         raise ConversionError(f"{path}: views.{name}.kind is {kind!r}, expected one of {', '.join(VIEW)}")
     view = Reader(path, value, VIEW[kind], f"views.{name}")
+    view.read.add("kind")
     ours, theirs = f"ranklet.news.{name}", f"views.{name}"
     model.key(f"{ours}.kind", kind, "string")
     if kind == "text":
@@ -170,11 +173,12 @@ def _add_view(model, state, path, folder, name, value, form, word_size):
     if f"{theirs}.dense.weight" in state:
         model.key(f"{ours}.dense.activation", view.choice("activation", ACTIVATIONS), "string")
         dim = _add_linear(model, state, f"{ours}.dense", f"{theirs}.dense", None, dim)
+    view.refuse_rest()
     return dim
 
 
 def _padding(view, widths):
-    value = view.value.get("padding")
+    value = view.get("padding")
     if value == "valid":
         return [0, 0] * len(widths)
     if value == "same":
@@ -215,7 +219,7 @@ def _add_text(model, state, view, ours, theirs, form, word_size):
         model.key(f"{ours}.conv.padding", _padding(view, widths), "[u32]")
     if form != "cnn_max":
         _add_pool(model, state, f"{ours}.pool", f"{theirs}.pool", dim, 0,
-                  Reader(view.path, {"epsilon": view.value["epsilon"]} if "epsilon" in view.value else {}, POOL, f"{view.where}"))
+                  Reader(view.path, {"epsilon": view.get("epsilon")} if "epsilon" in view.value else {}, POOL, f"{view.where}"))
     return dim
 
 
@@ -242,6 +246,7 @@ def _add_pool(model, state, ours, theirs, dim, query, settings):
             _add_linear(model, state, f"{ours}.query", f"{theirs}.query", inner, query)
     elif form == "bilinear":
         _add_linear(model, state, f"{ours}.query", f"{theirs}.query", dim, query)
+    settings.refuse_rest()
 
 
 def keras_gates(array):
@@ -294,7 +299,7 @@ def _add_history_padding(model, state, user, pad_to, dim):
     """What stands for the missing events: the state dict's user.padding, else the vector of an item without text,
     categories and vectors, the empty news that training fills histories up with."""
     model.key("ranklet.user.pad_to", pad_to, "u32")
-    model.key("ranklet.user.pad_side", user.value.get("pad_side", "front"), "string")
+    model.key("ranklet.user.pad_side", user.get("pad_side", "front"), "string")
     if "user.padding" in state:
         padding = state.take("user.padding", [dim])
     else:
@@ -334,9 +339,10 @@ def _add_user(model, state, path, folder, kind, value, memory, parts, dim):
         if kind == "nrms":
             width = _add_heads(model, state, "ranklet.user.self_attention", "user.self_attention", user.count("heads"), dim)
             what.append("self-attention")
-        _add_pool(model, state, "ranklet.user.pool", "user.pool", width, hidden or width, Reader(path, user.value.get("pool", {}), POOL, "user.pool"))
+        _add_pool(model, state, "ranklet.user.pool", "user.pool", width, hidden or width, Reader(path, user.get("pool", {}), POOL, "user.pool"))
         what.append(f"attention over the last {user.value['max_events']} {memory}")
         sizes["pooled"] = width
+    user.refuse_rest()
     model.key("ranklet.user.parts", parts, "[string]")
     total = sum(sizes[part] for part in parts)
     if "user.project.weight" in state:
