@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "shop.hpp"
+
 int main(int argc, char** argv) try {
     std::string path = "build/gru-movielens.gguf", test;
     std::vector<std::string> history;
@@ -39,10 +41,9 @@ int main(int argc, char** argv) try {
         std::cout << "next " << std::to_string(100.0f * r.probability).substr(0, 4) << "% " << title(r.index) << '\n';
 
     if (test.empty()) return 0;
-    std::ifstream file(test);
-    if (!file) return std::cerr << "cannot read " << test << '\n', 1;
-    std::size_t cases = 0, hits = 0;
-    for (std::string line; std::getline(file, line); ++cases) {
+    const auto lines = shop::read_lines(test);
+    std::size_t hits = 0;
+    for (const std::string& line : lines) {
         std::istringstream ids(line);
         std::string next, id;
         ids >> next;
@@ -53,8 +54,8 @@ int main(int argc, char** argv) try {
         for (const auto& r : ranking)
             std::cout << r.id << ':' << std::setprecision(9) << r.score << (&r == &ranking.items.back() ? '\n' : ' ');
     }
-    std::cout << "HR@10: " << hits << " of " << cases << '\n';
-} catch (const ranklet::Exception& error) {
+    std::cout << "HR@10: " << hits << " of " << lines.size() << '\n';
+} catch (const std::exception& error) {
     std::cerr << error.what() << '\n';
     return 1;
 }

@@ -30,14 +30,12 @@ float rating_of(const std::string& text) { return text.empty() ? ranklet::no_rat
 /// Test sessions that examples.training.make_demo_data --sessions has written: a line holds a number, "train"
 /// or "test", a language, and events: query:TEXT, item:ID or item:ID=RATING.
 std::vector<Session> read_sessions(const std::string& path) {
-    std::ifstream file(path);
-    if (!file) throw std::runtime_error("cannot read " + path);
     std::vector<Session> sessions;
-    std::string line;
-    for (std::size_t number = 1; std::getline(file, line); ++number) {
-        const auto fields = shop::split(line);
+    const auto lines = shop::read_lines(path);
+    for (std::size_t n = 0; n < lines.size(); ++n) {
+        const auto fields = shop::split(lines[n]);
         const auto wrong = [&](const std::string& what) {
-            return std::runtime_error(path + ":" + std::to_string(number) + ": " + what);
+            return std::runtime_error(path + ":" + std::to_string(n + 1) + ": " + what);
         };
         if (fields.size() < 3) throw wrong("expected a number, a split, a language and events, separated by tabs");
         if (fields[1] != "test") continue;

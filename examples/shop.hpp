@@ -12,30 +12,45 @@
 
 namespace shop {
 
-/// The fields of a tab-separated line.
+/// The lines of a text file, as the library and the converter read lists: a byte order mark is no part of the first line,
+/// a zero byte is an error that names the line.
+inline std::vector<std::string> read_lines(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) throw std::runtime_error("cannot read " + path);
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(file, line); lines.push_back(line)) {
+        if (lines.empty() && line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);
+        if (line.find('\0') != std::string::npos)
+            throw std::runtime_error(path + ":" + std::to_string(lines.size() + 1) + ": has a zero byte");
+    }
+    return lines;
+}
+
+/// The fields of a tab-separated line, without the blanks around them (the carriage return of a line end is one).
 inline std::vector<std::string> split(const std::string& line) {
     std::vector<std::string> fields(1);
     for (const char c : line) {
         if (c == '\t')
             fields.emplace_back();
-        else if (c != '\r')
+        else
             fields.back() += c;
+    }
+    for (std::string& field : fields) {
+        const std::size_t first = field.find_first_not_of(" \r"), last = field.find_last_not_of(" \r");
+        field = first == std::string::npos ? "" : field.substr(first, last + 1 - first);
     }
     return fields;
 }
 
 /// All lines of a tab-separated file but the header, each with at least `columns` fields.
 inline std::vector<std::vector<std::string>> read_tsv(const std::string& path, std::size_t columns) {
-    std::ifstream file(path);
-    if (!file) throw std::runtime_error("cannot read " + path);
     std::vector<std::vector<std::string>> rows;
-    std::string line;
-    std::getline(file, line);
-    for (std::size_t number = 2; std::getline(file, line); ++number) {
-        if (line.empty()) continue;
-        rows.push_back(split(line));
+    const std::vector<std::string> lines = read_lines(path);
+    for (std::size_t i = 1; i < lines.size(); ++i) {
+        if (lines[i].empty()) continue;
+        rows.push_back(split(lines[i]));
         if (rows.back().size() < columns)
-            throw std::runtime_error(path + ":" + std::to_string(number) + ": expected " + std::to_string(columns) +
+            throw std::runtime_error(path + ":" + std::to_string(i + 1) + ": expected " + std::to_string(columns) +
                                      " tab-separated fields");
     }
     return rows;

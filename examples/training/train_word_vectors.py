@@ -31,7 +31,7 @@ SIF = 1e-3
 
 
 def read_catalog(path):
-    with open(path, encoding="utf-8", newline="") as file:
+    with open(path, encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     return [f"{row['title']} {row['description']}" for row in rows], [f"{row['language']} {row['category']}" for row in rows]
 

@@ -114,7 +114,9 @@ TEST_CASE("a word's contribution to a news item is its score minus that of the i
         options.text = "storm hits";
         check_error(explain_text(model, user, catalog, "item-0", options), ErrorCode::mismatch, "not the item's");
         options.text = "\xFF";
-        check_error(explain_text(model, user, catalog, "item-0", options), ErrorCode::invalid_text, "\"item-0\"");
+        const auto refused = explain_text(model, user, catalog, "item-0", options);
+        check_error(refused, ErrorCode::invalid_text, "\"item-0\"");
+        CHECK_MESSAGE(refused.error().message.find("text 0") == std::string::npos, refused.error().message);
     }
 }
 

@@ -120,6 +120,25 @@ TEST_CASE("encode_catalog names the item by its id, once, and its place: vectors
     }
 }
 
+TEST_CASE("update_catalog names the item by its id, once") {
+    for (const std::string name :
+         {"tiny-dot-product", "tiny-next-event", "tiny-words-dot", "news-nrms", "tiny-text-gru"}) {
+        CAPTURE(name);
+        const Recommender model = load_model(name);
+        const Items items(3);
+        const auto catalog = take(model.encode_catalog(items.items));
+        for (const bool adds : {true, false}) {
+            const ranklet::Item changed{adds ? "new" : "item-1", broken};
+            ranklet::CatalogChanges changes;
+            (adds ? changes.add : changes.replace) = std::span(&changed, 1);
+            const Error error = error_of(update_catalog(model, catalog, changes));
+            CHECK(error.code == ErrorCode::invalid_text);
+            CHECK_MESSAGE(error.message.starts_with(adds ? "item \"new\": " : "item \"item-1\": "), error.message);
+            CHECK_MESSAGE(error.message.find("text 0") == std::string::npos, error.message);
+        }
+    }
+}
+
 TEST_CASE("vectors and attributes that an item must not have are errors about that item") {
     const std::vector<float> values{1.0f};
     const std::vector<ranklet::ItemVector> vectors{{"image", values}};
