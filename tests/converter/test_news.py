@@ -146,6 +146,7 @@ class News(FolderTest):
 
         code, text = self.convert(**lstur(recurrent_activation="hard_sigmoid_keras2", activation="tanh"))
         self.assertEqual(code, 0, text)
+        self.assertIn("gates hard_sigmoid_keras2", text)
         reference = Reference.of_file(self.folder / "out.gguf")
         self.assertEqual(reference.metadata["ranklet.gru.reset"], "before+hard_sigmoid_keras2")
         x, h = normal(5).astype(np.float64), normal(5).astype(np.float64)

@@ -312,7 +312,8 @@ def _add_user(model, state, path, folder, kind, value, memory, parts, dim):
     model.key("ranklet.recommender.scoring", "user_tower", "string")
     hidden = _add_gru(model, state, user, dim) if kind in ("lstur", "narm") else 0
     width = hidden if memory == "states" else dim
-    what = [f"GRU {dim} -> {hidden}"] * bool(hidden)
+    gates = f", gates {gate_activation(user)}" if "recurrent_activation" in user.value else ""
+    what = [f"GRU {dim} -> {hidden}{gates}"] * bool(hidden)
     sizes = {"state": hidden}
     if kind == "lstur":
         mode = user.choice("mode", ("ini", "con", "none"))
