@@ -97,6 +97,8 @@ def _read_torch(path):
     arrays = {}
     for name, tensor in state.items():
         if isinstance(tensor, torch.Tensor):
+            if tensor.layout != torch.strided or tensor.is_quantized:
+                raise ConversionError(f"{path}: tensor {name} is {'quantized' if tensor.is_quantized else 'sparse'}, expected a dense one")
             tensor = tensor.detach()
             tensor = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
             arrays[str(name)] = tensor.contiguous().numpy()
@@ -104,12 +106,14 @@ def _read_torch(path):
 
 
 def _torch_reason(error):
-    """What is wrong with a file that PyTorch refuses, in words of ours: its own advise to load it in a way that runs
+    """What is wrong with a file that PyTorch refuses, in words of ours: PyTorch's advise to load it in a way that runs
     whatever code the file holds."""
+    if "TorchScript" in str(error):
+        return "holds a TorchScript program, not tensors alone, and is not loaded"
     refused = re.search(r"(?:GLOBAL|global|class) ([\w.]+)", str(error))
     if isinstance(error, pickle.UnpicklingError) and refused:
         return f"holds other things than tensors ({refused[1]}), which could be code, and is not loaded"
-    if isinstance(error, RuntimeError):  # of the archive that the tensors lie in
+    if isinstance(error, RuntimeError) and "weights_only" not in str(error):  # of the archive that the tensors lie in
         return f"not a file of tensors that torch.save wrote whole ({str(error).strip().split('. ')[0]})"
     return "not a file of tensors that torch.save wrote whole"
 

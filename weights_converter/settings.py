@@ -164,13 +164,15 @@ def padding_row(value, where):
 def gate_activation(reader):
     """How a GRU's gates are made, from the keys of Keras's layer: recurrent_activation is of the gates r and z, activation
     of the candidate."""
-    if reader.get("activation", "tanh") != "tanh":
+    if reader.get("activation") not in (None, "tanh"):
         reader.fail("activation", "tanh: a GRU's candidate is made by nothing else")
-    gates = reader.get("recurrent_activation", "sigmoid")
+    gates = reader.get("recurrent_activation")
+    if gates is None:
+        return "sigmoid"
     if gates == "hard_sigmoid":
         reader.fail("recurrent_activation", "hard_sigmoid_keras2 for clip(0.2 x + 0.5, 0, 1), which hard_sigmoid is in Keras 1 and "
                     "2 and in tf.keras, or hard_sigmoid_keras3 for relu6(x + 3) / 6, which it is in Keras 3 and PyTorch")
-    return reader.choice("recurrent_activation", GATE_ACTIVATIONS, "sigmoid")
+    return reader.choice("recurrent_activation", GATE_ACTIVATIONS)
 
 
 def _read_rating(path, value):

@@ -1,6 +1,7 @@
 import json
 import struct
 import unittest
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,15 @@ class Weights(FolderTest):
                                         r"is not loaded; save the tensors alone, with torch.save\(model.state_dict") as raised:
                 read_tensors(str(path))
             self.assertNotRegex(str(raised.exception), "weights_only|safe_globals|trust")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch's, of what is deprecated
+            torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), path)
+            with self.assertRaisesRegex(ConversionError, "x.pth: holds a TorchScript program") as raised:
+                read_tensors(str(path))
+            self.assertNotRegex(str(raised.exception), "weights_only|trust")
+            torch.save({"a": torch.sparse_coo_tensor([[0], [1]], [1.0], (2, 2))}, path)
+            with self.assertRaisesRegex(ConversionError, "tensor a is sparse, expected a dense one"):
+                read_tensors(str(path))
         torch.save([1, 2], path)
         with self.assertRaisesRegex(ConversionError, "holds a list"):
             read_tensors(str(path))

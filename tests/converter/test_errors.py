@@ -331,6 +331,9 @@ class LearnedItems(FolderTest):
                           drop=["fc.weight", "fc.bias"])
         (self.model / "ranklet.json").write_text('{"padding_row": 3}')
         self.refused_with("padding_row is 3, the command line says 0", options=("--padding-row", "0"))
+        self.state["item_embeddings.weight"] = np.ones((1, 20), np.float32)
+        (self.model / "ranklet.json").unlink()
+        self.refused_with("there is no item beside the padding", drop=["fc.weight", "fc.bias"], options=("--padding-row", "0"))
         for value in ("-1", "true", '"first"', "1.5"):
             (self.model / "ranklet.json").write_text(f'{{"padding_row": {value}}}')
             self.refused_with("ranklet.json: padding_row is", "expected a row, counted from 0, or none")

@@ -171,6 +171,8 @@ def _item_rows(source, table, embeddings, output, outputs, stated, items):
     else:
         raise ConversionError(f"{state.path}: whether a row of {table} is padding and no item is not stated: --padding-row 0 "
                               "where it is the first (padding_idx=0), --padding-row none where every row is an item")
+    if len(padding) == rows:
+        raise ConversionError(f"{state.path}: {how}: there is no item beside the padding")
     named = f"row {padding[0]}" if len(padding) == 1 else f"rows {padding[0]} to {padding[-1]}"
     source.note(f"{how}: {named} {'is' if len(padding) == 1 else 'are'} padding ({why}) and dropped")
     return np.delete(np.arange(rows), padding)
