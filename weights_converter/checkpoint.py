@@ -73,6 +73,11 @@ def is_count(value, least=1):
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
+A_PROGRAM = "holds a TorchScript program, not tensors alone, and is not loaded"
+SAVE_TENSORS = ("save the tensors alone, with torch.save(model.state_dict(), PATH) or "
+                "safetensors.torch.save_file(model.state_dict(), PATH)")
+
+
 def _read_torch(path):
     try:
         import torch
@@ -87,8 +92,9 @@ def _read_torch(path):
     except OSError as error:
         raise ConversionError(f"{path}: cannot be read ({error.strerror or error})") from None
     except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError, AttributeError, IndexError) as error:
-        raise ConversionError(f"{path}: {_torch_reason(error)}; save the tensors alone, with torch.save(model.state_dict(), PATH) or "
-                              "safetensors.torch.save_file(model.state_dict(), PATH)") from None
+        raise ConversionError(f"{path}: {_torch_reason(error)}; {SAVE_TENSORS}") from None
+    if isinstance(state, torch.jit.ScriptModule):  # 1.13 loads it
+        raise ConversionError(f"{path}: {A_PROGRAM}; {SAVE_TENSORS}")
     for key in NESTED:
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
@@ -109,7 +115,7 @@ def _torch_reason(error):
     """What is wrong with a file that PyTorch refuses, in words of ours: PyTorch's advise to load it in a way that runs
     whatever code the file holds."""
     if "TorchScript" in str(error):
-        return "holds a TorchScript program, not tensors alone, and is not loaded"
+        return A_PROGRAM
     refused = re.search(r"(?:GLOBAL|global|class) ([\w.]+)", str(error))
     if isinstance(error, pickle.UnpicklingError) and refused:
         return f"holds other things than tensors ({refused[1]}), which could be code, and is not loaded"
