@@ -379,7 +379,7 @@ RANKLET_FUNC Result<Catalog> Recommender::make_catalog(CatalogData data, Threads
     } else {
         const auto& offsets = data.token_offsets;
         if (offsets.size() != n + 1 || offsets.front() != 0 || !std::is_sorted(offsets.begin(), offsets.end()))
-            return Error{ErrorCode::invalid_argument, "the token offsets do not fit the items"};
+            return make_error(ErrorCode::invalid_argument, {"the token offsets do not fit the items"});
         for (const CatalogPart& part : data.parts)
             RANKLET_TRY(check_given(part.values, data.rows_of(part.rows, part.values.rows()), part.values.cols()));
     }
@@ -403,7 +403,7 @@ RANKLET_FUNC Result<Catalog> Recommender::finish_catalog(CatalogData data, Threa
 RANKLET_FUNC Result<Catalog> update_catalog(const Recommender& model, const Catalog& catalog,
                                             const CatalogChanges& changes, const BatchOptions& options) {
     if (catalog.data().model != model.fingerprint())
-        return Error{ErrorCode::mismatch, "the catalog was made by another model"};
+        return make_error(ErrorCode::mismatch, {"the catalog was made by another model"});
     RANKLET_ASSIGN(const detail::CatalogPlan plan, detail::plan_changes(catalog, changes));
     Catalog encoded;  // an id that is added twice is found here
     if (!plan.fresh.empty()) {
@@ -425,7 +425,8 @@ RANKLET_FUNC Result<Recommender::User> Recommender::load_user(std::span<const st
     return load_user(std::move(state));
 }
 RANKLET_FUNC Result<Recommender::User> Recommender::load_user(UserState state) const {
-    if (state.model != fingerprint()) return Error{ErrorCode::mismatch, "the user state was made by another model"};
+    if (state.model != fingerprint())
+        return make_error(ErrorCode::mismatch, {"the user state was made by another model"});
     RANKLET_TRY(decoder().check(state));
     User user(model_);
     user.state_ = std::move(state);
@@ -494,7 +495,7 @@ RANKLET_FUNC Result<std::vector<float>> Recommender::scores_of(const User& user,
 RANKLET_FUNC Result<std::vector<float>> Recommender::user_vector(const User& user) const {
     RANKLET_TRY(check(user));
     if (!decoder().has_user_vector())
-        return Error{ErrorCode::unsupported, "this model's scores are not dot products with a user's vector"};
+        return make_error(ErrorCode::unsupported, {"this model's scores are not dot products with a user's vector"});
     std::vector<float> vector(decoder().query_size());
     Scratch scratch;
     RANKLET_TRY(scratch.reserve(decoder().scratch_size()));
@@ -504,13 +505,15 @@ RANKLET_FUNC Result<std::vector<float>> Recommender::user_vector(const User& use
 }
 
 RANKLET_FUNC Result<void> Recommender::check(const User& user) const {
-    if (user.model_ == nullptr) return Error{ErrorCode::invalid_argument, "the user has no state: it was moved from"};
+    if (user.model_ == nullptr)
+        return make_error(ErrorCode::invalid_argument, {"the user has no state: it was moved from"});
     if (user.model_ != model_ && user.state().model != fingerprint())
-        return Error{ErrorCode::mismatch, "the user belongs to another model"};
+        return make_error(ErrorCode::mismatch, {"the user belongs to another model"});
     return {};
 }
 RANKLET_FUNC Result<void> Recommender::check(const CatalogData& catalog) const {
-    if (catalog.model != fingerprint()) return Error{ErrorCode::mismatch, "the catalog was made by another model"};
+    if (catalog.model != fingerprint())
+        return make_error(ErrorCode::mismatch, {"the catalog was made by another model"});
     return check_items(*model_, catalog);
 }
 // A catalog that the caller put together (Catalog::create) may lack what this model's decoder reads.
@@ -519,7 +522,7 @@ RANKLET_FUNC Result<void> Recommender::check_items(const Model& model, const Cat
     return model.decoder->check(data);
 }
 RANKLET_FUNC Result<void> Recommender::check_rating(float rating) {
-    if (std::isinf(rating)) return Error{ErrorCode::invalid_argument, "a rating must not be infinite"};
+    if (std::isinf(rating)) return make_error(ErrorCode::invalid_argument, {"a rating must not be infinite"});
     return {};
 }
 

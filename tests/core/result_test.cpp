@@ -56,6 +56,38 @@ TEST_CASE("the macros hand the first error on and give the value otherwise") {
     CHECK_FALSE(reached_end);
 }
 
+TEST_CASE("an error is handed on and not copied, and its result keeps no value") {
+    Result<std::string> bad(Error{ErrorCode::missing, "a message too long for the small string buffer"});
+    const Result<std::string>& seen = bad;
+    const ranklet::Error* first = &bad.error();
+    const Result<int> copied(seen.shared_error());  // of one that stays
+    CHECK(&copied.error() == first);
+    const Result<void> moved(std::move(bad).shared_error());
+    CHECK(&moved.error() == first);
+    CHECK_FALSE(bad.ok());
+    bad = Result<std::string>(std::string("a value"));
+    CHECK(*bad == "a value");
+    CHECK(moved.error().message == "a message too long for the small string buffer");
+    CHECK_FALSE(static_cast<bool>(Result<std::string>(std::string("fine")).shared_error()));
+}
+
+TEST_CASE("a value is moved out of its result, which is gone with the statement") {
+    struct Counted {
+        explicit Counted(int& alive) : alive_(&alive) { ++*alive_; }
+        Counted(Counted&& other) noexcept : alive_(other.alive_) { ++*alive_; }
+        Counted& operator=(Counted&&) = delete;
+        ~Counted() { --*alive_; }
+        int* alive_;
+    };
+    int alive = 0;
+    const auto use = [&]() -> Result<int> {
+        RANKLET_ASSIGN(const Counted counted, Result<Counted>(Counted(alive)));
+        return *counted.alive_;
+    };
+    CHECK(*use() == 1);
+    CHECK(alive == 0);
+}
+
 TEST_CASE("a result carries values that can only be moved") {
     Result<std::unique_ptr<int>> result(std::make_unique<int>(5));
     REQUIRE(result.ok());

@@ -9,13 +9,14 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/name_index.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/core/sort.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -111,9 +112,11 @@ struct AttributeTable {
             for (const std::uint32_t code : column.codes)
                 if (code >= column.values.size() && (tags || code != AttributeColumn::no_value))
                     return wrong("has a code beyond its values");
-            std::vector<std::string_view> sorted(column.values.begin(), column.values.end());
-            std::sort(sorted.begin(), sorted.end());
-            if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) return wrong("has a value twice");
+            const auto& values = column.values;
+            const auto order = detail::sorted_indices(
+                values.size(), [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
+            for (std::size_t i = 1; i < order.size(); ++i)
+                if (values[order[i]] == values[order[i - 1]]) return wrong("has a value twice");
             std::vector<std::size_t> last_item(tags ? column.values.size() : 0, 0);  // that had a tag, from 1 on
             for (std::size_t i = 0; tags && i < n; ++i)
                 for (const std::uint32_t code : column.codes_of_item(i))
@@ -158,27 +161,27 @@ public:
             const auto wrong = [&](std::string_view what, std::string_view more = {}) {
                 return make_error(ErrorCode::invalid_argument, {"attribute \"", attribute.name, "\" ", what, more});
             };
-            if (attribute.name.empty()) return Error{ErrorCode::invalid_argument, "an attribute has no name"};
+            if (attribute.name.empty()) return make_error(ErrorCode::invalid_argument, {"an attribute has no name"});
             if (const auto* set = std::get_if<2>(&attribute.value); set != nullptr && set->empty()) continue;
-            const auto [place, is_new] = places_.try_emplace(std::string(attribute.name), table_.columns.size());
-            if (is_new) {
+            const std::size_t place = intern(attribute.name, names_, places_);
+            if (place == table_.columns.size()) {
                 table_.columns.push_back(empty_column(attribute.name, type));
                 interned_.emplace_back();
                 last_item_.push_back(0);
             }
-            AttributeColumn& column = table_.columns[place->second];
+            AttributeColumn& column = table_.columns[place];
             if (column.type != type) return wrong("was given before as ", to_string(column.type));
-            if (last_item_[place->second] == count_ + 1) return wrong("stands twice");
-            last_item_[place->second] = count_ + 1;
+            if (last_item_[place] == count_ + 1) return wrong("stands twice");
+            last_item_[place] = count_ + 1;
             if (const double* number = std::get_if<double>(&attribute.value)) {
                 if (!std::isfinite(*number)) return wrong("is not a finite number; leave it out when it is unknown");
                 column.numbers.push_back(*number);
             } else if (const auto* value = std::get_if<std::string_view>(&attribute.value)) {
-                column.codes.push_back(intern(place->second, *value));
+                column.codes.push_back(code_of(place, *value));
             } else {
                 const std::size_t first = column.codes.size();
                 for (const std::string_view tag : std::get<2>(attribute.value)) {
-                    const std::uint32_t code = intern(place->second, tag);
+                    const std::uint32_t code = code_of(place, tag);
                     const auto begin = column.codes.begin() + static_cast<std::ptrdiff_t>(first);
                     if (std::find(begin, column.codes.end(), code) == column.codes.end()) column.codes.push_back(code);
                 }
@@ -211,20 +214,25 @@ private:
         if (column.type == AttributeType::number) column.numbers.resize(count_, missing_number);
         if (column.type == AttributeType::tags) column.tag_offsets.resize(count_ + 1, column.codes.size());
     }
-    std::uint32_t intern(std::size_t column, std::string_view value) {
-        auto& values = table_.columns[column].values;
-        const auto [place, is_new] =
-            interned_[column].try_emplace(std::string(value), static_cast<std::uint32_t>(values.size()));
-        if (is_new) values.emplace_back(value);
-        return place->second;
+    // The place of a name in the list, where it is put if it is new.
+    [[gnu::noinline]] static std::size_t intern(std::string_view name, std::vector<std::string>& names,
+                                                detail::NameIndex& places) {
+        const std::size_t found = places.find(name, names);
+        if (found != detail::NameIndex::none) return found;
+        names.emplace_back(name);
+        return places.add(names.size() - 1, names);
+    }
+    std::uint32_t code_of(std::size_t column, std::string_view value) {
+        return static_cast<std::uint32_t>(intern(value, table_.columns[column].values, interned_[column]));
     }
 
     static constexpr double missing_number = std::numeric_limits<double>::quiet_NaN();
     AttributeTable table_;
     std::size_t count_ = 0;
-    std::unordered_map<std::string, std::size_t> places_;
-    std::vector<std::unordered_map<std::string, std::uint32_t>> interned_;
-    std::vector<std::size_t> last_item_;  // of each column: 1 + the last item that had it
+    std::vector<std::string> names_;           // of the columns
+    detail::NameIndex places_;                 // of the names
+    std::vector<detail::NameIndex> interned_;  // of each column's values
+    std::vector<std::size_t> last_item_;       // of each column: 1 + the last item that had it
 };
 
 RANKLET_NAMESPACE_END

@@ -14,6 +14,7 @@
 #include "ranklet/catalog/attributes.hpp"
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/matrix.hpp"
+#include "ranklet/core/name_index.hpp"
 #include "ranklet/core/result.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -34,6 +35,8 @@ struct CatalogPart {
 
 /// What a catalog holds of its n items. Which of it is filled depends on the model's encoder and decoder.
 struct CatalogData {
+    RANKLET_MOVES_OUT_OF_LINE(CatalogData);
+
     std::vector<std::string> ids;            ///< [n], distinct, not empty
     Matrix vectors;                          ///< [n, dim] item vectors: what an event feeds to the decoder
     Matrix outputs;                          ///< [n, out_dim] what a user's vector is multiplied with; empty: `vectors`
@@ -114,7 +117,7 @@ public:
     RANKLET_COLD static Result<Catalog> create(CatalogData data) {
         const std::size_t n = data.ids.size();
         if (n >= static_cast<std::size_t>(static_cast<std::uint32_t>(-1)))
-            return Error{ErrorCode::invalid_argument, "a catalog holds fewer than 2^32 - 1 items"};
+            return make_error(ErrorCode::invalid_argument, {"a catalog holds fewer than 2^32 - 1 items"});
         const auto fits = [&](const Matrix& part, std::size_t rows) {  // what is absent has no columns either
             return (part.rows() == 0 && part.cols() == 0) || part.rows() == rows;
         };
@@ -129,22 +132,18 @@ public:
                   (part.rows != PartRows::token || (!offsets.empty() && part.values.rows() == offsets.back()));
         }
         if (!fit)
-            return Error{ErrorCode::invalid_argument, "the catalog's parts do not all have one row for each item"};
+            return make_error(ErrorCode::invalid_argument,
+                              {"the catalog's parts do not all have one row for each item"});
         RANKLET_TRY(data.attributes.check(n));
         auto state = std::make_shared<State>();
         state->data = std::move(data);
-        std::size_t slots = 16;
-        while (slots < 2 * n) slots *= 2;
-        state->slots.assign(slots, free_slot);
-        for (std::size_t i = 0; i < n; ++i) {
-            const std::string& id = state->data.ids[i];
-            if (id.empty()) return make_error(ErrorCode::invalid_argument, {"item ", i, " has no id"});
-            std::uint32_t& slot = state->slots[state->find_slot(id)];
-            if (slot != free_slot)
-                return make_error(ErrorCode::invalid_argument,
-                                  {"items ", slot, " and ", i, " have the same id \"", id, "\""});
-            slot = static_cast<std::uint32_t>(i);
-        }
+        const auto& ids = state->data.ids;
+        const std::size_t twice = state->places.add_all(ids);
+        for (std::size_t i = 0; i < std::min(n, twice); ++i)
+            if (ids[i].empty()) return make_error(ErrorCode::invalid_argument, {"item ", i, " has no id"});
+        if (twice != detail::NameIndex::none)
+            return make_error(ErrorCode::invalid_argument, {"items ", state->places.find(ids[twice], ids), " and ",
+                                                            twice, " have the same id \"", ids[twice], "\""});
         Catalog catalog;
         catalog.state_ = std::move(state);
         return catalog;
@@ -164,9 +163,7 @@ public:
 
     /// The index of the item with this id, or size() when there is none.
     std::size_t find(std::string_view id) const noexcept {
-        if (empty()) return 0;
-        const std::uint32_t slot = state_->slots[state_->find_slot(id)];
-        return slot == free_slot ? size() : slot;
+        return std::min(state_->places.find(id, state_->data.ids), size());
     }
     /// The item with this id. Error missing when there is none.
     Result<ItemRef> at(std::string_view id) const {
@@ -179,20 +176,9 @@ public:
     ItemRef operator[](std::size_t index) const noexcept { return {&state_->data, index}; }
 
 private:
-    static constexpr std::uint32_t free_slot = static_cast<std::uint32_t>(-1);
-
     struct State {
         CatalogData data;
-        std::vector<std::uint32_t> slots;  // open addressing, a power of two, at most half full
-
-        std::size_t find_slot(std::string_view id) const noexcept {
-            std::uint64_t hash = 14695981039346656037ull;  // FNV-1a
-            for (const char c : id) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;
-            hash ^= hash >> 32;
-            std::size_t slot = static_cast<std::size_t>(hash) & (slots.size() - 1);
-            while (slots[slot] != free_slot && data.ids[slots[slot]] != id) slot = (slot + 1) & (slots.size() - 1);
-            return slot;
-        }
+        detail::NameIndex places;  // of the ids
     };
     std::shared_ptr<const State> state_;
 };

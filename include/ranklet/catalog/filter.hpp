@@ -221,7 +221,7 @@ private:
     Filter(const Catalog& catalog, Bitset bits) : snapshot_(catalog.snapshot()), bits_(std::move(bits)) {}
     Result<void> check(const Filter& other) const {
         if (snapshot_ == other.snapshot_) return {};
-        return Error{ErrorCode::mismatch, "the filters are of two catalog snapshots"};
+        return make_error(ErrorCode::mismatch, {"the filters are of two catalog snapshots"});
     }
 
     CatalogSnapshot snapshot_;

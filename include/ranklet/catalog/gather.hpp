@@ -11,6 +11,7 @@
 
 #include "ranklet/catalog/catalog.hpp"
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/function_view.hpp"
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/result.hpp"
 
@@ -37,14 +38,14 @@ RANKLET_NAMESPACE_END
 RANKLET_NAMESPACE_BEGIN
 namespace detail {
 
-RANKLET_FUNC Error other_parts() {
-    return Error{ErrorCode::mismatch, "the catalogs do not hold the same parts of their items"};
+RANKLET_FUNC detail::SharedError other_parts() {
+    return make_error(ErrorCode::mismatch, {"the catalogs do not hold the same parts of their items"});
 }
 
 /// `matrix(data)`: the one whose rows, one an item (or, by_token, one a token), are gathered.
-template <class Find>
-Result<Matrix> gather_rows(std::span<const CatalogData* const> sources, std::span<const ItemPick> picks, bool by_token,
-                           const Find& matrix) {
+RANKLET_FUNC Result<Matrix> gather_rows(std::span<const CatalogData* const> sources, std::span<const ItemPick> picks,
+                                        bool by_token,
+                                        FunctionView<MatrixView<const float>(const CatalogData&)> matrix) {
     const auto rows = [&](const ItemPick& pick) {
         const auto& offsets = sources[pick.source]->token_offsets;
         return by_token ? IndexRange{offsets[pick.index], offsets[pick.index + 1]}
@@ -76,7 +77,8 @@ RANKLET_FUNC Result<CatalogData> gather_items(std::span<const CatalogData* const
     result.model = sources.front()->model;
     bool by_token = false, bias = false;
     for (const CatalogData* data : sources) {
-        if (data->model != result.model) return Error{ErrorCode::mismatch, "the catalogs are of different models"};
+        if (data->model != result.model)
+            return make_error(ErrorCode::mismatch, {"the catalogs are of different models"});
         by_token |= !data->token_offsets.empty();
     }
     for (const ItemPick& pick : picks) bias |= !sources[pick.source]->bias.empty();

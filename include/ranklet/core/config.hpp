@@ -104,6 +104,13 @@
 #define RANKLET_INLINE __attribute__((always_inline))
 /// Code of the error path that many places call: never inlined into them.
 #define RANKLET_OUT_OF_LINE __attribute__((noinline, cold))
+/// Makes a class movable and default-constructible, and has what moves and destroys it compiled once: a class with many
+/// members, moved while a model loads, would otherwise be taken apart member by member wherever a Result of it is.
+#define RANKLET_MOVES_OUT_OF_LINE(Class)                              \
+    Class() = default;                                                \
+    RANKLET_OUT_OF_LINE Class(Class&&) noexcept = default;            \
+    RANKLET_OUT_OF_LINE Class& operator=(Class&&) noexcept = default; \
+    RANKLET_OUT_OF_LINE ~Class() = default
 
 // Compiled mode. Files of a program that define RANKLET_COMPILED see declarations only; one of them also defines
 // RANKLET_BUILD_COMPILED and has the definitions of what is not a template (cmake/compiled.cpp is that file; CMake's

@@ -50,9 +50,9 @@ using Deadline = std::optional<std::chrono::steady_clock::time_point>;
 
 /// Error stopped or deadline when the call has to end, asked between pieces of its work.
 RANKLET_COLD inline Result<void> check_stop(const StopToken& stop, const Deadline& deadline) {
-    if (stop.stop_requested()) return Error{ErrorCode::stopped, "the call was stopped before it was done"};
+    if (stop.stop_requested()) return make_error(ErrorCode::stopped, {"the call was stopped before it was done"});
     if (deadline && std::chrono::steady_clock::now() >= *deadline)
-        return Error{ErrorCode::deadline, "the call was not done at its deadline"};
+        return make_error(ErrorCode::deadline, {"the call was not done at its deadline"});
     return {};
 }
 

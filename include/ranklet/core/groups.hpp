@@ -10,6 +10,7 @@
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/execution.hpp"
+#include "ranklet/core/function_view.hpp"
 #include "ranklet/core/parallel.hpp"
 #include "ranklet/core/result.hpp"
 
@@ -37,33 +38,56 @@ inline std::size_t group_threads(std::size_t inputs, std::size_t group, Threads 
     return std::min(resolve_threads(threads), std::max<std::size_t>((inputs + group - 1) / group, 1));
 }
 
+/// Where a call's options are.
+struct GroupCall {
+    Threads threads;
+    const std::function<void(std::size_t, std::size_t)>& progress;
+    const StopToken& stop;
+    const Deadline& deadline;
+};
+Result<void> run_groups(std::size_t inputs, std::size_t group, const GroupCall& call,
+                        FunctionView<Result<void>(std::size_t, std::size_t, std::size_t)> run);
+
 /// Calls `run(first, last, thread)` -> Result<void> once for each group of at most `group` inputs, from any of
 /// group_threads() threads, in any order. With an Error some groups may not have been run. `options` has `threads`,
 /// `stop` and `deadline` (asked before each group), and `progress`: (inputs done, inputs), from the calling thread.
 template <class Options, class Run>
 Result<void> for_each_group(std::size_t inputs, std::size_t group, const Options& options, const Run& run) {
+    return run_groups(inputs, group, {options.threads, options.progress, options.stop, options.deadline}, run);
+}
+
+}  // namespace detail
+RANKLET_NAMESPACE_END
+
+#if RANKLET_DEFINITIONS
+
+RANKLET_NAMESPACE_BEGIN
+namespace detail {
+
+RANKLET_FUNC Result<void> run_groups(std::size_t inputs, std::size_t group, const GroupCall& call,
+                                     FunctionView<Result<void>(std::size_t, std::size_t, std::size_t)> run) {
     std::vector<Result<void>> results((inputs + group - 1) / group);
     std::atomic<std::size_t> done{0};
     std::atomic<bool> ended{false};  // by the caller's wish: the groups that are left end at once
-    parallel_for(results.size(), group_threads(inputs, group, options.threads), [&](std::size_t g, std::size_t thread) {
+    parallel_for(results.size(), group_threads(inputs, group, call.threads), [&](std::size_t g, std::size_t thread) {
         if (ended.load(std::memory_order_relaxed)) return;
         const std::size_t first = g * group, last = std::min(inputs, first + group);
         results[g] = catch_out_of_memory([&]() -> Result<void> {
-            if (const auto status = check_stop(options.stop, options.deadline); !status.ok()) {
-                ended = true;
-                return status.error();
-            }
-            return run(first, last, thread);
+            auto status = check_stop(call.stop, call.deadline);
+            if (status.ok()) return run(first, last, thread);
+            ended = true;
+            return status;
         });
         if (!results[g].ok()) return;
         const std::size_t finished = done += last - first;
-        if (thread == 0 && options.progress && finished < inputs) options.progress(finished, inputs);
+        if (thread == 0 && call.progress && finished < inputs) call.progress(finished, inputs);
     });
-    for (const auto& result : results)
-        if (!result.ok()) return result.error();
-    if (options.progress) options.progress(inputs, inputs);
+    for (const auto& result : results) RANKLET_TRY(result);
+    if (call.progress) call.progress(inputs, inputs);
     return {};
 }
 
 }  // namespace detail
 RANKLET_NAMESPACE_END
+
+#endif

@@ -19,7 +19,7 @@ public:
     Matrix() = default;
 
     /// All zero. Error when the memory cannot be had.
-    static Result<Matrix> zeroed(std::size_t rows, std::size_t cols) {
+    RANKLET_OUT_OF_LINE static Result<Matrix> zeroed(std::size_t rows, std::size_t cols) {
         if (cols != 0 && rows > static_cast<std::size_t>(-1) / cols)
             return make_error(ErrorCode::out_of_memory, {"a matrix of ", rows, " x ", cols, " is too large"});
         Matrix matrix;
@@ -43,22 +43,22 @@ public:
     }
 
     /// The numbers of a view in memory of its own. Error when it cannot be had.
-    static Result<Matrix> copy_of(MatrixView<const float> view) {
+    RANKLET_OUT_OF_LINE static Result<Matrix> copy_of(MatrixView<const float> view) {
         RANKLET_ASSIGN(Matrix result, zeroed(view.rows, view.cols));
         for (std::size_t r = 0; r < view.rows; ++r) std::copy_n(view.row(r).data(), view.cols, result.row(r).data());
         return result;
     }
     Result<Matrix> copy() const { return copy_of(view()); }
 
-    Matrix(Matrix&& other) noexcept { swap(other); }
-    Matrix& operator=(Matrix&& other) noexcept {
+    RANKLET_OUT_OF_LINE Matrix(Matrix&& other) noexcept { swap(other); }
+    RANKLET_OUT_OF_LINE Matrix& operator=(Matrix&& other) noexcept {
         Matrix taken(std::move(other));
         swap(taken);
         return *this;
     }
     Matrix(const Matrix&) = delete;
     Matrix& operator=(const Matrix&) = delete;
-    ~Matrix() = default;
+    RANKLET_OUT_OF_LINE ~Matrix() = default;
 
     std::size_t rows() const noexcept { return rows_; }
     std::size_t cols() const noexcept { return cols_; }

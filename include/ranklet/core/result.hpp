@@ -109,21 +109,6 @@ private:
     };
 };
 
-/// An Error whose message is the parts joined. Out of line on purpose: errors are rare, and spelling messages out with
-/// operator+ at every check costs compile time and code size.
-Error make_error(ErrorCode code, std::initializer_list<ErrorPart> parts);
-
-/// The same error, about the input at this index, its message after the input's name. Whoever hands out inputs (a loop
-/// over texts) says which one it was, once; whoever knows it by a better name (an item's id) names it again.
-RANKLET_OUT_OF_LINE inline Error about_input(const Error& error, std::size_t input,
-                                             std::initializer_list<ErrorPart> name = {}) {
-    Error named = make_error(error.code, name);
-    if (!named.message.empty()) named.message.append(": ");
-    named.message.append(error.message);
-    named.input = input;
-    return named;
-}
-
 #if RANKLET_HAS_EXCEPTIONS
 /// Thrown by `Result::value()` only.
 class Exception : public std::exception {
@@ -147,18 +132,26 @@ public:
     SharedError() = default;
     explicit SharedError(Error error) : node_(make(std::move(error))) {}
     SharedError(const SharedError& other) noexcept : node_(other.node_) {
-        if (node_ != nullptr) retain(node_);
+        if (is_owner()) retain(node_);
     }
-    SharedError& operator=(const SharedError& other) noexcept {
-        SharedError copy(other);
-        std::swap(node_, copy.node_);
+    SharedError(SharedError&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
+    SharedError& operator=(SharedError other) noexcept {
+        std::swap(node_, other.node_);
         return *this;
     }
     ~SharedError() {
-        if (node_ != nullptr) release(node_);
+        if (is_owner()) release(node_);
     }
     explicit operator bool() const noexcept { return node_ != nullptr; }
     const Error& operator*() const noexcept { return node_->error; }
+    operator const Error&() const noexcept { return node_->error; }
+
+    // Gives the error away; afterwards this one is of nobody, and not null: its result still has no value.
+    SharedError take() noexcept {
+        SharedError taken(std::move(*this));
+        if (taken) node_ = given_away();
+        return taken;
+    }
 
     // An error that needs no memory: its node is made once and never given back.
     static SharedError out_of_memory() noexcept;
@@ -168,12 +161,23 @@ private:
         Error error;
         std::atomic<std::size_t> owners{1};
     };
+    static Node* given_away() noexcept { return reinterpret_cast<Node*>(alignof(Node)); }
+    bool is_owner() const noexcept { return node_ != nullptr && node_ != given_away(); }
     static Node* make(Error&& error);
     static void retain(Node* node) noexcept;
     static void release(Node* node) noexcept;
     Node* node_ = nullptr;
 };
 }  // namespace detail
+
+/// An Error whose message is the parts joined, to be returned as any Result. Out of line on purpose: errors are rare, and
+/// spelling messages out with operator+ at every check costs compile time and code size.
+detail::SharedError make_error(ErrorCode code, std::initializer_list<ErrorPart> parts,
+                               std::initializer_list<ErrorPart> more = {});
+
+/// The same error, about the input at this index, its message after the input's name. Whoever hands out inputs (a loop
+/// over texts) says which one it was, once; whoever knows it by a better name (an item's id) names it again.
+detail::SharedError about_input(const Error& error, std::size_t input, std::initializer_list<ErrorPart> name = {});
 
 /// A value of type T, or an Error. Moves, and does not copy.
 template <class T>
@@ -219,7 +223,8 @@ public:
     const T* operator->() const noexcept { return &value_; }
 
     /// For the macros below: the error, to be handed on.
-    const detail::SharedError& shared_error() const noexcept { return error_; }
+    detail::SharedError shared_error() const& noexcept { return error_; }
+    detail::SharedError shared_error() && noexcept { return error_.take(); }
 
 private:
     void check() const {
@@ -249,7 +254,8 @@ public:
         if (!ok()) detail::raise(error());
     }
 
-    const detail::SharedError& shared_error() const noexcept { return error_; }
+    detail::SharedError shared_error() const& noexcept { return error_; }
+    detail::SharedError shared_error() && noexcept { return std::move(error_); }
 
 private:
     detail::SharedError error_;
@@ -297,10 +303,21 @@ RANKLET_OUT_OF_LINE RANKLET_FUNC void ErrorPart::append_to(std::string& message)
     }
 }
 
-RANKLET_OUT_OF_LINE RANKLET_FUNC Error make_error(ErrorCode code, std::initializer_list<ErrorPart> parts) {
+RANKLET_OUT_OF_LINE RANKLET_FUNC detail::SharedError make_error(ErrorCode code, std::initializer_list<ErrorPart> parts,
+                                                                std::initializer_list<ErrorPart> more) {
     Error error{code, {}};
     for (const ErrorPart& part : parts) part.append_to(error.message);
-    return error;
+    for (const ErrorPart& part : more) part.append_to(error.message);
+    return detail::SharedError(std::move(error));
+}
+
+RANKLET_OUT_OF_LINE RANKLET_FUNC detail::SharedError about_input(const Error& error, std::size_t input,
+                                                                 std::initializer_list<ErrorPart> name) {
+    Error named{error.code, {}, input};
+    for (const ErrorPart& part : name) part.append_to(named.message);
+    if (!named.message.empty()) named.message.append(": ");
+    named.message.append(error.message);
+    return detail::SharedError(std::move(named));
 }
 
 namespace detail {
@@ -341,15 +358,19 @@ RANKLET_NAMESPACE_END
 #define RANKLET_UNIQUE_NAME(a, b) RANKLET_UNIQUE_NAME_IMPL(a, b)
 
 /// `RANKLET_TRY(f());` returns f's error from the enclosing function.
-#define RANKLET_TRY(expression)                                                                               \
-    do {                                                                                                      \
-        if (auto&& ranklet_status = (expression); !ranklet_status.ok()) return ranklet_status.shared_error(); \
+#define RANKLET_TRY(expression)                                                                    \
+    do {                                                                                           \
+        if (auto ranklet_error = (expression).shared_error(); ranklet_error) return ranklet_error; \
     } while (false)
 
 /// `RANKLET_ASSIGN(auto x, f());` binds f's value to x, or returns f's error from the enclosing function.
 #define RANKLET_ASSIGN(declaration, expression) \
     RANKLET_ASSIGN_IMPL(RANKLET_UNIQUE_NAME(ranklet_result_, __LINE__), declaration, expression)
-#define RANKLET_ASSIGN_IMPL(result, declaration, expression) \
-    auto result = (expression);                              \
-    if (!result.ok()) return result.shared_error();          \
-    declaration = std::move(*result)
+// A statement as an expression (of GNU C, which Clang has too): the result ends there, and with its value moved out and
+// its error given away nothing is left to destroy. One that lived on would be destroyed at every way out of a function.
+#define RANKLET_ASSIGN_IMPL(result, declaration, expression)       \
+    declaration = __extension__({                                  \
+        auto result = (expression);                                \
+        if (!result.ok()) return std::move(result).shared_error(); \
+        std::move(*result);                                        \
+    })

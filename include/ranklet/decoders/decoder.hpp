@@ -91,12 +91,12 @@ protected:
 
 namespace detail {
 
-RANKLET_COLD inline Error event_not_finite() {
-    return Error{ErrorCode::invalid_argument,
-                 "the event's numbers are not finite: a rating that is too large, or a damaged model"};
+RANKLET_COLD inline detail::SharedError event_not_finite() {
+    return make_error(ErrorCode::invalid_argument,
+                      {"the event's numbers are not finite: a rating that is too large, or a damaged model"});
 }
-RANKLET_COLD inline Error other_columns() {
-    return Error{ErrorCode::mismatch, "the catalog's parts are not those that the model's decoder reads"};
+RANKLET_COLD inline detail::SharedError other_columns() {
+    return make_error(ErrorCode::mismatch, {"the catalog's parts are not those that the model's decoder reads"});
 }
 
 /// Error format unless the state has `hidden` numbers and remembers at most `most` rows of `width`, all finite.
@@ -106,9 +106,11 @@ RANKLET_COLD inline Result<void> check_state_size(const UserState& state, std::s
         return make_error(ErrorCode::format,
                           {"the user state has ", state.hidden.size(), " values, the model's have ", hidden});
     for (const float h : state.hidden)
-        if (!std::isfinite(h)) return Error{ErrorCode::format, "the user state has a hidden value that is not finite"};
+        if (!std::isfinite(h))
+            return make_error(ErrorCode::format, {"the user state has a hidden value that is not finite"});
     for (const float x : state.memory)
-        if (!std::isfinite(x)) return Error{ErrorCode::format, "the user state remembers a value that is not finite"};
+        if (!std::isfinite(x))
+            return make_error(ErrorCode::format, {"the user state remembers a value that is not finite"});
     if (state.memory_width == width && state.memory.size() == state.memory_rows() * width &&
         (width == 0 || state.memory_rows() <= most))
         return {};

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/function_view.hpp"
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/parallel.hpp"
 #include "ranklet/core/result.hpp"
@@ -70,8 +71,8 @@ protected:
 
     /// function(hidden) changes the state's numbers in memory of `scratch`, of which it has `bytes`. A NaN in the state
     /// would stay there and empty every later ranking: such a step is taken back.
-    template <class Function>
-    static Result<void> step(UserState& state, std::size_t bytes, Scratch& scratch, const Function& function) {
+    static Result<void> step(UserState& state, std::size_t bytes, Scratch& scratch,
+                             FunctionView<void(std::span<float>)> function) {
         auto& hidden = state.hidden;
         RANKLET_TRY(scratch.reserve(bytes + scratch_bytes<float>(hidden.size())));
         const ScratchFrame frame(scratch);

@@ -16,6 +16,7 @@
 #include "ranklet/core/parallel.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
+#include "ranklet/core/sort.hpp"
 #include "ranklet/decoders/gru_decoder.hpp"
 #include "ranklet/layers/linear.hpp"
 
@@ -147,14 +148,13 @@ private:
         const MatrixView<float> states(scratch.take<float>(most * gru().state_size()), rows, gru().state_size());
         float* results = scratch.take<float>(most);
         const auto length = [&](std::size_t item) { return items.token_offsets[item + 1] - items.token_offsets[item]; };
-        std::array<std::size_t, most> order;
+        std::array<std::size_t, most> order, spare;
         for (std::size_t r = 0; r < rows; ++r) {
             order[r] = range.first + r;
             std::copy_n(state, gru().state_size(), states.row(r).begin());
         }
-        std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(rows), [&](std::size_t a, std::size_t b) {
-            return length(a) > length(b) || (length(a) == length(b) && a < b);
-        });
+        detail::sort_indices(std::span(order).first(rows), spare,
+                             [&](std::size_t a, std::size_t b) { return length(a) > length(b); });
         std::size_t running = rows;
         for (std::size_t t = 0;; ++t) {
             while (running > 0 && length(order[running - 1]) <= t) --running;

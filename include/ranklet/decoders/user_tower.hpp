@@ -13,7 +13,6 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -22,6 +21,7 @@
 #include <vector>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/name_index.hpp"
 #include "ranklet/core/parallel.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
@@ -42,6 +42,7 @@ class UserTower final : public Decoder {
     enum class Part { state, pooled, user };
 
 public:
+    RANKLET_MOVES_OUT_OF_LINE(UserTower);
     static constexpr std::string_view type_name = "user_tower";  ///< `ranklet.recommender.scoring`
     RANKLET_COLD static Result<UserTower> read(const ModelReader& reader, const ItemEncoder& encoder) {
         const ModelReader gru = reader.scope("ranklet.gru"), user = reader.scope("ranklet.user");
@@ -71,7 +72,7 @@ public:
     /// Rows that it keeps at most.
     std::size_t max_events() const noexcept { return max_events_; }
     /// Whether the model file has an embedding for this user.
-    bool knows_user(std::string_view id) const noexcept { return rows_.find(id) != rows_.end(); }
+    bool knows_user(std::string_view id) const noexcept { return rows_.find(id, ids_) != detail::NameIndex::none; }
 
     Result<void> prepare(CatalogData&, ItemUse, Threads) const override { return {}; }
     Result<void> check(const CatalogData& items) const override { return detail::check_dot_product(items, in_, dim_); }
@@ -85,10 +86,10 @@ public:
         state.hidden.assign(state_size(), 0.0f);
         state.memory.clear();
         state.memory_width = memory_width();
-        const auto found = rows_.find(std::string_view(state.user));
-        if (found == rows_.end()) return;
-        if (initial_) users_.row(found->second, state.hidden.data());
-        if (keeps_user_) users_.row(found->second, state.hidden.data() + gru_size());
+        const std::size_t row = rows_.find(state.user, ids_);
+        if (row == detail::NameIndex::none) return;
+        if (initial_) users_.row(row, state.hidden.data());
+        if (keeps_user_) users_.row(row, state.hidden.data() + gru_size());
     }
 
     /// One event: a step of the GRU, and a row of the memory, the oldest of which goes where it is full.
@@ -262,8 +263,9 @@ private:
         RANKLET_ASSIGN(const TensorView table, user.tensor("embd.weight"));
         if (table.rows != ids.size())
             return user.wrong("embd.weight", {" has ", table.rows, " rows for ", ids.size(), " users"});
+        ids_.assign(ids.begin(), ids.end());
         for (std::size_t i = 0; i < ids.size(); ++i)
-            if (ids[i].empty() || !rows_.emplace(ids[i], i).second)
+            if (ids[i].empty() || rows_.add(i, ids_) != i)
                 return user.wrong("ids", {"[", i, "] \"", ids[i], "\" ", ids[i].empty() ? "is empty" : "stands twice"});
         users_ = Embedding(table);
         RANKLET_ASSIGN(initial_, user.boolean("initial"));
@@ -309,7 +311,7 @@ private:
             } else if (part == "pooled" && memory_ != Memory::none) {
                 parts_.push_back(Part::pooled);
                 joined_ += pool_.dim();
-            } else if (part == "user" && !rows_.empty()) {
+            } else if (part == "user" && !ids_.empty()) {
                 parts_.push_back(Part::user);
                 joined_ += users_.dim();
                 keeps_user_ = true;
@@ -327,7 +329,8 @@ private:
     std::optional<GruStack<>> stack_;
     std::optional<ResetBeforeGru<>> before_;
     bool skip_zero_ = false;
-    std::map<std::string, std::size_t, std::less<>> rows_;
+    std::vector<std::string> ids_;  // of the users
+    detail::NameIndex rows_;        // of their table
     Embedding users_;
     bool initial_ = false, keeps_user_ = false;
     Memory memory_ = Memory::none;

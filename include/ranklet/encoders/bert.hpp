@@ -283,7 +283,7 @@ RANKLET_FUNC void gather_states(const TextWindow& window, MatrixView<const float
 }
 RANKLET_FUNC Result<void> check_one_window(const BatchOptions& options) {
     if (!options.windows) return {};
-    return Error{ErrorCode::invalid_argument, "windows come one by one: for_each_window gives them"};
+    return make_error(ErrorCode::invalid_argument, {"windows come one by one: for_each_window gives them"});
 }
 
 }  // namespace detail
@@ -345,7 +345,7 @@ RANKLET_FUNC Result<void> Bert::for_each_pair(std::span<const TextPair> pairs, c
 RANKLET_FUNC Result<void> Bert::for_each_window(std::span<const TextPair> pairs, const BatchOptions& options,
                                                 WindowSink sink, std::size_t sink_scratch) const {
     if (state_->model.type_count() == 1)
-        return Error{ErrorCode::unsupported, "the model has one token type, pairs of texts need two"};
+        return make_error(ErrorCode::unsupported, {"the model has one token type, pairs of texts need two"});
     return detail::name_input(state_->run(options, sink, sink_scratch, {}).over(pairs), "text");
 }
 

@@ -23,6 +23,7 @@ RANKLET_NAMESPACE_BEGIN
 
 class BertModel {
 public:
+    RANKLET_MOVES_OUT_OF_LINE(BertModel);
     /// From a file's `bert.*` keys and tensors. The embedding tables are used in place: the file is kept open.
     RANKLET_COLD static Result<BertModel> read(const ModelReader& reader, Activation activation,
                                                std::size_t position_offset) {
@@ -69,13 +70,14 @@ public:
     /// Error when an id, a type or a length is out of the model's range, or the offsets do not cover the ids.
     Result<void> check(const TokenBatch& batch) const {
         if (batch.offsets.empty() || batch.offsets.front() != 0 || batch.offsets.back() != batch.ids.size())
-            return Error{ErrorCode::invalid_argument, "a token batch's offsets must run from 0 to its token count"};
+            return make_error(ErrorCode::invalid_argument,
+                              {"a token batch's offsets must run from 0 to its token count"});
         for (std::size_t t = 0; t + 1 < batch.offsets.size(); ++t)
             if (batch.offsets[t + 1] <= batch.offsets[t] || batch.offsets[t + 1] - batch.offsets[t] > max_tokens())
                 return make_error(ErrorCode::invalid_argument,
                                   {"text ", t, " must have 1 to ", max_tokens(), " tokens"});
         if (!batch.type_ids.empty() && batch.type_ids.size() != batch.ids.size())
-            return Error{ErrorCode::invalid_argument, "a token batch needs a type for each token, or none"};
+            return make_error(ErrorCode::invalid_argument, {"a token batch needs a type for each token, or none"});
         for (std::size_t i = 0; i < batch.ids.size(); ++i) {
             if (batch.ids[i] < 0 || static_cast<std::size_t>(batch.ids[i]) >= vocabulary_size())
                 return make_error(ErrorCode::invalid_argument,

@@ -93,12 +93,13 @@ public:
                                               const BatchOptions& options) const = 0;
     /// The model's own items: ids, vectors and what else a catalog holds of them.
     RANKLET_COLD virtual Result<CatalogData> own_items() const {
-        return Error{ErrorCode::unsupported, "this model has no items of its own: give it texts (encode_catalog)"};
+        return make_error(ErrorCode::unsupported,
+                          {"this model has no items of its own: give it texts (encode_catalog)"});
     }
     /// The item's texts in parts, for explanations. Errors as encode_items, with unsupported by default.
     RANKLET_COLD virtual Result<std::unique_ptr<const ItemParts>> take_apart(const Item&, TextUnit,
                                                                              const BatchOptions&) const {
-        return Error{ErrorCode::unsupported, "this encoder does not take texts apart: there is none to explain"};
+        return make_error(ErrorCode::unsupported, {"this encoder does not take texts apart: there is none to explain"});
     }
 
     /// The file's inputs against its expected outputs. Error self_test saying what differs.

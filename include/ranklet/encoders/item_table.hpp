@@ -78,7 +78,7 @@ RANKLET_FUNC Result<ItemTable> ItemTable::read(const ModelReader& reader, const 
 }
 
 RANKLET_FUNC Result<EncodedItems> ItemTable::encode_items(std::span<const Item>, ItemForm, const BatchOptions&) const {
-    return Error{ErrorCode::unsupported, "this model has no text encoder: its items are its own (items())"};
+    return make_error(ErrorCode::unsupported, {"this model has no text encoder: its items are its own (items())"});
 }
 
 RANKLET_FUNC Result<CatalogData> ItemTable::own_items() const {

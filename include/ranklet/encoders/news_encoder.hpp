@@ -111,11 +111,11 @@ RANKLET_NAMESPACE_END
 #include <array>
 #include <cmath>
 #include <functional>
-#include <map>
 #include <utility>
 #include <variant>
 
 #include "ranklet/core/groups.hpp"
+#include "ranklet/core/name_index.hpp"
 #include "ranklet/core/scratch.hpp"
 #include "ranklet/encoders/text_view.hpp"
 #include "ranklet/encoders/token_parts.hpp"
@@ -133,10 +133,12 @@ struct NewsEncoder::State {
     static constexpr std::uint32_t most_elements = 1'000'000;  // of all views: an item's share of a thread's scratch
 
     struct View {
+        RANKLET_MOVES_OUT_OF_LINE(View);
         std::string name;
         ViewKind kind = ViewKind::text;
         detail::TextView text;
-        std::map<std::string, std::size_t, std::less<>> rows;  // of a category's table
+        std::vector<std::string> values;  // of a category: the table has a row for each, after that of unknown ones
+        detail::NameIndex places;         // of the values
         Embedding table;
         std::size_t size = 0;        // of a given vector
         std::vector<float> missing;  // [size], or empty: zeros
@@ -183,9 +185,9 @@ struct NewsEncoder::State {
             if (table.rows != values.size() + 1)
                 return keys.wrong("embd.weight", {" has ", table.rows, " rows, expected one for each of ",
                                                   values.size(), " values after that of unknown ones"});
-            for (std::size_t i = 0; i < values.size(); ++i)
-                if (!view.rows.emplace(values[i], i + 1).second)
-                    return keys.wrong("values", {" has \"", values[i], "\" twice"});
+            view.values.assign(values.begin(), values.end());
+            const std::size_t twice = view.places.add_all(view.values);
+            if (twice != detail::NameIndex::none) return keys.wrong("values", {" has \"", values[twice], "\" twice"});
             view.table = Embedding(table);
             view.raw = table.cols;
         } else {
@@ -252,7 +254,7 @@ struct NewsEncoder::State {
             return make_error(ErrorCode::invalid_argument,
                               {inputs.size(), " inputs are not those of items with ", views.size(), " views"});
         if (options.windows)
-            return Error{ErrorCode::unsupported, "news models read texts of a fixed length, not in windows"};
+            return make_error(ErrorCode::unsupported, {"news models read texts of a fixed length, not in windows"});
         const std::size_t n = inputs.size() / views.size();
         if (!options.read.empty() && options.read.size() != n) return detail::wrong_read_size(options.read.size(), n);
         RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(n, dim()));
@@ -367,8 +369,7 @@ struct NewsEncoder::State {
         if (view.dense) view.dense->forward({raw, 1, view.raw}, {out, 1, view.dense->out()}, view.activation);
     }
     static std::size_t row_of(const View& view, std::string_view value) noexcept {
-        const auto found = view.rows.find(value);
-        return found == view.rows.end() ? 0 : found->second;
+        return view.places.find(value, view.values) + 1;  // 0 where there is none
     }
 
     /// `weights` [views]: null where they are not wanted; written where views are joined by attention.
@@ -445,7 +446,7 @@ RANKLET_FUNC Result<Matrix> NewsEncoder::encode(std::span<const std::string_view
                                                 const BatchOptions& options) const {
     const std::size_t title = find_view("title"), views = view_count();
     if (title == views || view_kind(title) != ViewKind::text)
-        return Error{ErrorCode::unsupported, "the model reads no title: a text alone is no item to it"};
+        return make_error(ErrorCode::unsupported, {"the model reads no title: a text alone is no item to it"});
     std::vector<ViewInput> inputs(texts.size() * views);
     for (std::size_t t = 0; t < texts.size(); ++t) inputs[t * views + title].text = texts[t];
     return encode_inputs(inputs, options);
@@ -492,7 +493,7 @@ RANKLET_FUNC Result<std::vector<ViewInput>> NewsEncoder::inputs_of(const Item& i
 
 RANKLET_FUNC Result<EncodedItems> NewsEncoder::encode_items(std::span<const Item> items, ItemForm form,
                                                             const BatchOptions& options) const {
-    if (form != ItemForm::vector) return Error{ErrorCode::unsupported, "a news encoder has no states of tokens"};
+    if (form != ItemForm::vector) return make_error(ErrorCode::unsupported, {"a news encoder has no states of tokens"});
     std::vector<ViewInput> inputs;
     inputs.reserve(items.size() * view_count());
     for (std::size_t i = 0; i < items.size(); ++i) {

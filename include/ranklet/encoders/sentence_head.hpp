@@ -67,6 +67,7 @@ inline void pool(Pooling pooling, MatrixView<const float> states, float* out) no
 
 class SentenceHead {
 public:
+    RANKLET_MOVES_OUT_OF_LINE(SentenceHead);
     /// From `ranklet.encoder.pooling`, `.modules` and `.dense.*`.
     RANKLET_COLD static Result<SentenceHead> read(const ModelReader& reader, std::size_t hidden) {
         const ModelReader encoder = reader.scope("ranklet.encoder");

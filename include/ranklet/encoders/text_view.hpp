@@ -29,6 +29,7 @@ class TextView {
     enum class Form { cnn_max, cnn_attention, self_attention };
 
 public:
+    RANKLET_MOVES_OUT_OF_LINE(TextView);
     /// Keys and tensors under the reader's prefix; `words`: elements of a word's vector.
     RANKLET_COLD static Result<TextView> read(const ModelReader& reader, std::size_t words) {
         TextView view;

@@ -379,7 +379,7 @@ RANKLET_FUNC Result<Matrix> WordVectors::vectors_of(std::span<const std::string_
 
 RANKLET_FUNC Result<EncodedItems> WordVectors::encode_items(std::span<const Item> items, ItemForm form,
                                                             const BatchOptions& options) const {
-    if (form != ItemForm::vector) return Error{ErrorCode::unsupported, "word vectors have no states of tokens"};
+    if (form != ItemForm::vector) return make_error(ErrorCode::unsupported, {"word vectors have no states of tokens"});
     RANKLET_TRY(detail::check_no_vectors(items));
     EncodedItems encoded;
     RANKLET_ASSIGN(encoded.rows, vectors_of(detail::texts_of(items), options));

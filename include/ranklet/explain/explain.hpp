@@ -122,8 +122,9 @@ RANKLET_FUNC Result<std::vector<EventContribution>> explain_events(const Recomme
         return std::equal(again.begin(), again.end(), before_.begin(), before_.end(), detail::recomputed);
     };
     if (!same(before.state().hidden, user.state().hidden) || !same(before.state().memory, user.state().memory))
-        return Error{ErrorCode::mismatch,
-                     "replaying the user's events does not lead to the user's state: an item or a text is another"};
+        return make_error(
+            ErrorCode::mismatch,
+            {"replaying the user's events does not lead to the user's state: an item or a text is another"});
     RANKLET_ASSIGN(const std::vector<float> weights, model.decoder().event_attention(user.state()));
     for (std::size_t r = 0; r < std::min(weights.size(), remembered.size()); ++r) {
         const std::size_t event = remembered[remembered.size() - 1 - r];

@@ -126,8 +126,10 @@ RANKLET_FUNC Result<std::vector<TextContribution>> explain_text(const Recommende
                                                                 const ExplainOptions& options) {
     RANKLET_ASSIGN(const ItemRef item, catalog.at(id));
     if (!model.encodes_text() || !catalog.data().outputs.empty())
-        return Error{ErrorCode::unsupported, "the items' vectors are not made of their text: there is none to explain"};
-    if (!options.text) return Error{ErrorCode::invalid_argument, "no text to explain: give ExplainOptions::text"};
+        return make_error(ErrorCode::unsupported,
+                          {"the items' vectors are not made of their text: there is none to explain"});
+    if (!options.text)
+        return make_error(ErrorCode::invalid_argument, {"no text to explain: give ExplainOptions::text"});
     std::vector<std::vector<std::string_view>> memory;
     const auto attributes = item.data().attributes.item(item.index(), memory);
     const Item given{id, *options.text, attributes, options.vectors};

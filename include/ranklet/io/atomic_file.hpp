@@ -45,7 +45,7 @@ public:
 
     /// Error io when no file can be made beside `path`.
     RANKLET_COLD static Result<AtomicFile> create(const std::string& path) {
-        if (path.empty()) return Error{ErrorCode::io, "an empty path names no file"};
+        if (path.empty()) return make_error(ErrorCode::io, {"an empty path names no file"});
         if (path.find('\0') != std::string::npos)
             return make_error(ErrorCode::io, {path.c_str(), ": the path contains a zero byte"});
         AtomicFile file;
@@ -123,7 +123,7 @@ private:
         if (file_ != none) close();
         if (!temporary_.empty()) (void)std::remove(temporary_.c_str());
     }
-    static Error failure(const std::string& path, const char* what, int number) {
+    static detail::SharedError failure(const std::string& path, const char* what, int number) {
         return make_error(ErrorCode::io, {path, ": ", what, " (", std::generic_category().message(number), ")"});
     }
 

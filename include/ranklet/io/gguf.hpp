@@ -3,6 +3,7 @@
 // Format: GGUF version 3; the keys that ranklet gives a meaning to are listed in docs/model-file.md.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <initializer_list>
@@ -199,18 +200,16 @@ private:
         return tensor;
     }
 
-    RANKLET_OUT_OF_LINE Error failure(ErrorCode code, const char* kind, std::string_view name,
-                                      std::initializer_list<ErrorPart> what) const {
-        Error error = make_error(code, {state().name, ": ", kind, " ", detail::quoted(name), ": "});
-        error.message.append(make_error(code, what).message);
-        return error;
+    RANKLET_OUT_OF_LINE detail::SharedError failure(ErrorCode code, const char* kind, std::string_view name,
+                                                    std::initializer_list<ErrorPart> what) const {
+        return make_error(code, {state().name, ": ", kind, " ", detail::quoted(name), ": "}, what);
     }
-    Error wrong_type(const GgufKey& key, const char* expected) const {
+    RANKLET_OUT_OF_LINE detail::SharedError wrong_type(const GgufKey& key, const char* expected) const {
         const std::string found =
             key.type == GgufType::array ? std::string("array of ") + to_string(key.element) : to_string(key.type);
         return failure(ErrorCode::format, "key", key.name, {"expected ", expected, ", found ", found});
     }
-    Result<const GgufKey*> find(std::string_view key, const char* expected) const {
+    RANKLET_OUT_OF_LINE Result<const GgufKey*> find(std::string_view key, const char* expected) const {
         const GgufKey* found = state().index.find_key(key);
         if (found == nullptr)
             return failure(ErrorCode::missing, "key", key, {"it is not in the file, expected ", expected});
@@ -219,54 +218,62 @@ private:
 
     enum class Conversion { done, wrong_type, does_not_fit };
 
-    template <class Target, class Stored>
-    static Conversion convert(const std::byte* at, Target& value) noexcept {
-        const auto stored = detail::load_unaligned<Stored>(at);
-        if constexpr (std::is_floating_point_v<Target>) {
-            if constexpr (sizeof(Stored) > sizeof(Target))
-                if (std::isfinite(stored) && std::abs(stored) > Stored{std::numeric_limits<Target>::max()})
-                    return Conversion::does_not_fit;
-        } else {
-            if (!std::in_range<Target>(stored)) return Conversion::does_not_fit;
+    /// A stored integer of any type; what no 64 bits with a sign hold as the largest that they do. False for a type of
+    /// another family.
+    RANKLET_OUT_OF_LINE static bool load(GgufType type, const std::byte* at, std::int64_t& value) noexcept {
+        switch (type) {
+            case GgufType::u8:
+                value = detail::load_unaligned<std::uint8_t>(at);
+                return true;
+            case GgufType::i8:
+                value = detail::load_unaligned<std::int8_t>(at);
+                return true;
+            case GgufType::u16:
+                value = detail::load_unaligned<std::uint16_t>(at);
+                return true;
+            case GgufType::i16:
+                value = detail::load_unaligned<std::int16_t>(at);
+                return true;
+            case GgufType::u32:
+                value = detail::load_unaligned<std::uint32_t>(at);
+                return true;
+            case GgufType::i32:
+                value = detail::load_unaligned<std::int32_t>(at);
+                return true;
+            case GgufType::u64:
+                value = static_cast<std::int64_t>(
+                    std::min<std::uint64_t>(detail::load_unaligned<std::uint64_t>(at), INT64_MAX));
+                return true;
+            case GgufType::i64:
+                value = detail::load_unaligned<std::int64_t>(at);
+                return true;
+            default:
+                return false;
         }
-        value = static_cast<Target>(stored);
-        return Conversion::done;
+    }
+    /// A stored f32 or f64.
+    RANKLET_OUT_OF_LINE static bool load(GgufType type, const std::byte* at, double& value) noexcept {
+        if (type == GgufType::f32)
+            value = static_cast<double>(detail::load_unaligned<float>(at));
+        else if (type == GgufType::f64)
+            value = detail::load_unaligned<double>(at);
+        return type == GgufType::f32 || type == GgufType::f64;
     }
 
     /// A stored number of any type of the same family (integers, floating point) as a Target.
     template <class Target>
     static Conversion convert(GgufType type, const std::byte* at, Target& value) noexcept {
-        if constexpr (std::is_floating_point_v<Target>) {
-            switch (type) {
-                case GgufType::f32:
-                    return convert<Target, float>(at, value);
-                case GgufType::f64:
-                    return convert<Target, double>(at, value);
-                default:
-                    return Conversion::wrong_type;
-            }
+        constexpr bool is_real = std::is_floating_point_v<Target>;
+        std::conditional_t<is_real, double, std::int64_t> stored{};
+        if (!load(type, at, stored)) return Conversion::wrong_type;
+        if constexpr (is_real) {
+            if (std::isfinite(stored) && std::abs(stored) > double{std::numeric_limits<Target>::max()})
+                return Conversion::does_not_fit;
         } else {
-            switch (type) {
-                case GgufType::u8:
-                    return convert<Target, std::uint8_t>(at, value);
-                case GgufType::i8:
-                    return convert<Target, std::int8_t>(at, value);
-                case GgufType::u16:
-                    return convert<Target, std::uint16_t>(at, value);
-                case GgufType::i16:
-                    return convert<Target, std::int16_t>(at, value);
-                case GgufType::u32:
-                    return convert<Target, std::uint32_t>(at, value);
-                case GgufType::i32:
-                    return convert<Target, std::int32_t>(at, value);
-                case GgufType::u64:
-                    return convert<Target, std::uint64_t>(at, value);
-                case GgufType::i64:
-                    return convert<Target, std::int64_t>(at, value);
-                default:
-                    return Conversion::wrong_type;
-            }
+            if (!std::in_range<Target>(stored)) return Conversion::does_not_fit;
         }
+        value = static_cast<Target>(stored);
+        return Conversion::done;
     }
 
     template <class Target>
@@ -290,22 +297,26 @@ private:
         return wrong_type(*found, target_name<Target>());
     }
 
-    template <class Target>
-    Result<std::vector<Target>> array(std::string_view key) const {
-        const std::string expected = std::string("array of ") + target_name<Target>();
+    RANKLET_OUT_OF_LINE Result<const GgufKey*> find_array(std::string_view key, const char* element) const {
+        const std::string expected = std::string("array of ") + element;
         RANKLET_ASSIGN(const GgufKey* found, find(key, expected.c_str()));
         if (found->type != GgufType::array) return wrong_type(*found, expected.c_str());
+        return found;
+    }
+    RANKLET_OUT_OF_LINE detail::SharedError wrong_element(const GgufKey& key, std::size_t i, Conversion conversion,
+                                                          const char* expected) const {
+        if (conversion == Conversion::wrong_type) return wrong_type(key, (std::string("array of ") + expected).c_str());
+        return failure(ErrorCode::format, "key", key.name, {"element ", i, " does not fit ", expected});
+    }
+
+    template <class Target>
+    Result<std::vector<Target>> array(std::string_view key) const {
+        RANKLET_ASSIGN(const GgufKey* found, find_array(key, target_name<Target>()));
         std::vector<Target> values(static_cast<std::size_t>(found->count));
+        const std::size_t bytes = detail::size_of(found->element);
         for (std::size_t i = 0; i < values.size(); ++i)
-            switch (convert(found->element, found->data + i * detail::size_of(found->element), values[i])) {
-                case Conversion::done:
-                    break;
-                case Conversion::does_not_fit:
-                    return failure(ErrorCode::format, "key", key,
-                                   {"element ", i, " does not fit ", target_name<Target>()});
-                case Conversion::wrong_type:
-                    return wrong_type(*found, expected.c_str());
-            }
+            if (const auto done = convert(found->element, found->data + i * bytes, values[i]); done != Conversion::done)
+                return wrong_element(*found, i, done, target_name<Target>());
         return values;
     }
 

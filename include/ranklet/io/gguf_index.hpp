@@ -16,6 +16,7 @@
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/core/sort.hpp"
 #include "ranklet/core/tensor.hpp"
 
 static_assert(std::endian::native == std::endian::little,
@@ -132,21 +133,18 @@ private:
         std::uint64_t number = 0;
     };
 
-    RANKLET_OUT_OF_LINE Error error(std::initializer_list<ErrorPart> what, ErrorCode code = ErrorCode::format) const {
-        Error error = make_error(code, {file_, ": "});
-        if (place_.kind != nullptr) {
-            error.message.append(place_.kind).append(place_.name.empty() ? " number " : " ");
-            error.message.append(place_.name.empty() ? std::to_string(place_.number) : quoted(place_.name))
-                .append(": ");
-        }
-        error.message.append(make_error(code, what).message);
-        return error;
+    RANKLET_OUT_OF_LINE detail::SharedError error(std::initializer_list<ErrorPart> what,
+                                                  ErrorCode code = ErrorCode::format) const {
+        if (place_.kind == nullptr) return make_error(code, {file_, ": "}, what);
+        if (place_.name.empty())
+            return make_error(code, {file_, ": ", place_.kind, " number ", place_.number, ": "}, what);
+        return make_error(code, {file_, ": ", place_.kind, " ", quoted(place_.name), ": "}, what);
     }
     std::size_t rest() const noexcept { return bytes_.size() - at_; }
     const std::byte* here() const noexcept { return bytes_.data() + at_; }
 
-    RANKLET_OUT_OF_LINE Error ends_early(std::initializer_list<ErrorPart> what) const {
-        return error({"expected ", make_error(ErrorCode::format, what).message, " at byte ", at_,
+    RANKLET_OUT_OF_LINE detail::SharedError ends_early(std::initializer_list<ErrorPart> what) const {
+        return error({"expected ", (*make_error(ErrorCode::format, what)).message, " at byte ", at_,
                       ", but the file ends at byte ", bytes_.size()});
     }
 
@@ -299,10 +297,8 @@ private:
     template <class Entry>
     Result<void> sort_by_name(const std::vector<Entry>& entries, std::vector<std::size_t>& order,
                               const char* kind) const {
-        order.resize(entries.size());
-        for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-        std::sort(order.begin(), order.end(),
-                  [&](std::size_t a, std::size_t b) { return entries[a].name < entries[b].name; });
+        order = sorted_indices(entries.size(),
+                               [&](std::size_t a, std::size_t b) { return entries[a].name < entries[b].name; });
         for (std::size_t i = 1; i < order.size(); ++i)
             if (entries[order[i]].name == entries[order[i - 1]].name)
                 return error({kind, " ", quoted(entries[order[i]].name), " is there twice"});
@@ -329,9 +325,7 @@ private:
             return ends_early({padding, " bytes of padding before the tensor data"});
         index_.data_start = at_ + std::min(padding, rest());
         const std::uint64_t available = bytes_.size() - index_.data_start;
-        std::vector<std::size_t> order(index_.tensors.size());
-        for (std::size_t i = 0; i < order.size(); ++i) {
-            order[i] = i;
+        for (std::size_t i = 0; i < index_.tensors.size(); ++i) {
             TensorView& tensor = index_.tensors[i];
             place_ = {"tensor", tensor.name, i};
             if (offsets_[i] % data_alignment != 0)
@@ -341,7 +335,8 @@ private:
                               index_.data_start, " of the file) reach over the file's end at byte ", bytes_.size()});
             tensor.data = bytes_.data() + index_.data_start + static_cast<std::size_t>(offsets_[i]);
         }
-        std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return offsets_[a] < offsets_[b]; });
+        const auto order = sorted_indices(index_.tensors.size(),
+                                          [&](std::size_t a, std::size_t b) { return offsets_[a] < offsets_[b]; });
         for (std::size_t i = 1; i < order.size(); ++i) {
             const TensorView &before = index_.tensors[order[i - 1]], &tensor = index_.tensors[order[i]];
             place_ = {"tensor", tensor.name, order[i]};

@@ -126,15 +126,15 @@ public:
 
 private:
     static Result<void> check_path(const std::string& path) {
-        if (path.empty()) return Error{ErrorCode::io, "an empty path names no file"};
+        if (path.empty()) return make_error(ErrorCode::io, {"an empty path names no file"});
         if (path.find('\0') != std::string::npos)
             return make_error(ErrorCode::io, {path.c_str(), ": the path contains a zero byte"});
         return {};
     }
-    static Error failure(const std::string& path, const char* what, int number) {
+    static detail::SharedError failure(const std::string& path, const char* what, int number) {
         return make_error(ErrorCode::io, {path, ": ", what, " (", std::generic_category().message(number), ")"});
     }
-    static Error not_regular(const std::string& path, const char* what) {
+    static detail::SharedError not_regular(const std::string& path, const char* what) {
         return make_error(ErrorCode::io, {path, ": ", what, ", expected a regular file"});
     }
 

@@ -63,10 +63,10 @@ public:
 
 private:
     int byte(std::size_t at) const noexcept { return static_cast<unsigned char>(text_[at]); }
-    Error error(std::string_view what) const {
+    detail::SharedError error(std::string_view what) const {
         return make_error(ErrorCode::format, {name_, ": ", what, " (byte ", at_, ")"});
     }
-    Error unsupported(std::string_view what, std::string_view found = {}) const {
+    detail::SharedError unsupported(std::string_view what, std::string_view found = {}) const {
         return make_error(ErrorCode::unsupported, {name_, ": ", what, found});
     }
 

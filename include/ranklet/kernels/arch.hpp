@@ -26,27 +26,34 @@ template <class Arch>
 using I32 = xsimd::batch<std::int32_t, Arch>;
 
 namespace detail {
-template <class Function, std::size_t... I>
-inline RANKLET_INLINE void call_each(const Function& f, std::index_sequence<I...>) {
-    (f(I), ...);
-}
-template <class Function, std::size_t... I>
-inline RANKLET_INLINE void call_each_typed(const Function& f, std::index_sequence<I...>) {
-    (f(std::integral_constant<std::size_t, I>{}), ...);
-}
+// Objects that are called, not functions that make the sequence and call others: half as many functions to inline.
+template <class Indices>
+struct Unroll;
+template <std::size_t... I>
+struct Unroll<std::index_sequence<I...>> {
+    template <class Function>
+    inline RANKLET_INLINE void operator()(const Function& f) const {
+        (f(I), ...);
+    }
+};
+template <class Indices>
+struct UnrollTyped;
+template <std::size_t... I>
+struct UnrollTyped<std::index_sequence<I...>> {
+    template <class Function>
+    inline RANKLET_INLINE void operator()(const Function& f) const {
+        (f(std::integral_constant<std::size_t, I>{}), ...);
+    }
+};
 }  // namespace detail
 
 /// f(0) ... f(N - 1), unrolled at every optimisation level: arrays of vectors indexed by what are constants then live in
 /// registers. (Numbers, not types: a body of its own for each index would be most of what a kernel costs to compile.)
-template <std::size_t N, class Function>
-inline RANKLET_INLINE void unroll(const Function& f) {
-    detail::call_each(f, std::make_index_sequence<N>{});
-}
+template <std::size_t N>
+inline constexpr detail::Unroll<std::make_index_sequence<N>> unroll{};
 /// The same with a type for each index, for the innermost loop of the matrix product: g++ 12 finds better addresses.
-template <std::size_t N, class Function>
-inline RANKLET_INLINE void unroll_typed(const Function& f) {
-    detail::call_each_typed(f, std::make_index_sequence<N>{});
-}
+template <std::size_t N>
+inline constexpr detail::UnrollTyped<std::make_index_sequence<N>> unroll_typed{};
 
 /// The vector itself, in a register: g++ 12 makes a load an operand of each of its uses, and then a loop waits for
 /// loads.

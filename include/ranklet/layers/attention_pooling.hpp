@@ -66,7 +66,7 @@ public:
         return pooling;
     }
 
-    AttentionPooling() = default;
+    RANKLET_LAYER(AttentionPooling);
     std::size_t dim() const noexcept { return dim_; }
     /// Elements of the query; 0: the form has none.
     std::size_t query_dim() const noexcept { return query_dim_; }
@@ -115,14 +115,15 @@ private:
     AttentionPooling(std::size_t dim, std::size_t query_dim, AttentionWeights weights)
         : dim_(dim), query_dim_(query_dim), kind_(weights) {}
 
-    static Error rounds_inputs() {
-        return {ErrorCode::invalid_argument,
-                "attention's linear maps must not round their inputs, as 8-bit weights do and bf16 with a dot product"};
+    static detail::SharedError rounds_inputs() {
+        return make_error(
+            ErrorCode::invalid_argument,
+            {"attention's linear maps must not round their inputs, as 8-bit weights do and bf16 with a dot product"});
     }
     Result<void> check() const {
-        if (dim_ == 0) return Error{ErrorCode::invalid_argument, "attention over rows without elements"};
+        if (dim_ == 0) return make_error(ErrorCode::invalid_argument, {"attention over rows without elements"});
         if (!(kind_.epsilon >= 0.0f && std::isfinite(kind_.epsilon)))
-            return Error{ErrorCode::invalid_argument, "attention's epsilon must be a finite number from 0 on"};
+            return make_error(ErrorCode::invalid_argument, {"attention's epsilon must be a finite number from 0 on"});
         return {};
     }
 

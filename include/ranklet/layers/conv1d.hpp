@@ -31,6 +31,7 @@ struct ConvPadding {
 template <class T = float>
 class Conv1d {
 public:
+    RANKLET_LAYER(Conv1d);
     /// `taps` [out, width * in]: for each output the weights of the first token of a window, then of the second ...
     /// (torch.nn.Conv1d's weight [out, in, width] with its last two dimensions exchanged). Its inputs are not rounded.
     Result<void> assign(Linear<T> taps, std::size_t width, ConvPadding padding) {

@@ -27,6 +27,7 @@ class Gru {
     static constexpr std::ptrdiff_t gates = detail::size_product(3, Hidden);
 
 public:
+    RANKLET_LAYER(Gru);
     /// weight_ih [3 * hidden, in], weight_hh [3 * hidden, hidden], biases [3 * hidden] or empty, each by itself.
     Result<void> assign(MatrixView<const T> weight_ih, MatrixView<const T> weight_hh, std::span<const T> bias_ih = {},
                         std::span<const T> bias_hh = {}) {
@@ -41,7 +42,7 @@ public:
     /// From the two linear maps, [in -> 3 * hidden] and [hidden -> 3 * hidden], whatever the kind of their weights.
     Result<void> assign(Linear<T, In, gates> from_input, Linear<T, Hidden, gates> from_state) {
         if (from_state.in() == 0 || from_state.out() != 3 * from_state.in() || from_input.out() != from_state.out())
-            return Error{ErrorCode::invalid_argument, "the GRU's two linear maps do not fit together"};
+            return make_error(ErrorCode::invalid_argument, {"the GRU's two linear maps do not fit together"});
         from_input_ = std::move(from_input);
         from_state_ = std::move(from_state);
         return {};
@@ -110,9 +111,10 @@ private:
 template <class T = float>
 class GruStack {
 public:
+    RANKLET_LAYER(GruStack);
     /// Error when there is no layer or the sizes do not chain.
     Result<void> assign(std::vector<Gru<T>> layers) {
-        if (layers.empty()) return Error{ErrorCode::invalid_argument, "a GRU needs at least one layer"};
+        if (layers.empty()) return make_error(ErrorCode::invalid_argument, {"a GRU needs at least one layer"});
         for (std::size_t l = 1; l < layers.size(); ++l)
             if (layers[l].in() != layers[0].hidden() || layers[l].hidden() != layers[0].hidden())
                 return make_error(ErrorCode::invalid_argument, {"GRU layer ", l, " does not fit on the layer below"});
@@ -166,8 +168,8 @@ public:
     /// One step of `states.rows` independent sequences: states [rows, layers * hidden] in place, `projected[r]`
     /// [3 * hidden] the bottom layer's input part for row r (Gru::project_input).
     /// Each product is shared among `threads`.
-    void step(const T* const* projected, MatrixView<T> states, Scratch& scratch,
-              std::size_t threads = 1) const noexcept {
+    [[gnu::noinline]] void step(const T* const* projected, MatrixView<T> states, Scratch& scratch,
+                                std::size_t threads = 1) const noexcept {
         const ScratchFrame frame(scratch);
         const std::size_t rows = states.rows, width = 3 * hidden();
         const MatrixView<T> from_state(scratch.take<T>(rows * width), rows, width);

@@ -19,6 +19,7 @@ RANKLET_NAMESPACE_BEGIN
 template <class T = float>
 class HeadAttention {
 public:
+    RANKLET_LAYER(HeadAttention);
     /// `qkv` [3 * heads * head size, in]: query, key and value projections one above the other, each with its heads one
     /// after the other; biases as the linear map has them. Its inputs are not rounded.
     Result<void> assign(Linear<T> qkv, std::size_t heads) {

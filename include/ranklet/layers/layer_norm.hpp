@@ -17,13 +17,14 @@ RANKLET_NAMESPACE_BEGIN
 template <class T = float, std::ptrdiff_t Size = dynamic>
 class LayerNorm {
 public:
+    RANKLET_LAYER(LayerNorm);
     /// Takes copies of `weight` and `bias` [size]. Error when their sizes differ or epsilon is negative or NaN.
     Result<void> assign(std::span<const T> weight, std::span<const T> bias, T epsilon) {
         if (weight.empty() || weight.size() != bias.size())
             return make_error(ErrorCode::invalid_argument,
                               {"layer norm got ", weight.size(), " weights and ", bias.size(), " biases"});
         if (!(epsilon >= T(0)))
-            return Error{ErrorCode::invalid_argument, "layer norm needs an epsilon that is not negative"};
+            return make_error(ErrorCode::invalid_argument, {"layer norm needs an epsilon that is not negative"});
         RANKLET_TRY(size_.set(weight.size(), "a layer norm's size"));
         RANKLET_TRY(weight_.resize(weight.size()));
         RANKLET_TRY(bias_.resize(bias.size()));

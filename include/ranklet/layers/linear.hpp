@@ -22,6 +22,7 @@ RANKLET_NAMESPACE_BEGIN
 template <class T = float, std::ptrdiff_t In = dynamic, std::ptrdiff_t Out = dynamic>
 class Linear {
 public:
+    RANKLET_LAYER(Linear);
     using Weights = PackedWeights<T, In, Out>;
     template <class Weight>
     using Parts = typename Weights::template Parts<Weight>;

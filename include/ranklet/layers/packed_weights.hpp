@@ -33,6 +33,7 @@ class PackedWeights {
     using Ops = kernels::Ops<T>;
 
 public:
+    RANKLET_LAYER(PackedWeights);
     /// Whether weights of this type may be bf16 or 8-bit.
     static constexpr bool may_be_small = std::is_same_v<T, float> && In == dynamic && Out == dynamic;
 
@@ -55,7 +56,7 @@ public:
     {
         const Shape shape = shape_of(parts);
         if (shape.has_gaps || shape.in % 2 != 0)
-            return Error{ErrorCode::invalid_argument, "bf16 weights need rows without gaps and an even input"};
+            return make_error(ErrorCode::invalid_argument, {"bf16 weights need rows without gaps and an even input"});
         RANKLET_TRY(begin(shape, WeightKind::bf16));
         RANKLET_ASSIGN(small_.bf16, block.take<std::uint16_t>(Ops::packed_size(out(), in())));
         for_each_part(parts, [&](const auto& part, std::size_t first) {
@@ -68,7 +69,7 @@ public:
     {
         const Shape shape = shape_of(parts);
         if (shape.has_gaps || scale.size() != shape.out)
-            return Error{ErrorCode::invalid_argument, "8-bit weights need rows without gaps and one scale each"};
+            return make_error(ErrorCode::invalid_argument, {"8-bit weights need rows without gaps and one scale each"});
         RANKLET_TRY(begin(shape, WeightKind::i8));
         RANKLET_ASSIGN(small_.i8, block.take<std::int8_t>(Ops::packed_size_i8(out(), in())));
         RANKLET_ASSIGN(small_.start, AlignedBuffer<std::int32_t>::uninitialized(Ops::padded_outputs(out())));
@@ -153,9 +154,10 @@ private:
     }
     // Takes the sizes and forgets weights of an earlier call.
     Result<void> begin(const Shape& shape, WeightKind kind) {
-        if (!shape.fits) return Error{ErrorCode::invalid_argument, "a weight matrix's parts differ in their inputs"};
+        if (!shape.fits)
+            return make_error(ErrorCode::invalid_argument, {"a weight matrix's parts differ in their inputs"});
         if (shape.out == 0 || shape.in == 0)
-            return Error{ErrorCode::invalid_argument, "a weight matrix needs at least one input and one output"};
+            return make_error(ErrorCode::invalid_argument, {"a weight matrix needs at least one input and one output"});
         RANKLET_TRY(in_.set(shape.in, "a weight matrix's input"));
         RANKLET_TRY(out_.set(shape.out, "a weight matrix's output"));
         if constexpr (may_be_small) plain_ = {};

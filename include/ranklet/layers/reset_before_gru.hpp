@@ -20,6 +20,7 @@ RANKLET_NAMESPACE_BEGIN
 template <class T = float>
 class ResetBeforeGru {
 public:
+    RANKLET_LAYER(ResetBeforeGru);
     /// weight_ih [3 * hidden, in], weight_hh [3 * hidden, hidden], bias [3 * hidden] or empty.
     Result<void> assign(MatrixView<const T> weight_ih, MatrixView<const T> weight_hh, std::span<const T> bias = {}) {
         const std::size_t hidden = weight_hh.cols;

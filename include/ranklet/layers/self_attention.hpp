@@ -21,13 +21,14 @@ RANKLET_NAMESPACE_BEGIN
 template <class T = float>
 class SelfAttention {
 public:
+    RANKLET_LAYER(SelfAttention);
     /// `qkv` [3 * dim, dim]: query, key and value projections one above the other. Error when the sizes do not fit.
     Result<void> assign(Linear<T> qkv, Linear<T> output, std::size_t heads) {
         if (heads == 0 || qkv.in() % heads != 0)
             return make_error(ErrorCode::invalid_argument,
                               {"a width of ", qkv.in(), " does not split into ", heads, " heads"});
         if (qkv.out() != 3 * qkv.in() || output.in() != qkv.in() || output.out() != qkv.in())
-            return Error{ErrorCode::invalid_argument, "the attention's projections do not fit together"};
+            return make_error(ErrorCode::invalid_argument, {"the attention's projections do not fit together"});
         qkv_ = std::move(qkv);
         output_ = std::move(output);
         heads_ = heads;

@@ -10,6 +10,12 @@
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/weight_block.hpp"
 
+/// What every layer is beside its formula: default-made, moved, and copied where its size is fixed.
+#define RANKLET_LAYER(Class)          \
+    RANKLET_MOVES_OUT_OF_LINE(Class); \
+    Class(const Class&) = default;    \
+    Class& operator=(const Class&) = default
+
 RANKLET_NAMESPACE_BEGIN
 namespace detail {
 

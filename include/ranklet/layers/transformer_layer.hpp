@@ -20,13 +20,14 @@ RANKLET_NAMESPACE_BEGIN
 template <class T = float>
 class TransformerLayer {
 public:
+    RANKLET_LAYER(TransformerLayer);
     /// Error when the parts' sizes do not fit together.
     Result<void> assign(SelfAttention<T> attention, LayerNorm<T> attention_norm, Linear<T> up, Linear<T> down,
                         LayerNorm<T> output_norm, Activation activation) {
         const std::size_t dim = attention.dim();
         if (attention_norm.size() != dim || up.in() != dim || down.in() != up.out() || down.out() != dim ||
             output_norm.size() != dim)
-            return Error{ErrorCode::invalid_argument, "the transformer layer's parts do not fit together"};
+            return make_error(ErrorCode::invalid_argument, {"the transformer layer's parts do not fit together"});
         attention_ = std::move(attention);
         attention_norm_ = std::move(attention_norm);
         up_ = std::move(up);

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/function_view.hpp"
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/tensor.hpp"
@@ -104,11 +105,11 @@ public:
     template <class Choices>
     auto choose(std::string_view key, std::string_view name, const Choices& choices) const
         -> Result<std::remove_cvref_t<decltype(choices.begin()->value)>> {
-        for (const auto& each : choices)
-            if (each.name == name) return each.value;
-        std::vector<std::string_view> names;
-        for (const auto& each : choices) names.push_back(each.name);
-        return no_choice(key, name, names);
+        const auto first = choices.begin();
+        RANKLET_ASSIGN(const std::size_t index, index_of(key, name, choices.size(), [&](std::size_t c) {
+                           return (first + static_cast<std::ptrdiff_t>(c))->name;
+                       }));
+        return (first + static_cast<std::ptrdiff_t>(index))->value;
     }
 
     // Tensors. Error missing when it is not there, format when its shape is another, unsupported for a type that is not
@@ -139,11 +140,9 @@ public:
     }
 
     /// "FILE: KEY WHAT", for what only the caller can check; format unless it says otherwise.
-    RANKLET_COLD Error wrong(std::string_view key, std::initializer_list<ErrorPart> what,
-                             ErrorCode code = ErrorCode::format) const {
-        Error error = make_error(code, {file_.name(), ": ", prefix_, key});
-        error.message.append(make_error(code, what).message);
-        return error;
+    RANKLET_COLD detail::SharedError wrong(std::string_view key, std::initializer_list<ErrorPart> what,
+                                           ErrorCode code = ErrorCode::format) const {
+        return make_error(code, {file_.name(), ": ", prefix_, key}, what);
     }
     /// The result; an error gets file and key put before its message. What a caller would be told is an invalid
     /// argument is a malformed file here.
@@ -154,16 +153,17 @@ public:
     }
 
 private:
-    RANKLET_OUT_OF_LINE Error located(std::string_view key, const Error& error) const {
+    RANKLET_OUT_OF_LINE detail::SharedError located(std::string_view key, const Error& error) const {
         return wrong(key, {": ", error.message},
                      error.code == ErrorCode::invalid_argument ? ErrorCode::format : error.code);
     }
-    RANKLET_OUT_OF_LINE Error no_choice(std::string_view key, std::string_view name,
-                                        std::span<const std::string_view> choices) const {
+    RANKLET_OUT_OF_LINE Result<std::size_t> index_of(std::string_view key, std::string_view name, std::size_t count,
+                                                     FunctionView<std::string_view(std::size_t)> choice) const {
         std::string expected;
-        for (std::size_t i = 0; i < choices.size(); ++i) {
-            if (i > 0) expected.append(i + 1 < choices.size() ? ", " : " or ");
-            expected.append(choices[i]);
+        for (std::size_t i = 0; i < count; ++i) {
+            if (choice(i) == name) return i;
+            if (i > 0) expected.append(i + 1 < count ? ", " : " or ");
+            expected.append(choice(i));
         }
         return wrong(key, {" is \"", name, "\", expected ", expected}, ErrorCode::unsupported);
     }

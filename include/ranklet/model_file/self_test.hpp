@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/function_view.hpp"
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/model_file/reader.hpp"
@@ -60,11 +61,11 @@ inline Result<void> compare_self_test(const ModelReader& reader, std::string_vie
     return compare_self_test(reader, key, {found.view().data, found.rows() * found.cols()});
 }
 
-/// The file's texts (at least one) against its token ids: `tokenize(text)` gives a Result whose value has the ids.
+/// The file's texts (at least one) against its token ids: `tokenize(text)` gives the ids, valid until the next call.
 /// Error self_test naming the first text whose ids differ.
-template <class Tokenize>
-RANKLET_COLD Result<void> compare_token_ids(const ModelReader& reader, std::span<const std::string_view> texts,
-                                            const Tokenize& tokenize) {
+RANKLET_COLD inline Result<void> compare_token_ids(
+    const ModelReader& reader, std::span<const std::string_view> texts,
+    FunctionView<Result<std::span<const std::int32_t>>(std::string_view)> tokenize) {
     const ModelReader test = reader.scope("ranklet.selftest");
     RANKLET_ASSIGN(const auto ids, test.i32s("token_ids"));
     RANKLET_ASSIGN(const auto offsets, test.i32s("token_offsets"));

@@ -24,7 +24,8 @@ RANKLET_NAMESPACE_BEGIN
 namespace detail {
 
 /// Error of a key that is not in the file and has no default either.
-RANKLET_COLD inline Error missing_default(const ModelReader& reader, std::string_view key, const char* option) {
+RANKLET_COLD inline detail::SharedError missing_default(const ModelReader& reader, std::string_view key,
+                                                        const char* option) {
     return make_error(ErrorCode::missing, {reader.file().name(), ": no key ", reader.full(key),
                                            "; a file of another engine needs EncoderDefaults::", option});
 }

@@ -132,8 +132,8 @@ RANKLET_COLD RANKLET_FUNC Result<void> check_diversity(const CatalogData& catalo
                           {"diversity's vectors are ", diversity.vectors->rows, " x ", diversity.vectors->cols, " for ",
                            catalog.ids.size(), " items"});
     if (!diversity.vectors && catalog.vectors.empty())
-        return Error{ErrorCode::unsupported,
-                     "the catalog keeps no item vectors (text_gru): diversity needs Diversity::vectors"};
+        return make_error(ErrorCode::unsupported,
+                          {"the catalog keeps no item vectors (text_gru): diversity needs Diversity::vectors"});
     return {};
 }
 

@@ -103,7 +103,7 @@ RANKLET_NAMESPACE_BEGIN
 
 RANKLET_FUNC Result<void> RecommendOptions::check(const Catalog& catalog) const {
     if (filter != nullptr && !filter->fits(catalog))
-        return Error{ErrorCode::mismatch, "the filter was made of another catalog snapshot"};
+        return make_error(ErrorCode::mismatch, {"the filter was made of another catalog snapshot"});
     if (!(temperature > 0.0f && std::isfinite(temperature) && std::isfinite(1.0f / temperature)))
         return make_error(ErrorCode::invalid_argument, {"temperature is ", temperature, ", expected above 0"});
     if (caps.empty() && diversity.lambda == 1.0f) return {};

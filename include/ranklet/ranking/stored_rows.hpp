@@ -92,7 +92,7 @@ namespace detail {
 
 RANKLET_COLD RANKLET_FUNC Result<StoredRows> StoredRows::create(MatrixView<const float> vectors, RowType type) {
     if (vectors.rows >= static_cast<std::size_t>(static_cast<std::uint32_t>(-1)))
-        return Error{ErrorCode::invalid_argument, "an index holds fewer than 2^32 - 1 rows"};
+        return make_error(ErrorCode::invalid_argument, {"an index holds fewer than 2^32 - 1 rows"});
     if (vectors.stride < vectors.cols)
         return make_error(ErrorCode::invalid_argument,
                           {"vectors of ", vectors.cols, " elements that lie ", vectors.stride, " apart"});

@@ -26,15 +26,16 @@ struct Kind {
 
 namespace detail {
 
+// Owned as what the interface is, so that all kinds share one control block's code.
 template <class Class>
 Result<std::shared_ptr<const ItemEncoder>> read_encoder(const ModelReader& reader, const LoadOptions& options) {
     RANKLET_ASSIGN(auto encoder, Class::read(reader, options));
-    return std::shared_ptr<const ItemEncoder>(std::make_shared<const Class>(std::move(encoder)));
+    return std::shared_ptr<const ItemEncoder>(static_cast<const ItemEncoder*>(new Class(std::move(encoder))));
 }
 template <class Class>
 Result<std::shared_ptr<const Decoder>> read_decoder(const ModelReader& reader, const ItemEncoder& encoder) {
     RANKLET_ASSIGN(auto decoder, Class::read(reader, encoder));
-    return std::shared_ptr<const Decoder>(std::make_shared<const Class>(std::move(decoder)));
+    return std::shared_ptr<const Decoder>(static_cast<const Decoder*>(new Class(std::move(decoder))));
 }
 template <class Class>
 constexpr Kind make_kind() {

@@ -100,7 +100,7 @@ RANKLET_COLD inline Result<std::vector<float>> label_ratings(std::span<const std
         values.push_back(stars ? *stars : *valence);
     }
     if (!all_stars && !all_words)
-        return Error{ErrorCode::invalid_argument, "the labels mix numbers of stars and words of sentiment"};
+        return make_error(ErrorCode::invalid_argument, {"the labels mix numbers of stars and words of sentiment"});
     const auto [least, most] = std::minmax_element(values.begin(), values.end());
     if (values.empty() || *least == *most)
         return make_error(ErrorCode::invalid_argument, {labels.size(), " labels do not tell good from bad"});
@@ -127,7 +127,7 @@ inline Result<float> expected_rating(std::span<const float> probabilities, std::
         sum += static_cast<double>(probabilities[i]) * static_cast<double>(ratings[i]);
         weight += static_cast<double>(probabilities[i]);
     }
-    if (!(weight > 0.0)) return Error{ErrorCode::invalid_argument, "all probabilities are 0"};
+    if (!(weight > 0.0)) return make_error(ErrorCode::invalid_argument, {"all probabilities are 0"});
     const auto [least, most] = std::minmax_element(ratings.begin(), ratings.end());
     return std::clamp(static_cast<float>(sum / weight), *least, *most);
 }

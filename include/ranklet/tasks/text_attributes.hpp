@@ -88,9 +88,9 @@ public:
     /// Each keyword's text. Error invalid_text for one that is not UTF-8; invalid_argument for a score that is not a
     /// number or a name that is empty. With an error nothing is added.
     RANKLET_COLD Result<void> add(std::span<const Keyword> keywords, const KeywordAttributeOptions& options = {}) {
-        if (options.name.empty()) return Error{ErrorCode::invalid_argument, "an attribute needs a name"};
+        if (options.name.empty()) return make_error(ErrorCode::invalid_argument, {"an attribute needs a name"});
         if (utf8::valid_prefix(options.name) < options.name.size())
-            return Error{ErrorCode::invalid_text, "the attribute's name is not UTF-8"};
+            return make_error(ErrorCode::invalid_text, {"the attribute's name is not UTF-8"});
         if (std::isnan(options.minimum_score)) return not_a_number();
         std::vector<std::string> values;
         for (std::size_t k = 0; k < keywords.size(); ++k) {
@@ -129,7 +129,9 @@ private:
         std::vector<std::string_view> views;  // of `values`
     };
 
-    static Error not_a_number() { return Error{ErrorCode::invalid_argument, "the minimum score is not a number"}; }
+    static detail::SharedError not_a_number() {
+        return make_error(ErrorCode::invalid_argument, {"the minimum score is not a number"});
+    }
     /// Whether a place is inside a character.
     static bool cuts(std::string_view text, std::size_t at) noexcept {
         return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0u) == 0x80;

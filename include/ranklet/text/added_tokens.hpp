@@ -7,12 +7,15 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/function_view.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/core/sort.hpp"
 #include "ranklet/text/byte_trie.hpp"
 #include "ranklet/text/unicode.hpp"
 #include "ranklet/text/utf8.hpp"
@@ -34,22 +37,21 @@ namespace detail {
 
 class AddedTokens {
 public:
-    AddedTokens() = default;
+    RANKLET_MOVES_OUT_OF_LINE(AddedTokens);
 
     /// `patterns[i]` is what `tokens[i]` is matched by; of equal patterns the first counts. Error as ByteTrie::create.
-    static Result<AddedTokens> create(const std::vector<AddedToken>& tokens, const std::vector<std::string>& patterns) {
+    RANKLET_COLD static Result<AddedTokens> create(std::span<const AddedToken* const> tokens,
+                                                   std::span<const std::string> patterns) {
         AddedTokens out;
-        std::vector<std::size_t> order(tokens.size());
-        for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-        std::stable_sort(order.begin(), order.end(),
-                         [&](std::size_t a, std::size_t b) { return patterns[a] < patterns[b]; });
+        const auto order = detail::sorted_indices(
+            tokens.size(), [&](std::size_t a, std::size_t b) { return patterns[a] < patterns[b]; });
         std::vector<std::string_view> keys;
         std::vector<std::int32_t> values;
         for (const std::size_t i : order) {
             if (!keys.empty() && keys.back() == patterns[i]) continue;
             keys.push_back(patterns[i]);
             values.push_back(static_cast<std::int32_t>(out.rules_.size()));
-            out.rules_.push_back({tokens[i].id, tokens[i].lstrip, tokens[i].rstrip, tokens[i].single_word});
+            out.rules_.push_back({tokens[i]->id, tokens[i]->lstrip, tokens[i]->rstrip, tokens[i]->single_word});
             const auto first = static_cast<unsigned char>(patterns[i][0]);
             if (!out.starts_[first]) {
                 out.starts_[first] = true;
@@ -63,8 +65,8 @@ public:
     bool empty() const noexcept { return rules_.empty(); }
 
     /// Calls `plain(begin, end)` and `token(begin, end, id)` in the text's order; each says whether to go on.
-    template <class Plain, class Token>
-    void split(std::string_view text, const Plain& plain, const Token& token) const {
+    void split(std::string_view text, FunctionView<bool(std::size_t, std::size_t)> plain,
+               FunctionView<bool(std::size_t, std::size_t, std::int32_t)> token) const {
         std::size_t done = 0;  // all before is handed out
         std::size_t at = 0;
         while ((at = next_start(text, at)) < text.size()) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/sort.hpp"
 #include "ranklet/text/encoding.hpp"
 #include "ranklet/text/unicode.hpp"
 #include "ranklet/text/utf8.hpp"
@@ -72,7 +73,7 @@ public:
         clean(text, shift, cleaned);
         out.clear();
         if (options_.strip_accents) {
-            strip_accents(cleaned, scratch.marks, out);
+            strip_accents(cleaned, scratch, out);
         } else {
             out.swap(cleaned);
         }
@@ -116,8 +117,9 @@ private:
 
     /// NFD, then without nonspacing marks. Spans are dealt out as the original does it: the n-th character that is
     /// not an addition takes the n-th source's, an addition its predecessor's, also where marks have changed places.
-    static void strip_accents(const std::vector<NormalizedChar>& in, std::vector<EncodeScratch::Mark>& marks,
+    static void strip_accents(const std::vector<NormalizedChar>& in, EncodeScratch& scratch,
                               std::vector<NormalizedChar>& out) {
+        std::vector<EncodeScratch::Mark>& marks = scratch.marks;
         std::size_t taken = 0;
         const auto put = [&](std::uint32_t code, bool added) {
             if (!added) ++taken;
@@ -125,10 +127,11 @@ private:
                 out.push_back({code, in[taken - 1].span});
         };
         const auto put_marks = [&] {  // in order of combining class, equals as they came
-            std::sort(marks.begin(), marks.end(), [](const EncodeScratch::Mark& a, const EncodeScratch::Mark& b) {
-                return a.combining != b.combining ? a.combining < b.combining : a.order < b.order;
-            });
-            for (const EncodeScratch::Mark& mark : marks) put(mark.code, mark.added);
+            for (const std::size_t m : detail::sorted_indices(
+                     marks.size(),
+                     [&](std::size_t a, std::size_t b) { return marks[a].combining < marks[b].combining; },
+                     scratch.order, scratch.spare))
+                put(marks[m].code, marks[m].added);
             marks.clear();
         };
         marks.clear();
@@ -137,7 +140,7 @@ private:
             for (std::uint32_t i = 0; i < parts.size; ++i) {
                 const std::uint8_t combining = unicode::record(parts.codes[i]).combining;
                 if (combining != 0) {
-                    marks.push_back({parts.codes[i], static_cast<std::uint32_t>(marks.size()), combining, i > 0});
+                    marks.push_back({parts.codes[i], combining, i > 0});
                     continue;
                 }
                 put_marks();

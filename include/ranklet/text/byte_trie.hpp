@@ -111,8 +111,8 @@ private:
         return label == 0 ? 0xFFu : label;
     }
 
-    static Error too_large() {
-        return Error{ErrorCode::unsupported, "the vocabulary's tokens need more than 2^24 trie units"};
+    static detail::SharedError too_large() {
+        return make_error(ErrorCode::unsupported, {"the vocabulary's tokens need more than 2^24 trie units"});
     }
 
     /// Finds room for each node's children, 64 bases at a time.

@@ -31,9 +31,12 @@ struct NormalizedChar {
 
 /// Working memory of an encode call, kept between calls so that they allocate nothing. Its content means nothing.
 struct EncodeScratch {
+    RANKLET_MOVES_OUT_OF_LINE(EncodeScratch);
+    EncodeScratch(const EncodeScratch&) = default;
+    EncodeScratch& operator=(const EncodeScratch&) = default;
+
     struct Mark {
         std::uint32_t code;
-        std::uint32_t order;
         std::uint8_t combining;
         bool added;
     };
@@ -41,6 +44,7 @@ struct EncodeScratch {
     std::vector<TokenSpan> word_spans;  // of each byte of it
     std::vector<NormalizedChar> cleaned, normalized;
     std::vector<Mark> marks;
+    std::vector<std::size_t> order, spare;  // of the marks, and for sorting it
     std::string normalized_text;            // `normalized` in UTF-8
     std::vector<std::uint32_t> char_index;  // of each byte of it, and one past the end
     LoweredText lowered;                    // the whole text, where the tokenizer reads its lower case
@@ -63,7 +67,7 @@ struct Encoding {
         offsets.clear();
         words.clear();
     }
-    void push(std::int32_t id, std::int32_t type, TokenSpan span, std::int32_t word) {
+    [[gnu::noinline]] void push(std::int32_t id, std::int32_t type, TokenSpan span, std::int32_t word) {
         ids.push_back(id);
         type_ids.push_back(type);
         offsets.push_back(span);

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/sort.hpp"
 #include "ranklet/text/encoding.hpp"
 #include "ranklet/text/unicode.hpp"
 #include "ranklet/text/utf8.hpp"
@@ -29,16 +30,11 @@ inline bool separates(std::uint32_t code) noexcept {
 /// The marks that wait in scratch.cleaned, in order of combining class, equals as they came, to scratch.normalized.
 inline void put_marks(EncodeScratch& scratch) {
     auto& waiting = scratch.cleaned;
-    auto& marks = scratch.marks;
-    if (waiting.empty()) return;
-    marks.clear();
-    for (const NormalizedChar& mark : waiting)
-        marks.push_back(
-            {mark.code, static_cast<std::uint32_t>(marks.size()), unicode::record(mark.code).combining, false});
-    std::sort(marks.begin(), marks.end(), [](const EncodeScratch::Mark& a, const EncodeScratch::Mark& b) {
-        return a.combining != b.combining ? a.combining < b.combining : a.order < b.order;
-    });
-    for (const EncodeScratch::Mark& mark : marks) scratch.normalized.push_back(waiting[mark.order]);
+    const auto combining = [&](std::size_t m) { return unicode::record(waiting[m].code).combining; };
+    for (const std::size_t m : sorted_indices(
+             waiting.size(), [&](std::size_t a, std::size_t b) { return combining(a) < combining(b); }, scratch.order,
+             scratch.spare))
+        scratch.normalized.push_back(waiting[m]);
     waiting.clear();
 }
 

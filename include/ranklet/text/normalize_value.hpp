@@ -12,6 +12,7 @@
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/core/sort.hpp"
 #include "ranklet/text/lower.hpp"
 #include "ranklet/text/unicode.hpp"
 #include "ranklet/text/utf8.hpp"
@@ -31,9 +32,11 @@ inline void compose(std::vector<std::uint32_t>& codes) {
     for (std::size_t at = 0; at < parts.size();) {  // marks in order of combining class, equals as they came
         std::size_t end = at;
         while (end < parts.size() && combining(parts[end]) != 0) ++end;
-        std::stable_sort(parts.begin() + static_cast<std::ptrdiff_t>(at),
-                         parts.begin() + static_cast<std::ptrdiff_t>(end),
-                         [&](std::uint32_t a, std::uint32_t b) { return combining(a) < combining(b); });
+        const std::vector<std::uint32_t> marks(parts.begin() + static_cast<std::ptrdiff_t>(at),
+                                               parts.begin() + static_cast<std::ptrdiff_t>(end));
+        for (const std::size_t m : sorted_indices(
+                 marks.size(), [&](std::size_t a, std::size_t b) { return combining(marks[a]) < combining(marks[b]); }))
+            parts[at++] = marks[m];
         at = end + 1;
     }
     codes.clear();

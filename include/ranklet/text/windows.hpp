@@ -79,7 +79,7 @@ inline void cut_windows(std::size_t tokens, std::size_t room, std::size_t overla
     }
 }
 
-RANKLET_COLD inline Error wrong_read_size(std::size_t entries, std::size_t texts) {
+RANKLET_COLD inline detail::SharedError wrong_read_size(std::size_t entries, std::size_t texts) {
     return make_error(ErrorCode::invalid_argument,
                       {"`read` of the options has ", entries, " entries for ", texts, " texts"});
 }

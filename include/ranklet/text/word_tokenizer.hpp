@@ -17,6 +17,7 @@
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/core/sort.hpp"
 #include "ranklet/text/byte_trie.hpp"
 #include "ranklet/text/encoding.hpp"
 #include "ranklet/text/folded_text.hpp"
@@ -71,14 +72,14 @@ struct WordTokenizerConfig {
 /// Immutable once made, so any number of threads may use one.
 class WordTokenizer {
 public:
-    WordTokenizer() = default;
+    RANKLET_MOVES_OUT_OF_LINE(WordTokenizer);
 
     /// `words` by id; they are not kept. Errors: `invalid_argument` for an empty vocabulary, a word that stands twice
     /// or is empty, an unknown id out of range; `invalid_text` for a word that is not UTF-8; `unsupported` for a word of
     /// more than `max_token_bytes` and when the words need more than ByteTrie holds.
     RANKLET_COLD static Result<WordTokenizer> create(std::span<const std::string_view> words,
                                                      const WordTokenizerConfig& config) {
-        if (words.empty()) return Error{ErrorCode::invalid_argument, "the vocabulary is empty"};
+        if (words.empty()) return make_error(ErrorCode::invalid_argument, {"the vocabulary is empty"});
         if (words.size() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()))
             return make_error(ErrorCode::unsupported, {"the vocabulary has ", words.size(), " words"});
         if (config.unknown == UnknownWord::row &&
@@ -86,7 +87,7 @@ public:
             return make_error(ErrorCode::invalid_argument, {"the unknown word's id ", config.unknown_id,
                                                             " is not in a vocabulary of ", words.size(), " words"});
         if (config.cut == WordCut::whitespace && config.unknown != UnknownWord::skip)
-            return Error{ErrorCode::invalid_argument, "words cut at white space alone are known or left out"};
+            return make_error(ErrorCode::invalid_argument, {"words cut at white space alone are known or left out"});
         RANKLET_TRY(check_words(words, "word "));
         RANKLET_TRY(check_words(config.stop_words, "stop word "));
         WordTokenizer tokenizer;
@@ -176,18 +177,20 @@ private:
     }
 
     Result<void> take_words(std::span<const std::string_view> words) {
-        std::vector<std::int32_t> ids(words.size());
-        std::iota(ids.begin(), ids.end(), 0);
-        const auto word = [&](std::int32_t id) { return words[static_cast<std::size_t>(id)]; };
-        std::sort(ids.begin(), ids.end(), [&](std::int32_t a, std::int32_t b) { return word(a) < word(b); });
-        const auto twice = std::adjacent_find(ids.begin(), ids.end(),
-                                              [&](std::int32_t a, std::int32_t b) { return word(a) == word(b); });
-        if (twice != ids.end())
-            return make_error(ErrorCode::invalid_argument, {"the word \"", word(*twice), "\" stands twice"});
-        std::vector<std::string_view> keys(ids.size());
+        const auto by_word =
+            detail::sorted_indices(words.size(), [&](std::size_t a, std::size_t b) { return words[a] < words[b]; });
+        for (std::size_t i = 1; i < by_word.size(); ++i)
+            if (words[by_word[i]] == words[by_word[i - 1]])
+                return make_error(ErrorCode::invalid_argument, {"the word \"", words[by_word[i]], "\" stands twice"});
+        std::vector<std::string_view> keys;
+        std::vector<std::int32_t> values;
+        const auto add = [&](std::string_view key, std::size_t id) {
+            keys.push_back(key);
+            values.push_back(static_cast<std::int32_t>(id));
+        };
         if (config_.cut != WordCut::vocabulary) {
-            std::transform(ids.begin(), ids.end(), keys.begin(), word);
-            RANKLET_ASSIGN(trie_, ByteTrie::create(keys, ids));
+            for (const std::size_t w : by_word) add(words[w], w);
+            RANKLET_ASSIGN(trie_, ByteTrie::create(keys, values));
             return {};
         }
         std::vector<std::string> folded(words.size());
@@ -195,20 +198,20 @@ private:
         for (std::size_t w = 0; w < words.size(); ++w) folded[w] = detail::folded(words[w], false, scratch);
         if (config_.lowercase)
             for (std::string& each : folded) fold_sigma(each);
-        const auto form = [&](std::int32_t id) -> const std::string& { return folded[static_cast<std::size_t>(id)]; };
-        std::sort(ids.begin(), ids.end(),
-                  [&](std::int32_t a, std::int32_t b) { return form(a) != form(b) ? form(a) < form(b) : a < b; });
-        keys.clear();
-        std::vector<std::int32_t> values;
-        for (std::size_t i = 0, end = 0; i < ids.size(); i = end) {
-            for (end = i + 1; end < ids.size() && form(ids[end]) == form(ids[i]);) ++end;
-            keys.push_back(form(ids[i]));
-            values.push_back(ids[i]);
+        const auto by_form =
+            detail::sorted_indices(words.size(), [&](std::size_t a, std::size_t b) { return folded[a] < folded[b]; });
+        std::vector<Twin> twins;
+        for (std::size_t i = 0, end = 0; i < by_form.size(); i = end) {
+            const std::size_t first = by_form[i];
+            for (end = i + 1; end < by_form.size() && folded[by_form[end]] == folded[first];) ++end;
+            add(folded[first], first);
             for (std::size_t k = i; end - i > 1 && k < end; ++k)
-                twins_.push_back({ids[i], ids[k], std::string(word(ids[k]))});
+                twins.push_back({static_cast<std::int32_t>(first), static_cast<std::int32_t>(by_form[k]),
+                                 std::string(words[by_form[k]])});
         }
-        std::sort(twins_.begin(), twins_.end(),
-                  [](const Twin& a, const Twin& b) { return a.first != b.first ? a.first < b.first : a.id < b.id; });
+        for (const std::size_t t : detail::sorted_indices(
+                 twins.size(), [&](std::size_t a, std::size_t b) { return twins[a].first < twins[b].first; }))
+            twins_.push_back(std::move(twins[t]));
         RANKLET_ASSIGN(trie_, ByteTrie::create(keys, values));
         return {};
     }
@@ -221,9 +224,10 @@ private:
                 each = detail::folded(each, false, scratch);
                 if (config_.lowercase) fold_sigma(each);
             }
-        std::sort(forms.begin(), forms.end());
-        forms.erase(std::unique(forms.begin(), forms.end()), forms.end());
-        const std::vector<std::string_view> keys(forms.begin(), forms.end());
+        std::vector<std::string_view> keys;
+        for (const std::size_t f :
+             detail::sorted_indices(forms.size(), [&](std::size_t a, std::size_t b) { return forms[a] < forms[b]; }))
+            if (keys.empty() || keys.back() != forms[f]) keys.push_back(forms[f]);
         RANKLET_ASSIGN(stop_words_, ByteTrie::create(keys, std::vector<std::int32_t>(keys.size())));
         stops_ = true;
         return {};

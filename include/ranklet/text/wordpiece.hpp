@@ -17,6 +17,7 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/groups.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/core/sort.hpp"
 #include "ranklet/text/added_tokens.hpp"
 #include "ranklet/text/bert_normalizer.hpp"
 #include "ranklet/text/byte_trie.hpp"
@@ -60,8 +61,9 @@ public:
         return out;
     }
 
-    WordPiece(WordPiece&&) noexcept = default;
-    WordPiece& operator=(WordPiece&&) noexcept = default;
+    RANKLET_OUT_OF_LINE WordPiece(WordPiece&&) noexcept = default;
+    RANKLET_OUT_OF_LINE WordPiece& operator=(WordPiece&&) noexcept = default;
+    RANKLET_OUT_OF_LINE ~WordPiece() = default;
     WordPiece(const WordPiece&) = delete;
     WordPiece& operator=(const WordPiece&) = delete;
 
@@ -195,7 +197,7 @@ private:
     // --- making ---
 
     Result<void> check_ids(std::size_t count) const {
-        if (count == 0) return Error{ErrorCode::invalid_argument, "the vocabulary is empty"};
+        if (count == 0) return make_error(ErrorCode::invalid_argument, {"the vocabulary is empty"});
         if (count > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()))
             return make_error(ErrorCode::unsupported, {"the vocabulary has ", count, " tokens"});
         const struct {
@@ -273,21 +275,22 @@ private:
         sort(prefixes);
         sorted_.reserve(tokens.size());
         for (const Prefix& prefix : prefixes) sorted_.push_back(prefix.id);
+        std::vector<std::size_t> alike, spare;
         for (std::size_t i = 0, end = 0; i < prefixes.size(); i = end) {  // what begins alike, by the rest
             end = i + 1;
             while (end < prefixes.size() && prefixes[end].bytes == prefixes[i].bytes) ++end;
-            const auto first = sorted_.begin() + static_cast<std::ptrdiff_t>(i);
-            const auto last = sorted_.begin() + static_cast<std::ptrdiff_t>(end);
             if (end - i == 1) continue;
-            std::sort(first, last, [&](std::int32_t x, std::int32_t y) {
-                const std::string_view left = token(x), right = token(y);
-                return left != right ? left < right : x < y;
-            });
-            const auto twin =
-                std::adjacent_find(first, last, [&](std::int32_t x, std::int32_t y) { return token(x) == token(y); });
-            if (twin != last)
-                return make_error(ErrorCode::invalid_argument,
-                                  {"tokens ", twin[0], " and ", twin[1], " are both '", token(twin[0]), "'"});
+            alike.resize(end - i);
+            spare.resize(end - i);
+            for (std::size_t t = i; t < end; ++t) alike[t - i] = static_cast<std::size_t>(sorted_[t]);
+            detail::sort_indices(alike, spare, [&](std::size_t x, std::size_t y) { return tokens[x] < tokens[y]; });
+            for (std::size_t t = i; t < end; ++t) {
+                const std::size_t id = alike[t - i];
+                sorted_[t] = static_cast<std::int32_t>(id);
+                if (t > i && tokens[id] == tokens[alike[t - i - 1]])
+                    return make_error(ErrorCode::invalid_argument,
+                                      {"tokens ", alike[t - i - 1], " and ", id, " are both '", tokens[id], "'"});
+            }
         }
         return {};
     }
@@ -295,7 +298,7 @@ private:
     Result<void> take_added_tokens() {
         model_size_ = vocabulary_size();
         std::vector<bool> is_added(vocabulary_size());
-        std::vector<AddedToken> raw, normalized;
+        std::vector<const AddedToken*> raw, normalized;
         std::vector<std::string> raw_patterns, normalized_patterns;
         EncodeScratch scratch;
         for (const bool special : {true, false}) {  // of equal patterns, a special token's comes first
@@ -308,9 +311,8 @@ private:
                 if (is_added[static_cast<std::size_t>(added.id)])
                     return make_error(ErrorCode::invalid_argument, {name, " is listed twice"});
                 is_added[static_cast<std::size_t>(added.id)] = true;
-                if (special) special_ids_.push_back(added.id);
                 if (!added.normalized) {
-                    raw.push_back(added);
+                    raw.push_back(&added);
                     raw_patterns.push_back(added.content);
                     continue;
                 }
@@ -318,12 +320,15 @@ private:
                 write_normalized_text(scratch);
                 if (scratch.normalized_text.empty())
                     return make_error(ErrorCode::invalid_argument, {name, " normalises to nothing"});
-                normalized.push_back(added);
+                normalized.push_back(&added);
                 normalized_patterns.push_back(scratch.normalized_text);
                 normalized_forms_.emplace_back(added.id, scratch.normalized_text);
             }
         }
-        std::sort(special_ids_.begin(), special_ids_.end());
+        const auto& added = config_.added_tokens;
+        for (const std::size_t i : detail::sorted_indices(
+                 added.size(), [&](std::size_t a, std::size_t b) { return added[a].id < added[b].id; }))
+            if (added[i].special) special_ids_.push_back(added[i].id);
         while (model_size_ > 0 && is_added[model_size_ - 1]) --model_size_;
         RANKLET_ASSIGN(raw_tokens_, AddedTokens::create(raw, raw_patterns));
         RANKLET_ASSIGN(normalized_tokens_, AddedTokens::create(normalized, normalized_patterns));
