@@ -64,3 +64,16 @@ if(NOT TARGET ranklet::threads)
         unset(ranklet_had_openmp)
     endif()
 endif()
+
+# A host without a build type gets code without optimisation, of headers alone a hundred times slower: told once.
+if(NOT DEFINED RANKLET_WARN_BUILD_TYPE)
+    set(RANKLET_WARN_BUILD_TYPE ON)
+endif()
+get_property(ranklet_told GLOBAL PROPERTY RANKLET_TOLD_BUILD_TYPE)
+if(RANKLET_WARN_BUILD_TYPE AND NOT ranklet_told AND NOT ranklet_is_top_level AND NOT ranklet_FIND_QUIETLY AND NOT CMAKE_BUILD_TYPE
+   AND NOT CMAKE_CONFIGURATION_TYPES AND NOT CMAKE_CXX_FLAGS MATCHES "(^| )-O")
+    message(WARNING "No CMAKE_BUILD_TYPE: ranklet would be compiled without optimisation, a hundred times slower. Configure with "
+        "-DCMAKE_BUILD_TYPE=Release (or Debug, on purpose); -DRANKLET_WARN_BUILD_TYPE=OFF leaves this out.")
+    set_property(GLOBAL PROPERTY RANKLET_TOLD_BUILD_TYPE TRUE)
+endif()
+unset(ranklet_told)

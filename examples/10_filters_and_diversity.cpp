@@ -12,18 +12,15 @@ int main() {
     using ranklet::Condition;
     const auto model = ranklet::Recommender::load("examples/models/demo-shop.gguf").value();
     const auto products = shop::read_catalog("examples/data/catalog.tsv");
-    std::vector<std::vector<ranklet::Attribute>> attributes;
     std::vector<ranklet::Item> items;
     for (const auto& p : products) {
-        const std::string_view brand = std::string_view(p.title).substr(0, p.title.find(' '));
-        auto& known = attributes.emplace_back();
-        known.push_back({"language", p.language});
-        known.push_back({"category", p.category});
-        known.push_back({"brand", brand});
-        known.push_back({"price", std::stod(p.price)});  // "222.99 USD"
+        items.push_back({p.id,
+                         p.text,
+                         {{"language", p.language},
+                          {"category", p.category},
+                          {"brand", p.title.substr(0, p.title.find(' '))},
+                          {"price", std::stod(p.price)}}});  // "222.99 USD"
     }
-    for (std::size_t i = 0; i < products.size(); ++i)
-        items.push_back({products[i].id, products[i].text, attributes[i]});
     const auto catalog = model.encode_catalog(items, {.threads = 2}).value();
 
     auto user = model.new_user();

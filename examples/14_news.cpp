@@ -30,10 +30,9 @@ constexpr std::array<News, 10> today{{
 
 int main() {
     const auto model = ranklet::Recommender::load("examples/models/news.gguf").value();
-    std::vector<std::array<ranklet::Attribute, 2>> attributes;
-    for (const News& n : today) attributes.push_back({{{"category", n.category}, {"subcategory", n.subcategory}}});
     std::vector<ranklet::Item> items;
-    for (std::size_t i = 0; i < today.size(); ++i) items.push_back({today[i].title, today[i].title, attributes[i]});
+    for (const News& n : today)
+        items.push_back({n.title, n.title, {{"category", n.category}, {"subcategory", n.subcategory}}});
     const auto catalog = model.encode_catalog(items).value();
 
     const auto show = [&](const char* who, const ranklet::Recommender::User& user) {

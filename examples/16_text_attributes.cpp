@@ -25,17 +25,15 @@ int main() {
         const auto keywords = ranklet::extract_keywords(*model.as<ranklet::Bert>(), products[i].text, {.k = 2}).value();
         found[i].add(keywords, {.minimum_score = 0.3f}).value();
     }
-    std::vector<std::vector<ranklet::Attribute>> attributes;
     std::vector<ranklet::Item> items;
-    for (const auto& item : found) attributes.push_back(item.attributes());
     for (std::size_t i = 0; i < products.size(); ++i)
-        items.push_back({products[i].id, products[i].text, attributes[i]});
+        items.push_back({products[i].id, products[i].text, found[i].attributes()});
     const auto catalog = model.encode_catalog(items, {.threads = 2}).value();
 
     for (const std::string_view id : {"en-tent-4", "zh-phone-2"}) {
         const std::size_t i = catalog.find(id);
         std::cout << products[i].title << '\n';
-        for (const auto& attribute : attributes[i]) {
+        for (const auto& attribute : items[i].attributes) {
             std::cout << "    " << attribute.name << ':';
             const char* before = " ";
             for (const auto& value : found[i].values(attribute.name)) {

@@ -2,6 +2,11 @@
 // whoever builds models of layers includes ranklet/layers/layers.hpp beside it.
 #pragma once
 
+// Macros of other headers stay outside of all of it: first and last.
+// clang-format off
+#include "ranklet/core/macros_aside.hpp"
+// clang-format on
+
 #include "ranklet/catalog/attributes.hpp"         // Attribute
 #include "ranklet/catalog/catalog.hpp"            // Catalog
 #include "ranklet/catalog/file.hpp"               // save_catalog, load_catalog
@@ -40,3 +45,7 @@
 #include "ranklet/tasks/token_classifier.hpp"     // TokenClassifier, TaggedSpan, TagOptions
 #include "ranklet/text/word_tokenizer.hpp"        // WordTokenizer
 #include "ranklet/text/wordpiece.hpp"             // WordPiece
+
+// clang-format off
+#include "ranklet/core/macros_back.hpp"
+// clang-format on

@@ -20,6 +20,7 @@
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
+#include "ranklet/core/text_list.hpp"
 #include "ranklet/decoders/decoder.hpp"
 #include "ranklet/decoders/user_state.hpp"
 #include "ranklet/encoders/item_encoder.hpp"
@@ -105,8 +106,8 @@ public:
 
     /// A user without events. `id`: the user's own in a model file that knows users; one that it does not know starts
     /// from the zero vector, as everybody does in other models.
-    User new_user(std::string_view id = {}) const;
-    /// A user from a saved state. Error format when the bytes are damaged, mismatch when another model made them.
+    User new_user(std::string_view id = {}, const UserOptions& options = {}) const;
+    /// A user from a saved state, UserOptions included. Error format when the bytes are damaged, mismatch when another model made them.
     Result<User> load_user(std::span<const std::byte> bytes) const;
     Result<User> load_user(UserState state) const;
 
@@ -125,8 +126,8 @@ public:
     Result<std::vector<float>> scores_of(const User& user, const Catalog& catalog, std::span<const std::size_t> indices,
                                          const ScoreOptions& options = {}) const;
     /// The same by id. Error missing naming an id that the catalog lacks.
-    Result<std::vector<float>> scores_of(const User& user, const Catalog& catalog,
-                                         std::span<const std::string_view> ids, const ScoreOptions& options = {}) const;
+    Result<std::vector<float>> scores_of(const User& user, const Catalog& catalog, TextList ids,
+                                         const ScoreOptions& options = {}) const;
     /// The user's vector [dim], whose dot product with a row of `catalog.output_vectors()`, plus the item's bias, is
     /// the item's score: what a VectorIndex over a large catalog is searched with. Error unsupported when the model's
     /// scores are no dot products.
@@ -173,8 +174,10 @@ public:
     void reset();
 
     /// The user met an item: one step of the decoder, whatever the history's length. A model without ratings remembers
-    /// the rating and computes without it. Error mismatch when the item is of another model's catalog, invalid_argument
-    /// when the rating is infinite (no_rating, the default, is fine) or so large that the state would not be finite.
+    /// the rating and computes without it. NaN is no_rating, the default. Error mismatch when the item is of another
+    /// model's catalog, invalid_argument when the rating is infinite, outside the model's range (where the model has an
+    /// embedding for each rating: between the lowest and the highest of these) or so large that the state would not be
+    /// finite (where the model multiplies by the rating).
     /// With an error the user stays as before.
     Result<void> observe(const ItemRef& item, float rating = no_rating);
     /// Straight from `catalog.at(id)`: its error, if it is one, comes back.
@@ -193,7 +196,8 @@ private:
 
 /// The catalog with the changes, as a new snapshot: what encoding all its items from scratch would give, bit for bit;
 /// only new and replaced items are encoded. `options` (prompt, threads, windows) as for encode_catalog; prompt and windows
-/// should be those of the rest; `read` has an entry for each item that is encoded: the replaced ones, then the new ones. Filters of the old snapshot do not fit the new one; users go on, their events are remembered by id.
+/// should be those of the rest; `read` has an entry for each item that is encoded: the replaced ones, then the new ones. Texts are kept where
+/// `catalog` keeps them (keep_texts counts for an empty one). Filters of the old snapshot do not fit the new one; users go on, their events are remembered by id.
 /// Error invalid_argument naming an id that is to be added and is there already, or that stands twice in the changes;
 /// missing naming one that is to be replaced or removed and is not there; mismatch when the catalog is of another
 /// model; unsupported when items are to be encoded and the model has no text encoder; otherwise as encode_catalog.
@@ -357,6 +361,8 @@ RANKLET_FUNC Result<Catalog> Recommender::encode_catalog(std::span<const Item> i
     }
     CatalogData data = std::move(*encoded);
     for (std::size_t i = 0; i < items.size(); ++i) data.ids[i] = items[i].id;
+    if (options.keep_texts)
+        for (const Item& item : items) data.texts.push_back(item.text);
     data.attributes = std::move(attributes).finish();
     return finish_catalog(std::move(data), options.threads);
 }
@@ -407,16 +413,19 @@ RANKLET_FUNC Result<Catalog> update_catalog(const Recommender& model, const Cata
     RANKLET_ASSIGN(const detail::CatalogPlan plan, detail::plan_changes(catalog, changes));
     Catalog encoded;  // an id that is added twice is found here
     if (!plan.fresh.empty()) {
-        RANKLET_ASSIGN(encoded, model.encode_catalog(plan.fresh, options));
+        BatchOptions batch = options;
+        batch.keep_texts = catalog.empty() ? options.keep_texts : !catalog.data().texts.empty();
+        RANKLET_ASSIGN(encoded, model.encode_catalog(plan.fresh, batch));
     }
     RANKLET_ASSIGN(CatalogData data, detail::apply_changes(catalog, encoded, plan));
     RANKLET_TRY(model.decoder().prepare(data, ItemUse::candidate, options.threads));
     return Catalog::create(std::move(data));
 }
 
-RANKLET_FUNC Recommender::User Recommender::new_user(std::string_view id) const {
+RANKLET_FUNC Recommender::User Recommender::new_user(std::string_view id, const UserOptions& options) const {
     User user(model_);
     user.state_.user = id;
+    user.state_.max_events = options.max_events;
     user.reset();
     return user;
 }
@@ -430,6 +439,7 @@ RANKLET_FUNC Result<Recommender::User> Recommender::load_user(UserState state) c
     RANKLET_TRY(decoder().check(state));
     User user(model_);
     user.state_ = std::move(state);
+    user.state_.forget_oldest();
     return user;
 }
 
@@ -481,8 +491,7 @@ RANKLET_FUNC Result<std::vector<float>> Recommender::scores_of(const User& user,
     RANKLET_TRY(score(user, candidates, options, workspace));
     return std::move(workspace.buffers_.scores);
 }
-RANKLET_FUNC Result<std::vector<float>> Recommender::scores_of(const User& user, const Catalog& catalog,
-                                                               std::span<const std::string_view> ids,
+RANKLET_FUNC Result<std::vector<float>> Recommender::scores_of(const User& user, const Catalog& catalog, TextList ids,
                                                                const ScoreOptions& options) const {
     std::vector<std::size_t> indices;
     for (const std::string_view id : ids) {
@@ -548,6 +557,7 @@ RANKLET_FUNC Result<void> Recommender::score(const User& user, const CatalogData
 RANKLET_FUNC void Recommender::User::reset() {
     model_->decoder->begin_user(state_);
     state_.events.clear();
+    state_.forgotten = 0;
     state_.model = model_->fingerprint;
 }
 
@@ -558,6 +568,7 @@ RANKLET_FUNC Result<void> Recommender::User::observe(const ItemRef& item, float 
     RANKLET_TRY(check_rating(rating));
     RANKLET_TRY(model_->decoder->observe(state_, item.data(), item.index(), rating, scratch_));
     state_.events.push_back({std::string(item.id()), rating});
+    state_.forget_oldest();
     return {};
 }
 RANKLET_FUNC Result<void> Recommender::User::observe(const Result<ItemRef>& item, float rating) {
@@ -572,6 +583,7 @@ RANKLET_FUNC Result<void> Recommender::User::observe_text(std::string_view text,
     if (!encoded.ok()) return encoded.error();
     RANKLET_TRY(model_->decoder->observe(state_, *encoded, 0, rating, scratch_));
     state_.events.push_back({std::string(), rating});
+    state_.forget_oldest();
     return {};
 }
 

@@ -58,8 +58,7 @@ TEST_CASE("each name is a typed column over all items, with missing values where
 TEST_CASE("an item's attributes come out as they went in, and build the same table again") {
     const AttributeTable table = three_items();
     AttributeBuilder builder;
-    std::vector<std::vector<std::string_view>> memory;
-    for (std::size_t i = 0; i < 4; ++i) succeed(builder.add(table.item(i, memory)));
+    for (std::size_t i = 0; i < 4; ++i) succeed(builder.add(table.item(i)));
     const AttributeTable again = std::move(builder).finish();
     REQUIRE(again.columns.size() == table.columns.size());
     for (const AttributeColumn& column : table.columns) {

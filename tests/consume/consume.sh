@@ -31,8 +31,26 @@ by_cmake() {
     "$build/use" >"$build/output"
 }
 
+# warns HOW MANY, FLAG...: configured without a build type, with these flags, ranklet warns so many times.
+warns() {
+    local wanted=$1
+    shift
+    env -u CMAKE_BUILD_TYPE "$CMAKE" -S "$here/$method" -B "$build/no_type" -DCMAKE_BUILD_TYPE= "$@" >"$build/no_type.log" 2>&1 ||
+        fail "does not configure without a build type: $(cat "$build/no_type.log")"
+    [ "$(grep -c 'No CMAKE_BUILD_TYPE' "$build/no_type.log")" -eq "$wanted" ] ||
+        fail "with $* it warns otherwise than $wanted times: $(cat "$build/no_type.log")"
+    rm -rf "$build/no_type"
+}
+build_types() { # FLAG...: of the method
+    warns 1 "$@"
+    warns 0 "$@" -DCMAKE_BUILD_TYPE=Debug
+    warns 0 "$@" -DCMAKE_CXX_FLAGS=-O2
+    warns 0 "$@" -DRANKLET_WARN_BUILD_TYPE=OFF
+}
+
 case $method in
     find_package)
+        build_types -DCMAKE_PREFIX_PATH="$work/prefix" -DWANTED_VERSION="$version"
         by_cmake -DCMAKE_PREFIX_PATH="$work/prefix" -DWANTED_VERSION="$version"
         # A version that is not there is refused.
         if "$CMAKE" -S "$here/$method" -B "$build/newer" -DCMAKE_PREFIX_PATH="$work/prefix" -DWANTED_VERSION=99.0 \
@@ -46,6 +64,7 @@ case $method in
         fi
         ;;
     add_subdirectory | fetch_content)
+        build_types -DRANKLET_SOURCE="$source"
         by_cmake -DRANKLET_SOURCE="$source"
         ;;
     pkg_config)

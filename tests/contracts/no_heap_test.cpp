@@ -90,7 +90,7 @@ TEST_CASE("filters, caps and diversity touch no heap from the second call on") {
     const std::vector<ranklet::Attribute> red{{"colour", "red"}}, blue{{"colour", "blue"}};
     for (std::size_t i = 0; i < items.size(); ++i)
         if (i % 5 != 0) items[i].attributes = i % 2 == 0 ? red : blue;
-    const Catalog catalog = take(model.encode_catalog(items));
+    const Catalog catalog = take(model.encode_catalog(items, {.keep_texts = true}));
     const auto user = make_user(model, catalog), cold = model.new_user();
     const auto filter = take(ranklet::Filter::create(
         catalog, ranklet::Condition::is_missing("colour") || ranklet::Condition::equals("colour", "red")));

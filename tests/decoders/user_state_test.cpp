@@ -73,8 +73,10 @@ TEST_CASE("every flipped bit is an error") {
 
 TEST_CASE("another version and another kind of file are named as such") {
     Bytes bytes = without_checksum(example().save());
-    bytes[4] = std::byte{3};
-    check_error(UserState::load(with_checksum(bytes)), ErrorCode::unsupported, "version 3");
+    bytes[4] = std::byte{4};
+    check_error(UserState::load(with_checksum(bytes)), ErrorCode::unsupported, "version 4");
+    bytes[4] = std::byte{0};
+    check_error(UserState::load(with_checksum(bytes)), ErrorCode::unsupported, "version 0");
     bytes[0] = std::byte{'G'};
     check_error(UserState::load(with_checksum(bytes)), ErrorCode::format, "RKUS");
     check_error(UserState::load({}), ErrorCode::format, "RKUS");
@@ -143,4 +145,27 @@ TEST_CASE("a claimed memory that is larger than the bytes is an error before any
     check_error(UserState::load(with_checksum(bytes)), ErrorCode::format, "truncated");
     for (int i = 0; i < 4; ++i) bytes[width + static_cast<std::size_t>(i)] = std::byte{0};
     check_error(UserState::load(with_checksum(bytes)), ErrorCode::format, "truncated");
+}
+
+TEST_CASE(
+    "a state with a limit of events is version 3: truncated, or with more events than the limit, it is an error") {
+    UserState state = example();
+    state.max_events = 2;
+    state.forget_oldest();
+    CHECK(state.forgotten == 1);
+    REQUIRE(state.events.size() == 2);
+    CHECK(state.events[1].id == "手机壳");
+    const Bytes bytes = state.save();
+    CHECK(bytes[4] == std::byte{3});
+    const UserState loaded = take(UserState::load(bytes));
+    CHECK(loaded.max_events == 2);
+    CHECK(loaded.forgotten == 1);
+    CHECK(loaded.memory_width == 0);
+    CHECK(loaded.save() == bytes);
+    for (std::size_t n = 0; n < bytes.size(); ++n) CHECK_FALSE(UserState::load(std::span(bytes).first(n)).ok());
+    Bytes fewer = without_checksum(bytes);
+    fewer[fewer.size() - 16] = std::byte{1};  // the low byte of max_events
+    check_error(UserState::load(with_checksum(fewer)), ErrorCode::format, "more events than its own limit");
+    fewer.resize(fewer.size() - 8);
+    check_error(UserState::load(with_checksum(fewer)), ErrorCode::format, "truncated");
 }

@@ -106,7 +106,7 @@ inline std::string make_text(Random& random) {
     return text;
 }
 
-/// Items to encode, with the strings that they look into.
+/// Items to encode, with their strings.
 struct Items {
     std::vector<std::string> ids, texts;
     std::vector<ranklet::Item> items;

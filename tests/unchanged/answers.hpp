@@ -125,8 +125,7 @@ public:
     /// `with_vectors`: for a model that reads some; others refuse them.
     std::span<const ranklet::Item> items(bool with_vectors) {
         for (std::size_t i = 0; i < item_count; ++i)
-            items_[i].vectors = with_vectors ? std::span<const ranklet::ItemVector>(vectors_[i])
-                                             : std::span<const ranklet::ItemVector>();
+            items_[i].vectors = with_vectors ? vectors_[i] : std::vector<ranklet::ItemVector>();
         return items_;
     }
 

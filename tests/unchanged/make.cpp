@@ -1,7 +1,7 @@
 // Writes the goldens of unchanged_test.cpp: catalog files, user states and answers, as the library gives them that it
 // is compiled with. In: the folder to write to; started at the project's root.
 // goldens/ was written with the headers of commit 697647c:
-//     g++ -std=c++20 -O2 -march=x86-64-v3 -I include -I /usr/include/eigen3 tests/unchanged/make.cpp -o make && ./make FOLDER
+//     g++ -std=c++20 -O2 -march=x86-64-v3 -I include -isystem /usr/include/eigen3 tests/unchanged/make.cpp -o make && ./make FOLDER
 // It is not part of a build, and is run again only for a case that is new.
 #include <cstdio>
 #include <cstdlib>

@@ -5,18 +5,20 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/name_index.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/sort.hpp"
+#include "ranklet/core/text_list.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -35,11 +37,24 @@ constexpr const char* to_string(AttributeType type) noexcept {
     return "unknown";
 }
 
-/// One attribute of one item. Strings belong to the caller; they are compared byte by byte, whatever they contain.
+/// One attribute of one item: `{"brand", "Nera"}`, `{"price", 9.5}`, `{"tags", {"red", "new"}}`. Strings are copied; they
+/// are compared byte by byte, whatever they contain.
 /// An item that lacks an attribute leaves it out: there is no value that stands for "missing".
 struct Attribute {
-    std::string_view name;  ///< "price"
-    std::variant<std::string_view, double, std::span<const std::string_view>> value;
+    Attribute(std::string_view name_, std::string_view value) : name(name_), text(value) {}
+    template <class Number, class = std::enable_if_t<std::is_arithmetic_v<Number>>>
+    Attribute(std::string_view name_, Number value)
+        : name(name_), type(AttributeType::number), number(static_cast<double>(value)) {}
+    Attribute(std::string_view name_, TextList values)
+        : name(name_), type(AttributeType::tags), tags(values.begin(), values.end()) {}
+    Attribute(std::string_view name_, std::initializer_list<std::string_view> values)
+        : Attribute(name_, TextList(values)) {}
+
+    std::string name;  ///< "price"
+    AttributeType type = AttributeType::category;
+    std::string text;               ///< of a category
+    double number = 0.0;            ///< of a number
+    std::vector<std::string> tags;  ///< of tags
 };
 
 /// One attribute of all n items. A category or number may be missing; an item without tags has the empty set.
@@ -127,22 +142,18 @@ struct AttributeTable {
         return {};
     }
 
-    /// The attributes of one item, to give to another builder. `tags` is memory for the sets: keep it as long as the
-    /// result. Precondition: item < n.
-    std::vector<Attribute> item(std::size_t item, std::vector<std::vector<std::string_view>>& tags) const {
+    /// The attributes of one item, to give to another builder. Precondition: item < n.
+    std::vector<Attribute> item(std::size_t item) const {
         std::vector<Attribute> result;
-        tags.clear();
-        tags.reserve(columns.size());
         for (const AttributeColumn& column : columns) {
             if (column.missing(item)) continue;
             if (column.type == AttributeType::number) {
                 result.push_back({column.name, column.numbers[item]});
             } else if (column.type == AttributeType::category) {
-                result.push_back({column.name, std::string_view(column.values[column.codes[item]])});
+                result.push_back({column.name, column.values[column.codes[item]]});
             } else {
-                auto& set = tags.emplace_back();
-                for (const std::uint32_t code : column.codes_of_item(item)) set.push_back(column.values[code]);
-                result.push_back({column.name, std::span<const std::string_view>(set)});
+                std::vector<std::string>& tags = result.emplace_back(column.name, TextList()).tags;
+                for (const std::uint32_t code : column.codes_of_item(item)) tags.push_back(column.values[code]);
             }
         }
         return result;
@@ -157,12 +168,12 @@ public:
     /// out. After an Error the builder is of no more use.
     Result<void> add(std::span<const Attribute> attributes) {
         for (const Attribute& attribute : attributes) {
-            const auto type = static_cast<AttributeType>(attribute.value.index());
+            const AttributeType type = attribute.type;
             const auto wrong = [&](std::string_view what, std::string_view more = {}) {
                 return make_error(ErrorCode::invalid_argument, {"attribute \"", attribute.name, "\" ", what, more});
             };
             if (attribute.name.empty()) return make_error(ErrorCode::invalid_argument, {"an attribute has no name"});
-            if (const auto* set = std::get_if<2>(&attribute.value); set != nullptr && set->empty()) continue;
+            if (type == AttributeType::tags && attribute.tags.empty()) continue;
             const std::size_t place = intern(attribute.name, names_, places_);
             if (place == table_.columns.size()) {
                 table_.columns.push_back(empty_column(attribute.name, type));
@@ -173,14 +184,15 @@ public:
             if (column.type != type) return wrong("was given before as ", to_string(column.type));
             if (last_item_[place] == count_ + 1) return wrong("stands twice");
             last_item_[place] = count_ + 1;
-            if (const double* number = std::get_if<double>(&attribute.value)) {
-                if (!std::isfinite(*number)) return wrong("is not a finite number; leave it out when it is unknown");
-                column.numbers.push_back(*number);
-            } else if (const auto* value = std::get_if<std::string_view>(&attribute.value)) {
-                column.codes.push_back(code_of(place, *value));
+            if (type == AttributeType::number) {
+                if (!std::isfinite(attribute.number))
+                    return wrong("is not a finite number; leave it out when it is unknown");
+                column.numbers.push_back(attribute.number);
+            } else if (type == AttributeType::category) {
+                column.codes.push_back(code_of(place, attribute.text));
             } else {
                 const std::size_t first = column.codes.size();
-                for (const std::string_view tag : std::get<2>(attribute.value)) {
+                for (const std::string& tag : attribute.tags) {
                     const std::uint32_t code = code_of(place, tag);
                     const auto begin = column.codes.begin() + static_cast<std::ptrdiff_t>(first);
                     if (std::find(begin, column.codes.end(), code) == column.codes.end()) column.codes.push_back(code);

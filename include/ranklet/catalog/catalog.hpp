@@ -38,6 +38,7 @@ struct CatalogData {
     RANKLET_MOVES_OUT_OF_LINE(CatalogData);
 
     std::vector<std::string> ids;            ///< [n], distinct, not empty
+    std::vector<std::string> texts;          ///< [n] as they were encoded, where they were to be kept; or empty
     Matrix vectors;                          ///< [n, dim] item vectors: what an event feeds to the decoder
     Matrix outputs;                          ///< [n, out_dim] what a user's vector is multiplied with; empty: `vectors`
     std::vector<float> bias;                 ///< [n] added to each score; empty: none
@@ -80,6 +81,10 @@ class Catalog;
 class ItemRef {
 public:
     std::string_view id() const noexcept { return data_->ids[index_]; }
+    /// Its text; empty when the catalog keeps none.
+    std::string_view text() const noexcept {
+        return data_->texts.empty() ? std::string_view() : std::string_view(data_->texts[index_]);
+    }
     std::size_t index() const noexcept { return index_; }
     /// The item vector [dim]; empty when the model's scoring keeps none.
     std::span<const float> vector() const noexcept {
@@ -123,6 +128,7 @@ public:
         };
         const auto& offsets = data.token_offsets;
         bool fit = fits(data.vectors, n) && fits(data.outputs, n) && (data.bias.empty() || data.bias.size() == n) &&
+                   (data.texts.empty() || data.texts.size() == n) &&
                    (offsets.empty() || (offsets.size() == n + 1 && offsets.front() == 0 &&
                                         std::is_sorted(offsets.begin(), offsets.end())));
         for (std::size_t p = 0; fit && p < data.parts.size(); ++p) {

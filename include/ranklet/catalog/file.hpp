@@ -96,6 +96,7 @@ RANKLET_COLD RANKLET_FUNC GgufWriter catalog_writer(const CatalogData& data) {
     writer.key("ranklet.catalog.version", 1);
     writer.key("ranklet.catalog.model", to_hex(data.model));
     writer.array("ranklet.catalog.ids", data.ids);
+    if (!data.texts.empty()) writer.array("ranklet.catalog.texts", data.texts);
     if (!data.token_offsets.empty()) writer.array("ranklet.catalog.token_counts", counts_of(data.token_offsets));
     std::vector<std::string> names;
     std::vector<std::uint32_t> types;
@@ -171,6 +172,13 @@ public:
         data.model = model;
         RANKLET_ASSIGN(const auto ids, file_->strings("ranklet.catalog.ids"));
         data.ids.assign(ids.begin(), ids.end());
+        if (file_->has("ranklet.catalog.texts")) {
+            RANKLET_ASSIGN(const auto texts, file_->strings("ranklet.catalog.texts"));
+            if (texts.size() != ids.size())
+                return make_error(ErrorCode::format, {file_->name(), ": ranklet.catalog.texts has ", texts.size(),
+                                                      " texts for ", ids.size(), " items"});
+            data.texts.assign(texts.begin(), texts.end());
+        }
         RANKLET_ASSIGN(data.vectors, matrix("vectors"));
         RANKLET_ASSIGN(data.outputs, matrix("outputs"));
         RANKLET_ASSIGN(data.bias, vector("bias"));

@@ -17,6 +17,7 @@
 #include "ranklet/catalog/catalog.hpp"
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/core/text_list.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -32,7 +33,7 @@ public:
     /// A number is this one.
     static Condition equals(std::string_view attribute, double value) { return in_range(attribute, value, value); }
     /// A category is one of these strings; of none: no item.
-    static Condition any_of(std::string_view attribute, std::span<const std::string_view> values) {
+    static Condition any_of(std::string_view attribute, TextList values) {
         return {Kind::any_of, attribute, {values.begin(), values.end()}};
     }
     /// A number lies in [low, high], both included; infinities leave an end open.
@@ -53,11 +54,11 @@ public:
         return {Kind::contains_any, attribute, {std::string(tag)}};
     }
     /// The tags contain one of these strings at least; of none: no item.
-    static Condition contains_any(std::string_view attribute, std::span<const std::string_view> tags) {
+    static Condition contains_any(std::string_view attribute, TextList tags) {
         return {Kind::contains_any, attribute, {tags.begin(), tags.end()}};
     }
     /// The tags contain all of these strings; of none: every item.
-    static Condition contains_all(std::string_view attribute, std::span<const std::string_view> tags) {
+    static Condition contains_all(std::string_view attribute, TextList tags) {
         Condition all{Kind::all, {}, {}};
         for (const std::string_view tag : tags) all.append(contains(attribute, tag));
         if (tags.empty()) return !contains_any(attribute, {});
@@ -188,7 +189,7 @@ public:
         return Filter(catalog, std::move(bits));
     }
     /// From ids; those that the catalog lacks are passed over, as in RecommendOptions::allow.
-    static Filter from_ids(const Catalog& catalog, std::span<const std::string_view> ids) {
+    static Filter from_ids(const Catalog& catalog, TextList ids) {
         Bitset bits(catalog.size());
         for (const std::string_view id : ids)
             if (const std::size_t i = catalog.find(id); i < catalog.size()) bits.set(i);

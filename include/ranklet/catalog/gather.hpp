@@ -24,7 +24,7 @@ struct ItemPick {
     std::size_t index = 0;   ///< of its items
 };
 
-/// Everything but ids and attributes, for each pick; an item may be picked more than once. A catalog's items without a
+/// Everything but ids, texts and attributes, for each pick; an item may be picked more than once. A catalog's items without a
 /// bias count as bias 0 beside those of one that has it. Parts of a whole catalog are taken over from a single source;
 /// of several they are left out, to be computed anew, as are parts that not every picked item has.
 /// Error mismatch when the catalogs are of different models or do not hold the same parts.

@@ -15,7 +15,7 @@
 
 RANKLET_NAMESPACE_BEGIN
 
-/// The strings belong to the caller.
+/// Looks at items and ids of the caller's: for the time of one call.
 struct CatalogChanges {
     std::span<const Item> add = {};                 ///< new ids, put behind the others in this order
     std::span<const Item> replace = {};             ///< known ids: new text and attributes in the old place
@@ -27,7 +27,8 @@ namespace detail {
 /// What changes amount to: the items to encode, and the new snapshot's items, each of the old catalog (source 0) or of
 /// the encoded ones (source 1).
 struct CatalogPlan {
-    std::vector<Item> fresh;
+    std::span<const Item> fresh;
+    std::vector<Item> joined;  // what `fresh` looks at where there are items of both kinds
     std::vector<ItemPick> picks;
 };
 /// Error invalid_argument naming an id that is to be added and is there already, or that stands twice in the changes;
@@ -50,8 +51,12 @@ RANKLET_FUNC Result<CatalogPlan> plan_changes(const Catalog& catalog, const Cata
     constexpr std::size_t kept = static_cast<std::size_t>(-1), removed = kept - 1;
     std::vector<std::size_t> fate(catalog.size(), kept);  // of each old item; a place in `fresh` when replaced
     CatalogPlan plan;
-    plan.fresh.assign(changes.replace.begin(), changes.replace.end());
-    plan.fresh.insert(plan.fresh.end(), changes.add.begin(), changes.add.end());
+    plan.fresh = changes.add.empty() ? changes.replace : changes.add;
+    if (!changes.add.empty() && !changes.replace.empty()) {
+        plan.joined.assign(changes.replace.begin(), changes.replace.end());
+        plan.joined.insert(plan.joined.end(), changes.add.begin(), changes.add.end());
+        plan.fresh = plan.joined;
+    }
     const auto change = [&](std::string_view id, std::size_t what, const char* verb) -> Result<void> {
         const std::size_t index = catalog.find(id);
         if (index >= catalog.size())
@@ -81,11 +86,12 @@ RANKLET_FUNC Result<CatalogData> apply_changes(const Catalog& catalog, const Cat
     std::erase_if(data.parts, [](const CatalogPart& part) { return part.rows == PartRows::catalog; });
     // Strings are interned anew, so that the order of first appearance is that of the new snapshot.
     AttributeBuilder attributes;
-    std::vector<std::vector<std::string_view>> memory;
+    const bool texts = !(plan.fresh.empty() ? catalog : encoded).data().texts.empty();
     for (const ItemPick& pick : plan.picks) {
         const CatalogData& source = *sources[pick.source];
         data.ids.push_back(source.ids[pick.index]);
-        const auto status = attributes.add(source.attributes.item(pick.index, memory));
+        if (texts) data.texts.push_back(source.texts[pick.index]);
+        const auto status = attributes.add(source.attributes.item(pick.index));
         if (!status.ok())
             return make_error(status.error().code, {"item \"", data.ids.back(), "\": ", status.error().message});
     }

@@ -10,10 +10,18 @@
 #define RANKLET_VERSION_MINOR 1
 #define RANKLET_VERSION_PATCH 0
 
+// A compiler goes on after #error and would bury its sentence under pages of others; at a file that is not there it stops.
+#define RANKLET_STOP "ranklet/stopped: see the error above"
+#if __cplusplus < 202002L && !(defined(_MSVC_LANG) && _MSVC_LANG >= 202002L)
+#error "ranklet needs C++20: compile this file with -std=c++20 (g++ 12, clang 14 or later)"
+#include RANKLET_STOP
+#endif
+
 // NaN and infinity carry meaning here (no rating, a filtered candidate, a damaged weight), and the order of operations
 // is a promise: a unit compiled with -ffast-math would break both without a word.
 #if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
 #error "ranklet needs IEEE arithmetic: compile this file without -ffast-math and -ffinite-math-only"
+#include RANKLET_STOP
 #endif
 
 #if defined(__cpp_exceptions) || defined(__EXCEPTIONS)
@@ -73,6 +81,10 @@
 #define RANKLET_ABI_ISA _neon
 #else
 #define RANKLET_ABI_ISA _generic
+#define RANKLET_HAS_KERNELS 0
+#endif
+#if !defined(RANKLET_HAS_KERNELS)
+#define RANKLET_HAS_KERNELS 1
 #endif
 
 // Products with bf16 weights. With AVX512-BF16 a step is the processor's dot product, which takes bf16 on both sides:

@@ -16,11 +16,12 @@ class FunctionView;
 template <class R, class... Args>
 class FunctionView<R(Args...)> {
 public:
-    template <class F>
-    requires(!std::is_same_v<std::remove_cvref_t<F>, FunctionView> && std::is_invocable_r_v<R, const F&, Args...>)
-    FunctionView(const F& f) noexcept
+    template <class Function>
+    requires(!std::is_same_v<std::remove_cvref_t<Function>, FunctionView> &&
+             std::is_invocable_r_v<R, const Function&, Args...>)
+    FunctionView(const Function& f) noexcept
         : object_(std::addressof(f)), call_([](const void* object, Args... args) -> R {
-              return (*static_cast<const F*>(object))(std::forward<Args>(args)...);
+              return (*static_cast<const Function*>(object))(std::forward<Args>(args)...);
           }) {}
 
     R operator()(Args... args) const { return call_(object_, std::forward<Args>(args)...); }

@@ -26,6 +26,16 @@ enum class InitialState {
     zero,  ///< that of a user without events, in decoders that run over a candidate; others have no such score
 };
 
+/// What a user keeps besides the decoder's state.
+struct UserOptions {
+    static constexpr std::size_t all_events = static_cast<std::size_t>(-1);
+    /// Only the last so many events are remembered by id and rating (0: none): a user's memory and saved state stop
+    /// growing. No influence on scores: the decoder's state has met all events, and a decoder that attends to events
+    /// keeps as many of their vectors as its model file says. What looks at ids sees the remembered ones alone:
+    /// exclude_seen leaves out these, and explain refuses a user whose forgotten events are part of the state.
+    std::size_t max_events = all_events;
+};
+
 /// An item that a user met.
 struct Event {
     std::string id;  ///< the item's id; empty for a text or a vector from outside the catalog
@@ -40,17 +50,29 @@ struct UserState {
         memory;  ///< [rows * memory_width] of the last events, oldest first, where the decoder keeps them
     std::size_t memory_width = 0;
     std::string user;  ///< the user's own id in the model file, where the model knows users; empty: nobody it knows
+    std::size_t max_events = UserOptions::all_events;
+    std::uint64_t forgotten = 0;  ///< events that were left out of `events` because of max_events
 
+    /// Leaves of `events` the last max_events.
+    void forget_oldest() noexcept {
+        if (events.size() <= max_events) return;
+        const std::size_t surplus = events.size() - max_events;
+        events.erase(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(surplus));
+        forgotten += surplus;
+    }
     std::size_t memory_rows() const noexcept { return memory_width == 0 ? 0 : memory.size() / memory_width; }
 
     /// Little-endian bytes: "RKUS", version u32, model u64, hidden count u32, event count u32, the hidden f32s, each
     /// event (id length u32, id, rating f32), [version 2: memory width u32, memory rows u32, their f32s, length of the
-    /// user's id u32, the id,] FNV-1a 64 of all that. Version 1 where there is neither memory nor a user's id.
+    /// user's id u32, the id,] [version 3, which has that too: max_events u64, forgotten u64,] FNV-1a 64 of all that.
+    /// Version 1 where there is neither memory nor a user's id; version 3 where events are limited or were forgotten.
     std::vector<std::byte> save() const {
-        const bool extended = memory_width != 0 || !user.empty();
+        const bool limited = max_events != UserOptions::all_events || forgotten != 0;
+        const bool extended = limited || memory_width != 0 || !user.empty();
         std::size_t size = sizeof magic + 3 * sizeof(std::uint32_t) + 2 * sizeof(std::uint64_t);
         size += hidden.size() * sizeof(float);
         if (extended) size += 3 * sizeof(std::uint32_t) + memory.size() * sizeof(float) + user.size();
+        if (limited) size += 2 * sizeof(std::uint64_t);
         for (const Event& event : events) size += sizeof(std::uint32_t) + event.id.size() + sizeof event.rating;
         std::vector<std::byte> out(size);
         std::size_t position = 0;
@@ -63,7 +85,7 @@ struct UserState {
             put(&narrow, sizeof narrow);
         };
         put(magic, sizeof magic);
-        put_u32(extended ? 2 : 1);
+        put_u32(limited ? 3 : extended ? 2 : 1);
         put(&model, sizeof model);
         put_u32(hidden.size());
         put_u32(events.size());
@@ -79,6 +101,11 @@ struct UserState {
             put(memory.data(), memory.size() * sizeof(float));
             put_u32(user.size());
             put(user.data(), user.size());
+        }
+        if (limited) {
+            const std::uint64_t most = max_events;
+            put(&most, sizeof most);
+            put(&forgotten, sizeof forgotten);
         }
         const std::uint64_t sum = checksum(std::span<const std::byte>(out).first(position));
         put(&sum, sizeof sum);
@@ -102,8 +129,8 @@ struct UserState {
         if (!get(found, sizeof found) || std::memcmp(found, magic, sizeof magic) != 0)
             return broken("no \"RKUS\" mark");
         if (!get(&version, sizeof version)) return broken("truncated");
-        if (version != 1 && version != 2)
-            return make_error(ErrorCode::unsupported, {"user state: version ", version, ", not 1 or 2"});
+        if (version < 1 || version > 3)
+            return make_error(ErrorCode::unsupported, {"user state: version ", version, ", not 1 to 3"});
         std::uint64_t sum = 0;
         if (bytes.size() < position + sizeof sum) return broken("truncated");
         std::memcpy(&sum, bytes.data() + bytes.size() - sizeof sum, sizeof sum);
@@ -126,7 +153,7 @@ struct UserState {
             if (!get(&event.rating, sizeof event.rating)) return broken("truncated");
             state.events.push_back(std::move(event));
         }
-        if (version == 2) {
+        if (version >= 2) {
             std::uint32_t width = 0, rows = 0, length = 0;
             if (!get(&width, sizeof width) || !get(&rows, sizeof rows)) return broken("truncated");
             const std::size_t left = (bytes.size() - position) / sizeof(float);
@@ -139,6 +166,13 @@ struct UserState {
             if (!get(&length, sizeof length) || bytes.size() - position < length) return broken("truncated");
             state.user.resize(length);
             (void)get(state.user.data(), length);
+        }
+        if (version == 3) {
+            std::uint64_t most = 0;
+            if (!get(&most, sizeof most) || !get(&state.forgotten, sizeof state.forgotten)) return broken("truncated");
+            state.max_events =
+                most < UserOptions::all_events ? static_cast<std::size_t>(most) : UserOptions::all_events;
+            if (state.events.size() > state.max_events) return broken("more events than its own limit");
         }
         if (position != bytes.size()) return broken("more bytes than the state has");
         return state;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <span>
@@ -14,6 +15,7 @@
 #include "ranklet/core/function_view.hpp"
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/core/text_list.hpp"
 #include "ranklet/core/view.hpp"
 #include "ranklet/encoders/item_encoder.hpp"
 #include "ranklet/encoders/options.hpp"
@@ -55,15 +57,18 @@ public:
     /// The vector [dim] of one text. Error invalid_text when it is not UTF-8.
     Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const;
     /// The vectors [texts, dim]. Error invalid_text naming the first text that is not UTF-8.
-    Result<Matrix> encode(std::span<const std::string_view> texts, const BatchOptions& options = {}) const;
+    Result<Matrix> encode(TextList texts, const BatchOptions& options = {}) const;
+    Result<Matrix> encode(std::initializer_list<std::string_view> texts, const BatchOptions& options = {}) const {
+        return encode(TextList(texts), options);
+    }
     /// One text's token states [length, hidden], special tokens included; in windows: of all of its tokens.
     Result<Matrix> encode_tokens(std::string_view text, const BatchOptions& options = {}) const;
 
     /// Runs the transformer over all texts; `scratch` of the sink has `sink_scratch` bytes. With an Error (of the first
     /// text that has one) some texts may not have been seen.
     /// Error invalid_argument with BatchOptions::windows: for_each_window reads in windows.
-    Result<void> for_each_text(std::span<const std::string_view> texts, const BatchOptions& options,
-                               TokenStateSink sink, std::size_t sink_scratch = 0) const;
+    Result<void> for_each_text(TextList texts, const BatchOptions& options, TokenStateSink sink,
+                               std::size_t sink_scratch = 0) const;
     /// The same for pairs of texts, which get no prompt. A pair that is too long is cut as WordPiece::encode_pair says.
     /// Error unsupported when the model has one token type: the two texts would be one. (A model without token types,
     /// as DistilBERT, tells them apart by the [SEP] between them.)
@@ -71,7 +76,7 @@ public:
                                std::size_t sink_scratch = 0) const;
     /// The same window by window, where the options say so; otherwise each text (or pair) is one window.
     /// Error invalid_argument for windows that hold no more than their overlap.
-    Result<void> for_each_window(std::span<const std::string_view> texts, const BatchOptions& options, WindowSink sink,
+    Result<void> for_each_window(TextList texts, const BatchOptions& options, WindowSink sink,
                                  std::size_t sink_scratch = 0) const;
     Result<void> for_each_window(std::span<const TextPair> pairs, const BatchOptions& options, WindowSink sink,
                                  std::size_t sink_scratch = 0) const;
@@ -294,7 +299,7 @@ RANKLET_FUNC Result<std::vector<float>> Bert::encode(std::string_view text, cons
     return std::vector<float>(row.begin(), row.end());
 }
 
-RANKLET_FUNC Result<Matrix> Bert::encode(std::span<const std::string_view> texts, const BatchOptions& options) const {
+RANKLET_FUNC Result<Matrix> Bert::encode(TextList texts, const BatchOptions& options) const {
     RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(texts.size(), dim()));
     const SentenceHead& head = state_->head;
     RANKLET_ASSIGN(auto sums, detail::WindowVectors::of(head, vectors, options));
@@ -316,8 +321,8 @@ RANKLET_FUNC Result<Matrix> Bert::encode_tokens(std::string_view text, const Bat
     return result;
 }
 
-RANKLET_FUNC Result<void> Bert::for_each_text(std::span<const std::string_view> texts, const BatchOptions& options,
-                                              TokenStateSink sink, std::size_t sink_scratch) const {
+RANKLET_FUNC Result<void> Bert::for_each_text(TextList texts, const BatchOptions& options, TokenStateSink sink,
+                                              std::size_t sink_scratch) const {
     RANKLET_TRY(detail::check_one_window(options));
     return for_each_window(
         texts, options,
@@ -326,8 +331,8 @@ RANKLET_FUNC Result<void> Bert::for_each_text(std::span<const std::string_view> 
         },
         sink_scratch);
 }
-RANKLET_FUNC Result<void> Bert::for_each_window(std::span<const std::string_view> texts, const BatchOptions& options,
-                                                WindowSink sink, std::size_t sink_scratch) const {
+RANKLET_FUNC Result<void> Bert::for_each_window(TextList texts, const BatchOptions& options, WindowSink sink,
+                                                std::size_t sink_scratch) const {
     RANKLET_ASSIGN(const std::string_view prompt, state_->prompt(options.prompt));
     return detail::name_input(state_->run(options, sink, sink_scratch, prompt).over(texts), "text");
 }
@@ -363,7 +368,7 @@ RANKLET_FUNC Result<EncodedItems> Bert::encode_items(std::span<const Item> items
             sums.add(window, states, scratch);
         };
         RANKLET_TRY(
-            bert.run(options, sink, detail::WindowVectors::scratch_size(bert.head), prompt).over(std::span(texts)));
+            bert.run(options, sink, detail::WindowVectors::scratch_size(bert.head), prompt).over(TextList(texts)));
         return encoded;
     }
     std::vector<Result<Matrix>> states;
@@ -372,7 +377,7 @@ RANKLET_FUNC Result<EncodedItems> Bert::encode_items(std::span<const Item> items
     const auto sink = [&](const TextWindow& window, MatrixView<const float> rows, Scratch&) {
         detail::gather_states(window, rows, states[window.text]);
     };
-    RANKLET_TRY(bert.run(options, sink, 0, prompt).over(std::span(texts)));
+    RANKLET_TRY(bert.run(options, sink, 0, prompt).over(TextList(texts)));
     encoded.offsets.assign(1, 0);
     for (const auto& each : states) {
         if (!each.ok()) return each.error();

@@ -62,12 +62,9 @@ public:
                                         const BatchOptions& options) const = 0;
 };
 
-/// Items that a model file brings for its self-test, with the strings and numbers that they look into.
+/// Items that a model file brings for its self-test.
 struct SelfTestItems {
     std::vector<Item> items;
-    std::vector<std::vector<Attribute>> attributes;
-    std::vector<std::vector<ItemVector>> vectors;
-    std::vector<std::vector<float>> numbers;
 };
 
 /// Immutable once read from a file; any number of threads may use one. An item's rows have the same bits alone or in

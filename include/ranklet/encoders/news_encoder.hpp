@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/core/text_list.hpp"
 #include "ranklet/encoders/item_encoder.hpp"
 #include "ranklet/encoders/options.hpp"
 #include "ranklet/model_file/load.hpp"
@@ -72,7 +74,10 @@ public:
     /// Vectors of texts that are the view "title" and nothing else (every other view is missing). Error invalid_text
     /// naming the first that is not UTF-8, missing for a prompt, which news models do not have, unsupported when no
     /// view is "title".
-    Result<Matrix> encode(std::span<const std::string_view> texts, const BatchOptions& options = {}) const;
+    Result<Matrix> encode(TextList texts, const BatchOptions& options = {}) const;
+    Result<Matrix> encode(std::initializer_list<std::string_view> texts, const BatchOptions& options = {}) const {
+        return encode(TextList(texts), options);
+    }
     /// Vectors of items: `inputs` [items * view_count()], each item's views in the model's order. Errors: invalid_text
     /// for a text that is not UTF-8, invalid_argument for a vector of another size or that is not finite; they name the
     /// view, and the item as `text N`; unsupported for BatchOptions::windows: a view reads as many words as its layers were
@@ -112,7 +117,6 @@ RANKLET_NAMESPACE_END
 #include <cmath>
 #include <functional>
 #include <utility>
-#include <variant>
 
 #include "ranklet/core/groups.hpp"
 #include "ranklet/core/name_index.hpp"
@@ -442,8 +446,7 @@ RANKLET_FUNC Result<void> NewsEncoder::tokenize(std::size_t view, std::string_vi
     return state_->tokenize(view, text, out);
 }
 
-RANKLET_FUNC Result<Matrix> NewsEncoder::encode(std::span<const std::string_view> texts,
-                                                const BatchOptions& options) const {
+RANKLET_FUNC Result<Matrix> NewsEncoder::encode(TextList texts, const BatchOptions& options) const {
     const std::size_t title = find_view("title"), views = view_count();
     if (title == views || view_kind(title) != ViewKind::text)
         return make_error(ErrorCode::unsupported, {"the model reads no title: a text alone is no item to it"});
@@ -476,9 +479,9 @@ RANKLET_FUNC Result<std::vector<ViewInput>> NewsEncoder::inputs_of(const Item& i
     for (const Attribute& attribute : item.attributes) {
         const std::size_t v = find_view(attribute.name);
         if (v == views || v == title || view_kind(v) == ViewKind::vector) continue;
-        const auto* text = std::get_if<std::string_view>(&attribute.value);
-        if (text == nullptr) return wrong(attribute.name, "is read by the model and has to be one string");
-        inputs[v].text = *text;
+        if (attribute.type != AttributeType::category)
+            return wrong(attribute.name, "is read by the model and has to be one string");
+        inputs[v].text = attribute.text;
     }
     for (const ItemVector& vector : item.vectors) {
         const std::size_t v = find_view(vector.name);
@@ -580,14 +583,14 @@ RANKLET_FUNC Result<SelfTestItems> NewsEncoder::self_test_items(const ModelReade
     // All are counted before there is memory for them: a file that says "many" must hold many.
     const std::size_t views = view_count();
     SelfTestItems result;
-    result.numbers.resize(views);
+    std::vector<std::vector<float>> numbers(views);
     std::vector<std::vector<std::string_view>> texts(views);
     std::size_t n = 0;
     for (std::size_t v = 0; v < views; ++v) {
         std::size_t found = 0;
         if (view_kind(v) == ViewKind::vector) {
-            RANKLET_ASSIGN(result.numbers[v], keys.floats(view_name(v)));
-            found = result.numbers[v].size() / view_size(v);
+            RANKLET_ASSIGN(numbers[v], keys.floats(view_name(v)));
+            found = numbers[v].size() / view_size(v);
         } else {
             RANKLET_ASSIGN(texts[v], keys.strings(view_name(v)));
             found = texts[v].size();
@@ -596,8 +599,6 @@ RANKLET_FUNC Result<SelfTestItems> NewsEncoder::self_test_items(const ModelReade
         if (found != n || n == 0) return keys.wrong(view_name(v), {" is of ", found, " items, others of ", n});
     }
     result.items.resize(n);
-    result.attributes.resize(n);
-    result.vectors.resize(n);
     for (std::size_t i = 0; i < n; ++i) {
         for (std::size_t v = 0; v < views; ++v) {
             const std::string_view name = view_name(v);
@@ -605,13 +606,11 @@ RANKLET_FUNC Result<SelfTestItems> NewsEncoder::self_test_items(const ModelReade
                 if (name == "title")
                     result.items[i].text = texts[v][i];
                 else
-                    result.attributes[i].push_back({name, texts[v][i]});
-            } else if (const float* x = result.numbers[v].data() + i * view_size(v); !std::isnan(*x)) {
-                result.vectors[i].push_back({name, {x, view_size(v)}});
+                    result.items[i].attributes.emplace_back(name, texts[v][i]);
+            } else if (const float* x = numbers[v].data() + i * view_size(v); !std::isnan(*x)) {
+                result.items[i].vectors.emplace_back(name, std::span(x, view_size(v)));
             }
         }
-        result.items[i].attributes = result.attributes[i];
-        result.items[i].vectors = result.vectors[i];
     }
     return result;
 }

@@ -30,6 +30,9 @@ struct BatchOptions {
     /// Where how much was read is written: an entry for each text or item; for each pair two, its first text's and its
     /// second's. Empty: it is not asked for. Error invalid_argument for another size.
     std::span<TextRead> read = {};
+    /// Of encode_catalog alone: the catalog keeps the items' texts, and recommendations then have them. Updates of such a
+    /// catalog keep those of their items too.
+    bool keep_texts = false;
 };
 
 RANKLET_NAMESPACE_END

@@ -47,8 +47,10 @@ public:
         if (!options.windows) limit_.max_length = max_length;
     }
 
-    template <class Input>
-    Result<void> over(std::span<const Input> inputs) const {
+    /// `inputs`: a TextList, or a span of pairs.
+    template <class Inputs>
+    Result<void> over(Inputs inputs) const {
+        using Input = typename Inputs::value_type;
         RANKLET_TRY(check<Input>(inputs.size()));
         // A short list is cut finer, so that every thread gets a share; fewer texts than threads go one batch after
         // another, and the threads share the work of each.
@@ -122,8 +124,8 @@ private:
         return tokenizer_.encode_pair(pair.first, pair.second, limit, out);
     }
 
-    template <class Input>
-    Result<void> group(std::span<const Input> inputs, std::size_t first, std::size_t last, Worker& worker) const {
+    template <class Inputs>
+    Result<void> group(Inputs inputs, std::size_t first, std::size_t last, Worker& worker) const {
         worker.clear();
         for (std::size_t text = first; text < last; ++text) {
             if (const auto status = tokenize(inputs[text], limit_, worker, worker.encoding); !status.ok())

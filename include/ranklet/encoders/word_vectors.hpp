@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <span>
@@ -17,6 +18,7 @@
 #include "ranklet/core/function_view.hpp"
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/core/text_list.hpp"
 #include "ranklet/encoders/item_encoder.hpp"
 #include "ranklet/encoders/options.hpp"
 #include "ranklet/io/gguf.hpp"
@@ -79,10 +81,13 @@ public:
     /// The vectors [texts, dim]. With BatchOptions::windows all tokens of a text count, however many: word vectors know no
     /// context, so windows would change nothing. Error invalid_text naming the first text that is not UTF-8; missing for a
     /// prompt: word vectors have none.
-    Result<Matrix> encode(std::span<const std::string_view> texts, const BatchOptions& options = {}) const;
+    Result<Matrix> encode(TextList texts, const BatchOptions& options = {}) const;
+    Result<Matrix> encode(std::initializer_list<std::string_view> texts, const BatchOptions& options = {}) const {
+        return encode(TextList(texts), options);
+    }
     /// Calls `sink(text, tokens, thread)` once for each text, from any of the threads, in any order; `tokens` is valid
     /// during the call. Errors as encode's; with one, some texts may not have been seen.
-    Result<void> for_each_text(std::span<const std::string_view> texts, const BatchOptions& options,
+    Result<void> for_each_text(TextList texts, const BatchOptions& options,
                                FunctionView<void(std::size_t, const Encoding&, std::size_t)> sink) const;
 
     RANKLET_FUNC Result<EncodedItems> encode_items(std::span<const Item> items, ItemForm form,
@@ -96,11 +101,11 @@ public:
 private:
     class Parts;
     // As for_each_text and encode, with errors that do not name the text.
-    Result<void> run(std::span<const std::string_view> texts, const BatchOptions& options,
+    Result<void> run(TextList texts, const BatchOptions& options,
                      FunctionView<void(std::size_t, const Encoding&, std::size_t)> sink) const;
     // `all`: without a limit. `more`: whether there are others behind it; null where it is not asked for.
     Result<void> tokenize(std::string_view text, bool all, Encoding& out, bool* more) const;
-    Result<Matrix> vectors_of(std::span<const std::string_view> texts, const BatchOptions& options) const;
+    Result<Matrix> vectors_of(TextList texts, const BatchOptions& options) const;
     Result<void> check_prompt(const BatchOptions& options) const;
     RANKLET_COLD Result<void> read_table(const ModelReader& words);
     RANKLET_COLD Result<void> read_tokenizer(const ModelReader& reader, const ModelReader& words);
@@ -329,12 +334,11 @@ RANKLET_FUNC Result<std::vector<float>> WordVectors::encode(std::string_view tex
     const auto row = vectors.row(0);
     return std::vector<float>(row.begin(), row.end());
 }
-RANKLET_FUNC Result<Matrix> WordVectors::encode(std::span<const std::string_view> texts,
-                                                const BatchOptions& options) const {
+RANKLET_FUNC Result<Matrix> WordVectors::encode(TextList texts, const BatchOptions& options) const {
     return detail::name_input(vectors_of(texts, options), "text");
 }
 RANKLET_FUNC Result<void> WordVectors::for_each_text(
-    std::span<const std::string_view> texts, const BatchOptions& options,
+    TextList texts, const BatchOptions& options,
     FunctionView<void(std::size_t, const Encoding&, std::size_t)> sink) const {
     return detail::name_input(run(texts, options, sink), "text");
 }
@@ -343,7 +347,7 @@ RANKLET_FUNC Result<void> WordVectors::check_prompt(const BatchOptions& options)
     if (!options.prompt || options.prompt->empty()) return {};
     return make_error(ErrorCode::missing, {"the model has no prompt named \"", *options.prompt, "\""});
 }
-RANKLET_FUNC Result<void> WordVectors::run(std::span<const std::string_view> texts, const BatchOptions& options,
+RANKLET_FUNC Result<void> WordVectors::run(TextList texts, const BatchOptions& options,
                                            FunctionView<void(std::size_t, const Encoding&, std::size_t)> sink) const {
     RANKLET_TRY(check_prompt(options));
     if (!options.read.empty() && options.read.size() != texts.size())
@@ -364,8 +368,7 @@ RANKLET_FUNC Result<void> WordVectors::run(std::span<const std::string_view> tex
             return {};
         });
 }
-RANKLET_FUNC Result<Matrix> WordVectors::vectors_of(std::span<const std::string_view> texts,
-                                                    const BatchOptions& options) const {
+RANKLET_FUNC Result<Matrix> WordVectors::vectors_of(TextList texts, const BatchOptions& options) const {
     RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(texts.size(), dim()));
     std::vector<AlignedBuffer<float>> rows(resolve_threads(options.threads));
     for (auto& row : rows) {

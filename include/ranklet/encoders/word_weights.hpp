@@ -13,6 +13,7 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/core/text_list.hpp"
 #include "ranklet/encoders/word_vectors.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -26,7 +27,7 @@ struct TokenCounts {
 };
 
 /// Error invalid_text naming the first text that is not UTF-8.
-inline Result<TokenCounts> count_tokens(const WordVectors& words, std::span<const std::string_view> texts) {
+inline Result<TokenCounts> count_tokens(const WordVectors& words, TextList texts) {
     TokenCounts counts;
     counts.tokens.assign(words.vocabulary_size(), 0);
     counts.documents.assign(words.vocabulary_size(), 0);
@@ -132,7 +133,7 @@ inline Result<Matrix> common_component(MatrixView<const float> vectors) {
 }
 
 /// `words` weighted by idf in these texts.
-inline Result<WordVectors> with_tf_idf(const WordVectors& words, std::span<const std::string_view> texts) {
+inline Result<WordVectors> with_tf_idf(const WordVectors& words, TextList texts) {
     RANKLET_ASSIGN(const TokenCounts counts, count_tokens(words, texts));
     return words.with_weights(idf_weights(counts));
 }
@@ -144,8 +145,7 @@ struct SifOptions {
 };
 
 /// `words` with SIF weights of these texts. The component is that of their vectors before they are normalised.
-inline Result<WordVectors> with_sif(const WordVectors& words, std::span<const std::string_view> texts,
-                                    const SifOptions& options = {}) {
+inline Result<WordVectors> with_sif(const WordVectors& words, TextList texts, const SifOptions& options = {}) {
     RANKLET_ASSIGN(const TokenCounts counts, count_tokens(words, texts));
     RANKLET_ASSIGN(std::vector<float> weights, sif_weights(counts, options.a));
     RANKLET_ASSIGN(const WordVectors weighted, words.with_weights(std::move(weights)));

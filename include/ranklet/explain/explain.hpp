@@ -20,7 +20,8 @@ RANKLET_NAMESPACE_BEGIN
 /// same history but for this event. The events are replayed from the catalog. Error missing naming an event whose item
 /// the catalog no longer has; unsupported when the user has events from text and options.event_texts does not hold just
 /// their texts; mismatch when the replay does not lead to the user's state (another text, another prompt, an item that
-/// was replaced since). With a decoder that attends to events, each has its weight in the user's vector beside it.
+/// was replaced since); unsupported when the user has forgotten events (UserOptions::max_events) that the state still
+/// depends on. With a decoder that attends to events, each has its weight in the user's vector beside it.
 RANKLET_COLD Result<std::vector<EventContribution>> explain_events(const Recommender& model,
                                                                    const Recommender::User& user,
                                                                    const Catalog& catalog, std::string_view id,
@@ -62,10 +63,9 @@ RANKLET_COLD RANKLET_FUNC Result<std::vector<ItemRef>> replayed_items(const Reco
                            "(ExplainOptions::event_texts), ",
                            options.event_texts.size(), " are given"});
     if (from_text > 0) {
-        std::vector<std::string> ids;
         std::vector<Item> items;
-        for (std::size_t t = 0; t < from_text; ++t) ids.push_back("event text " + std::to_string(t));
-        for (std::size_t t = 0; t < from_text; ++t) items.push_back({ids[t], options.event_texts[t]});
+        for (std::size_t t = 0; t < from_text; ++t)
+            items.push_back({"event text " + std::to_string(t), options.event_texts[t]});
         BatchOptions batch;
         batch.threads = options.threads;
         batch.prompt = options.event_prompt;
@@ -121,7 +121,13 @@ RANKLET_FUNC Result<std::vector<EventContribution>> explain_events(const Recomme
     const auto same = [](const std::vector<float>& again, const std::vector<float>& before_) {
         return std::equal(again.begin(), again.end(), before_.begin(), before_.end(), detail::recomputed);
     };
-    if (!same(before.state().hidden, user.state().hidden) || !same(before.state().memory, user.state().memory))
+    const bool led_there =
+        same(before.state().hidden, user.state().hidden) && same(before.state().memory, user.state().memory);
+    if (!led_there && user.state().forgotten > 0)
+        return make_error(ErrorCode::unsupported,
+                          {"the user's state has met ", user.state().forgotten,
+                           " events that it does not remember (UserOptions::max_events): nothing can be replayed"});
+    if (!led_there)
         return make_error(
             ErrorCode::mismatch,
             {"replaying the user's events does not lead to the user's state: an item or a text is another"});

@@ -130,9 +130,7 @@ RANKLET_FUNC Result<std::vector<TextContribution>> explain_text(const Recommende
                           {"the items' vectors are not made of their text: there is none to explain"});
     if (!options.text)
         return make_error(ErrorCode::invalid_argument, {"no text to explain: give ExplainOptions::text"});
-    std::vector<std::vector<std::string_view>> memory;
-    const auto attributes = item.data().attributes.item(item.index(), memory);
-    const Item given{id, *options.text, attributes, options.vectors};
+    const Item given{id, *options.text, item.data().attributes.item(item.index()), options.vectors};
     BatchOptions batch;
     batch.prompt = options.prompt;
     const auto parts = model.encoder().take_apart(given, options.unit, batch);

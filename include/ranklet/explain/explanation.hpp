@@ -49,7 +49,7 @@ struct Explanation {
 };
 
 struct ExplainOptions {
-    /// The item's text, as it was given to encode_catalog (catalogs do not keep texts). Not given: events alone. What
+    /// The item's text, as it was given to encode_catalog (catalogs that keep texts have it: ItemRef::text). Not given: events alone. What
     /// else an encoder reads of an item (its body, its category) is in the catalog's attributes.
     std::optional<std::string_view> text = {};
     TextUnit unit = TextUnit::word;

@@ -10,9 +10,19 @@
 #include <limits>
 #include <type_traits>
 #include <utility>
-#include <xsimd/xsimd.hpp>
 
 #include "ranklet/core/config.hpp"
+
+#if !RANKLET_HAS_KERNELS
+#error "ranklet's kernels need SSE2 or NEON: compile for x86-64 or aarch64 with them (the text folder needs neither)"
+#include RANKLET_STOP
+#endif
+
+// clang-format off: the order matters
+#include "ranklet/core/macros_aside.hpp"
+#include <xsimd/xsimd.hpp>
+#include "ranklet/core/macros_back.hpp"
+// clang-format on
 
 RANKLET_NAMESPACE_BEGIN
 namespace kernels {
@@ -234,9 +244,9 @@ private:
             return fold<Half / 2>(f(x, Vector(upper<Half>(lanes, std::make_index_sequence<width>{}))), f);
     }
     // Element i + Half in element i; what stands beyond Half is not used.
-    template <std::size_t Half, class Register, std::size_t... I>
-    static inline RANKLET_INLINE Register upper(const Register& x, std::index_sequence<I...>) noexcept {
-        return __builtin_shufflevector(x, x, static_cast<int>(I % Half + Half)...);
+    template <std::size_t Half, class Register, std::size_t... Index>
+    static inline RANKLET_INLINE Register upper(const Register& x, std::index_sequence<Index...>) noexcept {
+        return __builtin_shufflevector(x, x, static_cast<int>(Index % Half + Half)...);
     }
 #if defined(__AVX512F__)
     static inline RANKLET_INLINE __mmask16 first(std::size_t n) noexcept {

@@ -2,10 +2,15 @@
 // In and out: plain pointers and sizes. Products by Eigen, functions of the standard library.
 #pragma once
 
-#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <limits>
+
+// clang-format off: the order matters
+#include "ranklet/core/macros_aside.hpp"
+#include <Eigen/Core>
+#include "ranklet/core/macros_back.hpp"
+// clang-format on
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/scratch.hpp"

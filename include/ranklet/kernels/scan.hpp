@@ -26,8 +26,9 @@ inline RANKLET_INLINE Vector fold(const Vector& a, const Vector& b) noexcept {
         const std::size_t half = Part / 2, sum = i / half, sums = Width / Part;
         return static_cast<int>((sum < sums ? sum * Part : Width + (sum - sums) * Part) + i % half + offset);
     };
-    return [&]<std::size_t... I>(std::index_sequence<I...>) RANKLET_INLINE {
-        return __builtin_shufflevector(a, b, from(I, 0)...) + __builtin_shufflevector(a, b, from(I, Part / 2)...);
+    return [&]<std::size_t... Index>(std::index_sequence<Index...>) RANKLET_INLINE {
+        return __builtin_shufflevector(a, b, from(Index, 0)...) +
+               __builtin_shufflevector(a, b, from(Index, Part / 2)...);
     }(std::make_index_sequence<Width>{});
 }
 

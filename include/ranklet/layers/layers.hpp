@@ -2,6 +2,11 @@
 // program would pay for that only uses models.
 #pragma once
 
+// Macros of other headers stay outside of all of it: first and last.
+// clang-format off
+#include "ranklet/core/macros_aside.hpp"
+// clang-format on
+
 #include "ranklet/kernels/ops_eigen.hpp"         // scalar types other than float
 #include "ranklet/layers/attention_pooling.hpp"  // AttentionPooling
 #include "ranklet/layers/conv1d.hpp"             // Conv1d
@@ -12,3 +17,7 @@
 #include "ranklet/layers/linear.hpp"             // Linear
 #include "ranklet/layers/reset_before_gru.hpp"   // ResetBeforeGru
 #include "ranklet/layers/transformer_layer.hpp"  // TransformerLayer, SelfAttention
+
+// clang-format off
+#include "ranklet/core/macros_back.hpp"
+// clang-format on

@@ -13,6 +13,7 @@
 #include "ranklet/core/function_view.hpp"
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/core/text_list.hpp"
 #include "ranklet/model_file/reader.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -64,7 +65,7 @@ inline Result<void> compare_self_test(const ModelReader& reader, std::string_vie
 /// The file's texts (at least one) against its token ids: `tokenize(text)` gives the ids, valid until the next call.
 /// Error self_test naming the first text whose ids differ.
 RANKLET_COLD inline Result<void> compare_token_ids(
-    const ModelReader& reader, std::span<const std::string_view> texts,
+    const ModelReader& reader, TextList texts,
     FunctionView<Result<std::span<const std::int32_t>>(std::string_view)> tokenize) {
     const ModelReader test = reader.scope("ranklet.selftest");
     RANKLET_ASSIGN(const auto ids, test.i32s("token_ids"));

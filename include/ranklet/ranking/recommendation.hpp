@@ -21,12 +21,13 @@
 
 RANKLET_NAMESPACE_BEGIN
 
-/// One ranked item. `id` lives as long as any copy of the catalog.
+/// One ranked item. `id` and `text` live as long as any copy of the catalog.
 struct Recommendation {
     std::string_view id;
-    std::size_t index = 0;     ///< in the catalog
-    float score = 0.0f;        ///< the model's logit
-    float probability = 0.0f;  ///< softmax of the logits over all candidates that the filters left; see temperature
+    std::size_t index = 0;       ///< in the catalog
+    float score = 0.0f;          ///< the model's logit
+    float probability = 0.0f;    ///< softmax of the logits over all candidates that the filters left; see temperature
+    std::string_view text = {};  ///< empty unless the catalog keeps texts (BatchOptions::keep_texts)
 };
 
 /// A ranked list that keeps its catalog alive: iterate it, best first.
@@ -42,7 +43,7 @@ struct Ranking {
 };
 
 struct RecommendOptions {
-    std::size_t k = 10;         ///< how many; fewer come back when fewer candidates are left
+    std::size_t k = 10;         ///< how many; fewer come back when fewer candidates are left; 0: none, an empty list
     bool exclude_seen = false;  ///< leave out the items of the user's events
     /// Only these ids are candidates (ids that the catalog lacks are passed over); not given: all.
     std::optional<std::span<const std::string_view>> allow = {};
@@ -138,7 +139,7 @@ RANKLET_FUNC void RankingBuffers::rank(const Catalog& catalog, const RecommendOp
     ranked.clear();
     ranked.reserve(best_.size());  // by k, not by what these filters left: the next call's may leave more
     for (const std::uint32_t i : std::span(best_).first(found))
-        ranked.push_back({catalog[i].id(), i, scores[i], probabilities_[i]});
+        ranked.push_back({catalog[i].id(), i, scores[i], probabilities_[i], catalog[i].text()});
 }
 
 }  // namespace detail

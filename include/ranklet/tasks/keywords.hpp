@@ -21,7 +21,7 @@
 RANKLET_NAMESPACE_BEGIN
 
 struct KeywordOptions {
-    std::size_t k = 5;
+    std::size_t k = 5;  ///< how many at most; 0: none
     /// 0: the nearest phrases, however alike; towards 1: phrases unlike those chosen before. KeyBERT's `diversity`.
     float diversity = 0.0f;
     Threads threads = 1;

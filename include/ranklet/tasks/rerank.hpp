@@ -3,6 +3,7 @@
 // Nogueira and Cho 2019 (passage re-ranking with BERT); sentence-transformers' CrossEncoder.rank.
 #pragma once
 
+#include <initializer_list>
 #include <limits>
 #include <optional>
 #include <span>
@@ -11,6 +12,7 @@
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/core/text_list.hpp"
 #include "ranklet/tasks/sequence_classifier.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -40,8 +42,13 @@ struct Reranked {
 /// The best k candidates in the library's total order: score descending, then index ascending; NaN comes last.
 /// Errors: missing for a label that the model does not have, invalid_argument when several labels leave open which one,
 /// invalid_text naming the query or the candidate (its index) that is not UTF-8.
-Result<std::vector<Reranked>> rerank(const SequenceClassifier& model, std::string_view query,
-                                     std::span<const std::string_view> candidates, const RerankOptions& options = {});
+Result<std::vector<Reranked>> rerank(const SequenceClassifier& model, std::string_view query, TextList candidates,
+                                     const RerankOptions& options = {});
+inline Result<std::vector<Reranked>> rerank(const SequenceClassifier& model, std::string_view query,
+                                            std::initializer_list<std::string_view> candidates,
+                                            const RerankOptions& options = {}) {
+    return rerank(model, query, TextList(candidates), options);
+}
 
 RANKLET_NAMESPACE_END
 
@@ -54,8 +61,7 @@ RANKLET_NAMESPACE_END
 RANKLET_NAMESPACE_BEGIN
 
 RANKLET_FUNC Result<std::vector<Reranked>> rerank(const SequenceClassifier& model, std::string_view query,
-                                                  std::span<const std::string_view> candidates,
-                                                  const RerankOptions& options) {
+                                                  TextList candidates, const RerankOptions& options) {
     std::size_t label = 0;
     if (options.label.empty()) {
         if (model.labels().size() != 1)

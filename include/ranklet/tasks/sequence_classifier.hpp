@@ -14,6 +14,7 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/core/text_list.hpp"
 #include "ranklet/encoders/bert.hpp"
 #include "ranklet/model_file/load.hpp"
 #include "ranklet/tasks/score_function.hpp"
@@ -45,11 +46,12 @@ public:
     Result<std::vector<float>> classify(std::string_view text, const BatchOptions& options = {}) const;
     /// Scores [labels] of one pair.
     Result<std::vector<float>> classify(const TextPair& pair, const BatchOptions& options = {}) const;
-    /// Scores [texts, labels]. Error invalid_text naming the first text that is not UTF-8.
-    Result<Matrix> classify(std::span<const std::string_view> texts, const BatchOptions& options = {}) const;
+    /// Scores [texts, labels]. Error invalid_text naming the first text that is not UTF-8. (Two strings in braces are a
+    /// pair.)
+    Result<Matrix> classify(TextList texts, const BatchOptions& options = {}) const;
     Result<Matrix> classify(std::span<const TextPair> pairs, const BatchOptions& options = {}) const;
     /// The same before softmax or sigmoid.
-    Result<Matrix> logits(std::span<const std::string_view> texts, const BatchOptions& options = {}) const;
+    Result<Matrix> logits(TextList texts, const BatchOptions& options = {}) const;
     Result<Matrix> logits(std::span<const TextPair> pairs, const BatchOptions& options = {}) const;
 
     /// A row of logits [labels] to scores, in place.
@@ -59,8 +61,8 @@ public:
     RANKLET_COLD Result<void> self_test(const ModelReader& reader) const;
 
 private:
-    template <class Input>
-    Result<Matrix> rows(std::span<const Input> inputs, BatchOptions options, bool score) const;
+    template <class Inputs>
+    Result<Matrix> rows(Inputs inputs, BatchOptions options, bool score) const;
 
     Bert bert_;
     std::shared_ptr<const detail::ClassifierHead> head_;
@@ -99,8 +101,8 @@ RANKLET_FUNC std::optional<std::size_t> SequenceClassifier::label_index(std::str
 RANKLET_FUNC ScoreFunction SequenceClassifier::function() const noexcept { return head_->function(); }
 RANKLET_FUNC void SequenceClassifier::score(float* row) const noexcept { head_->score(row); }
 
-template <class Input>
-Result<Matrix> SequenceClassifier::rows(std::span<const Input> inputs, BatchOptions options, bool score) const {
+template <class Inputs>
+Result<Matrix> SequenceClassifier::rows(Inputs inputs, BatchOptions options, bool score) const {
     options.prompt = "";
     RANKLET_ASSIGN(Matrix rows, Matrix::zeroed(inputs.size(), labels().size()));
     const std::size_t n = labels().size();
@@ -127,16 +129,14 @@ Result<Matrix> SequenceClassifier::rows(std::span<const Input> inputs, BatchOpti
     return rows;
 }
 
-RANKLET_FUNC Result<Matrix> SequenceClassifier::classify(std::span<const std::string_view> texts,
-                                                         const BatchOptions& options) const {
+RANKLET_FUNC Result<Matrix> SequenceClassifier::classify(TextList texts, const BatchOptions& options) const {
     return rows(texts, options, true);
 }
 RANKLET_FUNC Result<Matrix> SequenceClassifier::classify(std::span<const TextPair> pairs,
                                                          const BatchOptions& options) const {
     return rows(pairs, options, true);
 }
-RANKLET_FUNC Result<Matrix> SequenceClassifier::logits(std::span<const std::string_view> texts,
-                                                       const BatchOptions& options) const {
+RANKLET_FUNC Result<Matrix> SequenceClassifier::logits(TextList texts, const BatchOptions& options) const {
     return rows(texts, options, false);
 }
 RANKLET_FUNC Result<Matrix> SequenceClassifier::logits(std::span<const TextPair> pairs,

@@ -105,14 +105,12 @@ public:
         return {};
     }
 
-    /// The attributes so far, to give to Item::attributes, alone or beside others. They live as long as this object, or
-    /// what it is moved to, is neither added to nor destroyed.
-    std::vector<Attribute> attributes() const& {
+    /// The attributes so far, to give to Item::attributes, alone or beside others.
+    std::vector<Attribute> attributes() const {
         std::vector<Attribute> result;
-        for (const Set& set : sets_) result.push_back({set.name, std::span(set.views)});
+        for (const Set& set : sets_) result.emplace_back(set.name, TextList(set.values));
         return result;
     }
-    std::vector<Attribute> attributes() && = delete;
     /// One attribute's values; none when nothing was found for it.
     std::span<const std::string> values(std::string_view name) const& noexcept {
         for (const Set& set : sets_)
@@ -126,7 +124,6 @@ private:
     struct Set {
         std::string name;
         std::vector<std::string> values;
-        std::vector<std::string_view> views;  // of `values`
     };
 
     static detail::SharedError not_a_number() {
@@ -141,10 +138,9 @@ private:
         detail::for_each_run(value, [&](const detail::WordRun&) { says_something = true; });
         if (!says_something) return;
         auto set = std::find_if(sets_.begin(), sets_.end(), [&](const Set& s) { return s.name == name; });
-        if (set == sets_.end()) set = sets_.insert(sets_.end(), Set{std::string(name), {}, {}});
+        if (set == sets_.end()) set = sets_.insert(sets_.end(), Set{std::string(name), {}});
         if (std::find(set->values.begin(), set->values.end(), value) != set->values.end()) return;
         set->values.push_back(std::move(value));
-        set->views.assign(set->values.begin(), set->values.end());
     }
 
     std::vector<Set> sets_;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
@@ -13,6 +14,7 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/core/text_list.hpp"
 #include "ranklet/encoders/bert.hpp"
 #include "ranklet/model_file/load.hpp"
 #include "ranklet/text/tagged_spans.hpp"
@@ -38,8 +40,11 @@ public:
     /// unless TagOptions::windows says that all are read. Error invalid_text when it is not UTF-8.
     Result<std::vector<TaggedSpan>> tag(std::string_view text, const TagOptions& options = {}) const;
     /// The spans of each text. Error invalid_text naming the first text that is not UTF-8.
-    Result<std::vector<std::vector<TaggedSpan>>> tag(std::span<const std::string_view> texts,
-                                                     const TagOptions& options = {}) const;
+    Result<std::vector<std::vector<TaggedSpan>>> tag(TextList texts, const TagOptions& options = {}) const;
+    Result<std::vector<std::vector<TaggedSpan>>> tag(std::initializer_list<std::string_view> texts,
+                                                     const TagOptions& options = {}) const {
+        return tag(TextList(texts), options);
+    }
     /// Logits [tokens, labels] of one text, special tokens included.
     Result<Matrix> logits(std::string_view text) const;
 
@@ -48,9 +53,8 @@ public:
 
 private:
     struct Tokens;
-    Result<Tokens> tokenize(std::span<const std::string_view> texts, std::size_t max_length) const;
-    Result<Matrix> run(std::span<const std::string_view> texts, std::span<const std::size_t> offsets,
-                       BatchOptions options) const;
+    Result<Tokens> tokenize(TextList texts, std::size_t max_length) const;
+    Result<Matrix> run(TextList texts, std::span<const std::size_t> offsets, BatchOptions options) const;
 
     Bert bert_;
     std::shared_ptr<const detail::ClassifierHead> head_;
@@ -94,7 +98,7 @@ RANKLET_FUNC Result<std::vector<TaggedSpan>> TokenClassifier::tag(std::string_vi
     RANKLET_ASSIGN(auto spans, tag(std::span(&text, 1), options));
     return std::move(spans.front());
 }
-RANKLET_FUNC Result<std::vector<std::vector<TaggedSpan>>> TokenClassifier::tag(std::span<const std::string_view> texts,
+RANKLET_FUNC Result<std::vector<std::vector<TaggedSpan>>> TokenClassifier::tag(TextList texts,
                                                                                const TagOptions& options) const {
     BatchOptions batch;
     batch.threads = options.threads;
@@ -114,7 +118,7 @@ RANKLET_FUNC Result<std::vector<std::vector<TaggedSpan>>> TokenClassifier::tag(s
     return spans;
 }
 RANKLET_FUNC Result<Matrix> TokenClassifier::logits(std::string_view text) const {
-    const std::span<const std::string_view> texts(&text, 1);
+    const TextList texts(&text, 1);
     RANKLET_ASSIGN(const Tokens tokens, tokenize(texts, bert_.max_length()));
     return run(texts, tokens.offsets, {});
 }
@@ -128,8 +132,7 @@ RANKLET_FUNC Result<void> TokenClassifier::self_test(const ModelReader& reader) 
 }
 
 // Places in the text are known to the tokenizer alone, so it runs here, and again with the encoder: it costs little.
-RANKLET_FUNC Result<TokenClassifier::Tokens> TokenClassifier::tokenize(std::span<const std::string_view> texts,
-                                                                       std::size_t max_length) const {
+RANKLET_FUNC Result<TokenClassifier::Tokens> TokenClassifier::tokenize(TextList texts, std::size_t max_length) const {
     const WordPiece& tokenizer = bert_.tokenizer();
     EncodeOptions options;
     options.max_length = max_length;
@@ -151,8 +154,8 @@ RANKLET_FUNC Result<TokenClassifier::Tokens> TokenClassifier::tokenize(std::span
     }
     return out;
 }
-RANKLET_FUNC Result<Matrix> TokenClassifier::run(std::span<const std::string_view> texts,
-                                                 std::span<const std::size_t> offsets, BatchOptions options) const {
+RANKLET_FUNC Result<Matrix> TokenClassifier::run(TextList texts, std::span<const std::size_t> offsets,
+                                                 BatchOptions options) const {
     options.prompt = "";
     RANKLET_ASSIGN(Matrix rows, Matrix::zeroed(offsets.back(), labels().size()));
     RANKLET_TRY(bert_.for_each_window(

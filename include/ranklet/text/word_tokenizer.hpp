@@ -18,6 +18,7 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/sort.hpp"
+#include "ranklet/core/text_list.hpp"
 #include "ranklet/text/byte_trie.hpp"
 #include "ranklet/text/encoding.hpp"
 #include "ranklet/text/folded_text.hpp"
@@ -77,8 +78,7 @@ public:
     /// `words` by id; they are not kept. Errors: `invalid_argument` for an empty vocabulary, a word that stands twice
     /// or is empty, an unknown id out of range; `invalid_text` for a word that is not UTF-8; `unsupported` for a word of
     /// more than `max_token_bytes` and when the words need more than ByteTrie holds.
-    RANKLET_COLD static Result<WordTokenizer> create(std::span<const std::string_view> words,
-                                                     const WordTokenizerConfig& config) {
+    RANKLET_COLD static Result<WordTokenizer> create(TextList words, const WordTokenizerConfig& config) {
         if (words.empty()) return make_error(ErrorCode::invalid_argument, {"the vocabulary is empty"});
         if (words.size() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()))
             return make_error(ErrorCode::unsupported, {"the vocabulary has ", words.size(), " words"});
@@ -164,7 +164,7 @@ private:
 
     // --- making ---
 
-    static Result<void> check_words(std::span<const std::string_view> words, std::string_view what) {
+    static Result<void> check_words(TextList words, std::string_view what) {
         for (std::size_t w = 0; w < words.size(); ++w) {
             if (words[w].empty()) return make_error(ErrorCode::invalid_argument, {what, w, " is empty"});
             if (utf8::valid_prefix(words[w]) < words[w].size())
@@ -176,7 +176,7 @@ private:
         return {};
     }
 
-    Result<void> take_words(std::span<const std::string_view> words) {
+    Result<void> take_words(TextList words) {
         const auto by_word =
             detail::sorted_indices(words.size(), [&](std::size_t a, std::size_t b) { return words[a] < words[b]; });
         for (std::size_t i = 1; i < by_word.size(); ++i)
@@ -216,7 +216,7 @@ private:
         return {};
     }
 
-    Result<void> take_stop_words(std::span<const std::string_view> words) {
+    Result<void> take_stop_words(TextList words) {
         std::vector<std::string> forms(words.begin(), words.end());
         detail::EncodeScratch scratch;
         if (config_.cut == WordCut::vocabulary)

@@ -18,6 +18,7 @@
 #include "ranklet/core/groups.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/sort.hpp"
+#include "ranklet/core/text_list.hpp"
 #include "ranklet/text/added_tokens.hpp"
 #include "ranklet/text/bert_normalizer.hpp"
 #include "ranklet/text/byte_trie.hpp"
@@ -52,7 +53,7 @@ public:
     /// Errors: `invalid_argument` for an empty vocabulary, a duplicate token, an id out of range, an added token whose
     /// content is not its id's; `missing` for no unk, cls or sep; `invalid_text` for a token that is not UTF-8;
     /// `unsupported` for a token of more than `max_token_bytes`.
-    static Result<WordPiece> create(std::span<const std::string_view> tokens, WordPieceConfig config) {
+    static Result<WordPiece> create(TextList tokens, WordPieceConfig config) {
         WordPiece out(std::move(config));
         RANKLET_TRY(out.check_ids(tokens.size()));
         RANKLET_TRY(out.take_vocabulary(tokens));
@@ -94,8 +95,8 @@ public:
     /// The same for many texts, out[i] of texts[i], shared among `threads`. No influence on the result.
     /// Error: that of the first text that has one, which it names as "text N"; `invalid_argument` when
     /// `out` is not as long as `texts`. With an Error some texts may not have been read.
-    Result<void> encode_batch(std::span<const std::string_view> texts, const EncodeOptions& options,
-                              std::span<Encoding> out, Threads threads = 1) const {
+    Result<void> encode_batch(TextList texts, const EncodeOptions& options, std::span<Encoding> out,
+                              Threads threads = 1) const {
         if (out.size() != texts.size())
             return make_error(ErrorCode::invalid_argument,
                               {texts.size(), " texts are to be encoded into ", out.size(), " encodings"});
@@ -250,7 +251,7 @@ private:
         }
     }
 
-    Result<void> take_vocabulary(std::span<const std::string_view> tokens) {
+    Result<void> take_vocabulary(TextList tokens) {
         std::size_t bytes = 0;
         for (std::size_t i = 0; i < tokens.size(); ++i) {
             if (const std::size_t valid = utf8::valid_prefix(tokens[i]); valid < tokens[i].size())
