@@ -1,7 +1,8 @@
 // Counts what the program asks of the heap: a replacement of every operator new and delete.
 // In: nothing; include it in one file of an executable. Out: heap_requests, which std::vector, std::string,
 // AlignedBuffer, standard algorithms' buffers and whatever else C++ code allocates with make grow, and the size of the
-// largest request; other files of the executable find both in heap_counters.hpp.
+// largest request; other files of the executable find both in heap_counters.hpp, and with them a way to have a request
+// refused.
 #pragma once
 
 #include <atomic>
@@ -18,6 +19,11 @@ using ranklet_test::heap_requests;
 
 void* allocate(std::size_t size, std::size_t align) noexcept {
     ++heap_requests;
+    if (ranklet_test::heap_requests_until_refusal.load() >= 0 &&
+        ranklet_test::heap_requests_until_refusal.fetch_sub(1) == 0) {
+        ++ranklet_test::refused_heap_requests;
+        return nullptr;
+    }
     std::size_t largest = ranklet_test::largest_heap_request;
     while (size > largest && !ranklet_test::largest_heap_request.compare_exchange_weak(largest, size)) {
     }

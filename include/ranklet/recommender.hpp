@@ -37,7 +37,8 @@ struct ScoreOptions {
     InitialState initial_state = InitialState::user;
 };
 
-/// Immutable once loaded; any number of threads may use one. Copies share the model.
+/// Immutable once loaded; any number of threads may use one. Copies share the model. One that was made by default or
+/// moved from is empty: what returns a Result is an Error invalid_argument, sizes are 0, and nothing encodes text.
 class Recommender : public Loadable<Recommender> {
     struct Model {
         std::shared_ptr<const ItemEncoder> encoder;
@@ -62,18 +63,20 @@ public:
     /// The same for a program that names its kinds: `Recommender::load<Bert, DotProduct>(path)` links those alone. Error
     /// unsupported when the file is of another kind.
     template <class First, class... Rest>
-    RANKLET_COLD static Result<Recommender> load(const std::string& path, const LoadOptions& options = {}) {
+    RANKLET_COLD static Result<Recommender> load(const std::string& path,
+                                                 const LoadOptions& options = {}) RANKLET_MEMORY_TRY {
         static constexpr const Kind* kinds[] = {&kind<First>, &kind<Rest>...};
         RANKLET_ASSIGN(const GgufFile file, GgufFile::open(path));
         return detail::load_model<Recommender>(
             file, options, [&](const ModelReader& reader) { return read_as(reader, options, kinds); });
     }
+    RANKLET_MEMORY_CATCH
     RANKLET_COLD static Result<Recommender> read(const ModelReader& reader, const LoadOptions& options);
     /// The file's texts, events and expected numbers against what this build computes.
     RANKLET_COLD Result<void> self_test(const ModelReader& reader) const;
 
-    const ItemEncoder& encoder() const noexcept { return *model_->encoder; }
-    const Decoder& decoder() const noexcept { return *model_->decoder; }
+    const ItemEncoder& encoder() const noexcept { return *model().encoder; }
+    const Decoder& decoder() const noexcept { return *model().decoder; }
     /// The encoder or decoder as its own class, for what only that class offers: `model.as<Bert>()->tokenizer()`. Null
     /// when it is of another.
     template <class Class>
@@ -84,7 +87,7 @@ public:
             return decoder().kind() == kind_id<Class> ? static_cast<const Class*>(&decoder()) : nullptr;
     }
     /// Identifies the model file; catalogs and user states carry it.
-    std::uint64_t fingerprint() const noexcept { return model_->fingerprint; }
+    std::uint64_t fingerprint() const noexcept { return model().fingerprint; }
     /// Whether items are the host's, with texts (of any encoder); otherwise they are the model's own.
     bool encodes_text() const noexcept { return encoder().encodes_items(); }
 
@@ -107,11 +110,13 @@ public:
     /// A user without events. `id`: the user's own in a model file that knows users; one that it does not know starts
     /// from the zero vector, as everybody does in other models.
     User new_user(std::string_view id = {}, const UserOptions& options = {}) const;
-    /// A user from a saved state, UserOptions included. Error format when the bytes are damaged, mismatch when another model made them.
+    /// A user from a saved state, UserOptions included. Error format when the bytes are damaged or hold numbers that no
+    /// events lead to (a GRU's state beyond 1, say), mismatch when another model made them.
     Result<User> load_user(std::span<const std::byte> bytes) const;
     Result<User> load_user(UserState state) const;
 
-    /// The k best items for a user. Error mismatch when the catalog or the user belongs to another model.
+    /// The k best items for a user. Error mismatch when the catalog or the user belongs to another model,
+    /// invalid_argument when numbers are so large that the user has no vector or no candidate a score.
     Result<Ranking> recommend(const User& user, const Catalog& catalog, const RecommendOptions& options = {}) const;
     /// The same in memory that the caller keeps: the first call sizes it, later ones with the same kind of options
     /// allocate nothing. The result lives in `workspace` until its next use.
@@ -134,9 +139,12 @@ public:
     Result<std::vector<float>> user_vector(const User& user) const;
 
 private:
+    const Model& model() const noexcept { return model_ != nullptr ? *model_ : no_model(); }
+    RANKLET_COLD static const Model& no_model() noexcept;
     RANKLET_COLD static Result<Recommender> read_as(const ModelReader& reader, const LoadOptions& options,
                                                     std::span<const Kind* const> kinds);
     RANKLET_COLD static Result<void> check_rating(float rating);
+    static Result<void> check_query(std::span<const float> query);
     Result<void> check(const User& user) const;
     Result<void> check(const CatalogData& catalog) const;
     static Result<void> check_items(const Model& model, const CatalogData& data);
@@ -154,12 +162,14 @@ private:
 };
 
 /// A user of a model: a state that goes on with each event. A value: copies go on independently. Holds its model.
+/// One that was moved from, or made by an empty model, meets nothing: what returns a Result is an Error.
 class Recommender::User {
 public:
     User(const User& other) : model_(other.model_), state_(other.state_) {}
     User& operator=(const User& other) {
-        model_ = other.model_;
-        state_ = other.state_;
+        User copy(other);  // whole, before anything here changes
+        model_ = std::move(copy.model_);
+        state_ = std::move(copy.state_);
         return *this;
     }
     User(User&&) noexcept = default;
@@ -188,6 +198,7 @@ public:
 private:
     friend class Recommender;
     explicit User(ModelPointer model) : model_(std::move(model)) {}
+    Result<void> step(const CatalogData& items, std::size_t index, std::string_view id, float rating);
 
     ModelPointer model_;
     UserState state_;
@@ -217,12 +228,56 @@ RANKLET_NAMESPACE_END
 #include "ranklet/recommender/builtin_kinds.hpp"
 
 RANKLET_NAMESPACE_BEGIN
+namespace detail {
 
-RANKLET_FUNC Result<Recommender> Recommender::read(const ModelReader& reader, const LoadOptions& options) {
+RANKLET_FUNC Error empty_recommender() noexcept { return empty_object("the model"); }
+
+/// The parts of a recommender that has none.
+class NoEncoder final : public ItemEncoder {
+public:
+    KindId kind() const noexcept override { return kind_id<NoEncoder>; }
+    std::size_t dim() const noexcept override { return 0; }
+    bool encodes_items() const noexcept override { return false; }
+    Result<EncodedItems> encode_items(std::span<const Item>, ItemForm, const BatchOptions&) const override {
+        return empty_recommender();
+    }
+    Result<CatalogData> own_items() const override { return empty_recommender(); }
+    Result<void> self_test(const ModelReader&) const override { return empty_recommender(); }
+    Result<SelfTestItems> self_test_items(const ModelReader&) const override { return empty_recommender(); }
+};
+class NoDecoder final : public Decoder {
+public:
+    KindId kind() const noexcept override { return kind_id<NoDecoder>; }
+    Result<void> prepare(CatalogData&, ItemUse, Threads) const override { return empty_recommender(); }
+    Result<void> check(const CatalogData&) const override { return empty_recommender(); }
+    Result<void> check(const UserState&) const override { return empty_recommender(); }
+    void begin_user(UserState&) const override {}
+    Result<void> observe(UserState&, const CatalogData&, std::size_t, float, Scratch&) const override {
+        return empty_recommender();
+    }
+    std::size_t piece() const noexcept override { return 1; }
+    std::size_t query_size() const noexcept override { return 0; }
+    std::size_t scratch_size() const noexcept override { return 0; }
+    void begin(const ScoreRequest&, float*, Scratch&) const noexcept override {}
+    void score(const ScoreRequest&, const float*, IndexRange, float*, Scratch&) const noexcept override {}
+};
+
+}  // namespace detail
+
+RANKLET_FUNC const Recommender::Model& Recommender::no_model() noexcept {
+    static const detail::NoEncoder encoder;
+    static const detail::NoDecoder decoder;
+    static const Model none{{std::shared_ptr<const void>(), &encoder}, {std::shared_ptr<const void>(), &decoder}, 0};
+    return none;
+}
+
+RANKLET_FUNC Result<Recommender> Recommender::read(const ModelReader& reader,
+                                                   const LoadOptions& options) RANKLET_MEMORY_TRY {
     std::vector<const Kind*> kinds(options.kinds.begin(), options.kinds.end());
     kinds.insert(kinds.end(), builtin_kinds.begin(), builtin_kinds.end());
     return read_as(reader, options, kinds);
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<Recommender> Recommender::read_as(const ModelReader& reader, const LoadOptions& options,
                                                       std::span<const Kind* const> kinds) {
@@ -253,7 +308,7 @@ RANKLET_FUNC Result<Recommender> Recommender::read_as(const ModelReader& reader,
     return recommender;
 }
 
-RANKLET_FUNC Result<void> Recommender::self_test(const ModelReader& reader) const {
+RANKLET_FUNC Result<void> Recommender::self_test(const ModelReader& reader) const RANKLET_MEMORY_TRY {
     const ModelReader test = reader.scope("ranklet.selftest");
     if (!test.has("tolerance"))
         return make_error(ErrorCode::missing,
@@ -264,13 +319,15 @@ RANKLET_FUNC Result<void> Recommender::self_test(const ModelReader& reader) cons
         RANKLET_ASSIGN(const SelfTestItems inputs, encoder().self_test_items(reader));
         BatchOptions batch;
         batch.prompt = "";
-        RANKLET_ASSIGN(CatalogData data, encode(*model_, inputs.items, ItemUse::candidate, batch));
+        RANKLET_ASSIGN(CatalogData data, encode(model(), inputs.items, ItemUse::candidate, batch));
         for (std::size_t i = 0; i < inputs.items.size(); ++i) data.ids[i] = std::to_string(i);
         RANKLET_ASSIGN(catalog, finish_catalog(std::move(data), 1));
     } else {
         RANKLET_ASSIGN(catalog, items());
     }
     RANKLET_ASSIGN(const auto history, test.i32s("history"));
+    if (history.size() > most_self_test_inputs)
+        return test.wrong("history", {" has ", history.size(), " events, expected at most ", most_self_test_inputs});
     std::vector<float> ratings(history.size(), no_rating);
     if (test.has("ratings")) {
         RANKLET_ASSIGN(ratings, test.floats("ratings"));
@@ -284,23 +341,31 @@ RANKLET_FUNC Result<void> Recommender::self_test(const ModelReader& reader) cons
             return test.wrong("history", {" names item ", history[e], " of ", catalog.size()});
         const auto status = user.observe(catalog[static_cast<std::size_t>(history[e])], ratings[e]);
         if (!status.ok())
-            return make_error(ErrorCode::self_test, {reader.file().name(), ": self-test failed: ", test.full("history"),
-                                                     "[", e, "]: ", status.error().message});
+            return make_error(detail::told_as(ErrorCode::self_test, status.error()),
+                              {reader.file().name(), ": self-test failed: ", test.full("history"), "[", e,
+                               "]: ", status.error().message});
     }
-    RANKLET_ASSIGN(const auto found, scores(user, catalog));
-    return compare_self_test(test, "scores", found);
+    const auto found = scores(user, catalog);
+    if (!found.ok())
+        return make_error(
+            detail::told_as(ErrorCode::self_test, found.error()),
+            {reader.file().name(), ": self-test failed: ", test.full("scores"), ": ", found.error().message});
+    return compare_self_test(test, "scores", *found);
 }
+RANKLET_MEMORY_CATCH
 
-RANKLET_FUNC Result<std::vector<float>> Recommender::encode(std::string_view text, const BatchOptions& options) const {
+RANKLET_FUNC Result<std::vector<float>> Recommender::encode(std::string_view text,
+                                                            const BatchOptions& options) const RANKLET_MEMORY_TRY {
     const Item item{{}, text};
     const auto encoded = encoder().encode_items(std::span(&item, 1), ItemForm::vector, options);
-    if (!encoded.ok()) return encoded.error();
+    if (!encoded.ok()) return encoded.shared_error();
     const auto row = encoded->rows.row(0);
     return std::vector<float>(row.begin(), row.end());
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<CatalogData> Recommender::encode(const Model& model, std::span<const Item> items, ItemUse use,
-                                                     const BatchOptions& options) {
+                                                     const BatchOptions& options) RANKLET_MEMORY_TRY {
     if (!options.read.empty() && options.read.size() != items.size())
         return detail::wrong_read_size(options.read.size(), items.size());
     std::fill(options.read.begin(), options.read.end(), TextRead());  // an encoder of the host's may not tell
@@ -344,9 +409,10 @@ RANKLET_FUNC Result<CatalogData> Recommender::encode(const Model& model, std::sp
     data.ids.resize(items.size());
     return data;
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<Catalog> Recommender::encode_catalog(std::span<const Item> items,
-                                                         const BatchOptions& options) const {
+                                                         const BatchOptions& options) const RANKLET_MEMORY_TRY {
     const auto named = [&](const Error& error, std::size_t item) {
         return about_input(error, item, {"item \"", items[item].id, "\""});
     };
@@ -354,7 +420,7 @@ RANKLET_FUNC Result<Catalog> Recommender::encode_catalog(std::span<const Item> i
     if (encodes_text())  // otherwise the encoder says that it encodes none
         for (std::size_t i = 0; i < items.size(); ++i)
             if (const auto status = attributes.add(items[i].attributes); !status.ok()) return named(status.error(), i);
-    auto encoded = encode(*model_, items, ItemUse::candidate, options);
+    auto encoded = encode(model(), items, ItemUse::candidate, options);
     if (!encoded.ok()) {
         const Error& error = encoded.error();
         return error.input == Error::no_input ? error : named(error, error.input);
@@ -366,8 +432,9 @@ RANKLET_FUNC Result<Catalog> Recommender::encode_catalog(std::span<const Item> i
     data.attributes = std::move(attributes).finish();
     return finish_catalog(std::move(data), options.threads);
 }
+RANKLET_MEMORY_CATCH
 
-RANKLET_FUNC Result<Catalog> Recommender::make_catalog(CatalogData data, Threads threads) const {
+RANKLET_FUNC Result<Catalog> Recommender::make_catalog(CatalogData data, Threads threads) const RANKLET_MEMORY_TRY {
     const std::size_t n = data.ids.size();
     const auto check_given = [](const Matrix& given, std::size_t rows, std::size_t cols) -> Result<void> {
         if (given.rows() != rows || (rows > 0 && given.cols() != cols))
@@ -390,14 +457,16 @@ RANKLET_FUNC Result<Catalog> Recommender::make_catalog(CatalogData data, Threads
             RANKLET_TRY(check_given(part.values, data.rows_of(part.rows, part.values.rows()), part.values.cols()));
     }
     RANKLET_ASSIGN(Catalog catalog, finish_catalog(std::move(data), threads));
-    RANKLET_TRY(check_items(*model_, catalog.data()));
+    RANKLET_TRY(check_items(model(), catalog.data()));
     return catalog;
 }
+RANKLET_MEMORY_CATCH
 
-RANKLET_FUNC Result<Catalog> Recommender::items() const {
+RANKLET_FUNC Result<Catalog> Recommender::items() const RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(CatalogData data, encoder().own_items());
     return finish_catalog(std::move(data), 1);
 }
+RANKLET_MEMORY_CATCH
 
 // What a catalog's items need beside what they were encoded to: the decoder's parts that are missing.
 RANKLET_FUNC Result<Catalog> Recommender::finish_catalog(CatalogData data, Threads threads) const {
@@ -407,7 +476,8 @@ RANKLET_FUNC Result<Catalog> Recommender::finish_catalog(CatalogData data, Threa
 }
 
 RANKLET_FUNC Result<Catalog> update_catalog(const Recommender& model, const Catalog& catalog,
-                                            const CatalogChanges& changes, const BatchOptions& options) {
+                                            const CatalogChanges& changes,
+                                            const BatchOptions& options) RANKLET_MEMORY_TRY {
     if (catalog.data().model != model.fingerprint())
         return make_error(ErrorCode::mismatch, {"the catalog was made by another model"});
     RANKLET_ASSIGN(const detail::CatalogPlan plan, detail::plan_changes(catalog, changes));
@@ -421,6 +491,7 @@ RANKLET_FUNC Result<Catalog> update_catalog(const Recommender& model, const Cata
     RANKLET_TRY(model.decoder().prepare(data, ItemUse::candidate, options.threads));
     return Catalog::create(std::move(data));
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Recommender::User Recommender::new_user(std::string_view id, const UserOptions& options) const {
     User user(model_);
@@ -429,29 +500,37 @@ RANKLET_FUNC Recommender::User Recommender::new_user(std::string_view id, const 
     user.reset();
     return user;
 }
-RANKLET_FUNC Result<Recommender::User> Recommender::load_user(std::span<const std::byte> bytes) const {
+RANKLET_FUNC Result<Recommender::User> Recommender::load_user(std::span<const std::byte> bytes) const
+    RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(UserState state, UserState::load(bytes));
     return load_user(std::move(state));
 }
-RANKLET_FUNC Result<Recommender::User> Recommender::load_user(UserState state) const {
+RANKLET_MEMORY_CATCH
+RANKLET_FUNC Result<Recommender::User> Recommender::load_user(UserState state) const RANKLET_MEMORY_TRY {
+    if (model_ == nullptr) return detail::empty_recommender();
     if (state.model != fingerprint())
         return make_error(ErrorCode::mismatch, {"the user state was made by another model"});
     RANKLET_TRY(decoder().check(state));
+    for (std::size_t e = 0; e < state.events.size(); ++e)
+        if (std::isinf(state.events[e].rating))
+            return make_error(ErrorCode::format, {"the user state's event ", e, " has an infinite rating"});
     User user(model_);
     user.state_ = std::move(state);
     user.state_.forget_oldest();
     return user;
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<Ranking> Recommender::recommend(const User& user, const Catalog& catalog,
-                                                    const RecommendOptions& options) const {
+                                                    const RecommendOptions& options) const RANKLET_MEMORY_TRY {
     Workspace workspace;
     RANKLET_ASSIGN(const auto ranked, recommend(user, catalog, options, workspace));
     return Ranking{catalog, {ranked.begin(), ranked.end()}};
 }
-RANKLET_FUNC Result<std::span<const Recommendation>> Recommender::recommend(const User& user, const Catalog& catalog,
-                                                                            const RecommendOptions& options,
-                                                                            Workspace& workspace) const {
+RANKLET_MEMORY_CATCH
+RANKLET_FUNC Result<std::span<const Recommendation>> Recommender::recommend(
+    const User& user, const Catalog& catalog, const RecommendOptions& options,
+    Workspace& workspace) const RANKLET_MEMORY_TRY {
     RANKLET_TRY(options.check(catalog));
     RANKLET_TRY(check(user));
     RANKLET_TRY(check(catalog.data()));
@@ -460,21 +539,26 @@ RANKLET_FUNC Result<std::span<const Recommendation>> Recommender::recommend(cons
     buffers.filter(catalog, options);
     if (options.exclude_seen)
         for (const Event& event : user.state().events) buffers.remove(catalog.find(event.id));
-    buffers.rank(catalog, options);
+    if (!buffers.rank(catalog, options))
+        return make_error(
+            ErrorCode::invalid_argument,
+            {"no candidate has a score that is a number: a damaged model, or vectors that are too large"});
     return std::span<const Recommendation>(buffers.ranked);
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<std::vector<float>> Recommender::scores(const User& user, const Catalog& catalog,
-                                                            const ScoreOptions& options) const {
+                                                            const ScoreOptions& options) const RANKLET_MEMORY_TRY {
     RANKLET_TRY(check(user));
     RANKLET_TRY(check(catalog.data()));
     Workspace workspace;
     RANKLET_TRY(score(user, catalog.data(), options, workspace));
     return std::move(workspace.buffers_.scores);
 }
+RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<std::vector<float>> Recommender::scores_of(const User& user, const Catalog& catalog,
                                                                std::span<const std::size_t> indices,
-                                                               const ScoreOptions& options) const {
+                                                               const ScoreOptions& options) const RANKLET_MEMORY_TRY {
     RANKLET_TRY(check(user));
     RANKLET_TRY(check(catalog.data()));
     std::vector<detail::ItemPick> picks;
@@ -491,8 +575,9 @@ RANKLET_FUNC Result<std::vector<float>> Recommender::scores_of(const User& user,
     RANKLET_TRY(score(user, candidates, options, workspace));
     return std::move(workspace.buffers_.scores);
 }
+RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<std::vector<float>> Recommender::scores_of(const User& user, const Catalog& catalog, TextList ids,
-                                                               const ScoreOptions& options) const {
+                                                               const ScoreOptions& options) const RANKLET_MEMORY_TRY {
     std::vector<std::size_t> indices;
     for (const std::string_view id : ids) {
         RANKLET_ASSIGN(const ItemRef item, catalog.at(id));
@@ -500,8 +585,9 @@ RANKLET_FUNC Result<std::vector<float>> Recommender::scores_of(const User& user,
     }
     return scores_of(user, catalog, indices, options);
 }
+RANKLET_MEMORY_CATCH
 
-RANKLET_FUNC Result<std::vector<float>> Recommender::user_vector(const User& user) const {
+RANKLET_FUNC Result<std::vector<float>> Recommender::user_vector(const User& user) const RANKLET_MEMORY_TRY {
     RANKLET_TRY(check(user));
     if (!decoder().has_user_vector())
         return make_error(ErrorCode::unsupported, {"this model's scores are not dot products with a user's vector"});
@@ -510,12 +596,14 @@ RANKLET_FUNC Result<std::vector<float>> Recommender::user_vector(const User& use
     RANKLET_TRY(scratch.reserve(decoder().scratch_size()));
     const CatalogData no_items;
     decoder().begin({user.state(), no_items}, vector.data(), scratch);
+    RANKLET_TRY(check_query(vector));
     return vector;
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<void> Recommender::check(const User& user) const {
-    if (user.model_ == nullptr)
-        return make_error(ErrorCode::invalid_argument, {"the user has no state: it was moved from"});
+    if (model_ == nullptr) return detail::empty_recommender();
+    if (user.model_ == nullptr) return detail::empty_object("the user");
     if (user.model_ != model_ && user.state().model != fingerprint())
         return make_error(ErrorCode::mismatch, {"the user belongs to another model"});
     return {};
@@ -523,12 +611,17 @@ RANKLET_FUNC Result<void> Recommender::check(const User& user) const {
 RANKLET_FUNC Result<void> Recommender::check(const CatalogData& catalog) const {
     if (catalog.model != fingerprint())
         return make_error(ErrorCode::mismatch, {"the catalog was made by another model"});
-    return check_items(*model_, catalog);
+    return check_items(model(), catalog);
 }
 // A catalog that the caller put together (Catalog::create) may lack what this model's decoder reads.
 RANKLET_FUNC Result<void> Recommender::check_items(const Model& model, const CatalogData& data) {
     if (data.ids.empty()) return {};
     return model.decoder->check(data);
+}
+RANKLET_FUNC Result<void> Recommender::check_query(std::span<const float> query) {
+    if (std::all_of(query.begin(), query.end(), [](float x) { return std::isfinite(x); })) return {};
+    return make_error(ErrorCode::invalid_argument,
+                      {"the user's numbers are not finite: a damaged model, or events that are too large"});
 }
 RANKLET_FUNC Result<void> Recommender::check_rating(float rating) {
     if (std::isinf(rating)) return make_error(ErrorCode::invalid_argument, {"a rating must not be infinite"});
@@ -546,6 +639,7 @@ RANKLET_FUNC Result<void> Recommender::score(const User& user, const CatalogData
     for (Scratch& scratch : workspace.scratch_) RANKLET_TRY(scratch.reserve(scorer.scratch_size()));
     const ScoreRequest request{user.state(), data, options.initial_state};
     scorer.begin(request, workspace.query_.data(), workspace.scratch_[0]);
+    RANKLET_TRY(check_query(workspace.query_));
     parallel_for(pieces, threads, [&](std::size_t p, std::size_t thread) {
         const IndexRange range{p * piece, std::min(n, (p + 1) * piece)};
         scorer.score(request, workspace.query_.data(), range, workspace.buffers_.scores.data() + range.first,
@@ -555,37 +649,47 @@ RANKLET_FUNC Result<void> Recommender::score(const User& user, const CatalogData
 }
 
 RANKLET_FUNC void Recommender::User::reset() {
+    if (model_ == nullptr) return;
     model_->decoder->begin_user(state_);
     state_.events.clear();
     state_.forgotten = 0;
     state_.model = model_->fingerprint;
 }
 
-RANKLET_FUNC Result<void> Recommender::User::observe(const ItemRef& item, float rating) {
+// The event's memory is there before the decoder moves on: an event counts wholly or not at all.
+RANKLET_FUNC Result<void> Recommender::User::step(const CatalogData& items, std::size_t index, std::string_view id,
+                                                  float rating) {
+    Event event{std::string(id), rating};
+    std::vector<Event>& events = state_.events;
+    if (events.size() == events.capacity()) events.reserve(std::max<std::size_t>(8, 2 * events.size()));
+    RANKLET_TRY(model_->decoder->observe(state_, items, index, rating, scratch_));
+    events.push_back(std::move(event));
+    state_.forget_oldest();
+    return {};
+}
+RANKLET_FUNC Result<void> Recommender::User::observe(const ItemRef& item, float rating) RANKLET_MEMORY_TRY {
+    if (model_ == nullptr) return detail::empty_object("the user");
     if (item.data().model != model_->fingerprint)
         return make_error(ErrorCode::mismatch, {"item \"", item.id(), "\" is of another model's catalog"});
     RANKLET_TRY(check_items(*model_, item.data()));
     RANKLET_TRY(check_rating(rating));
-    RANKLET_TRY(model_->decoder->observe(state_, item.data(), item.index(), rating, scratch_));
-    state_.events.push_back({std::string(item.id()), rating});
-    state_.forget_oldest();
-    return {};
+    return step(item.data(), item.index(), item.id(), rating);
 }
+RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<void> Recommender::User::observe(const Result<ItemRef>& item, float rating) {
-    if (!item.ok()) return item.error();
+    if (!item.ok()) return item.shared_error();
     return observe(*item, rating);
 }
 RANKLET_FUNC Result<void> Recommender::User::observe_text(std::string_view text, float rating,
-                                                          const BatchOptions& options) {
+                                                          const BatchOptions& options) RANKLET_MEMORY_TRY {
+    if (model_ == nullptr) return detail::empty_object("the user");
     RANKLET_TRY(check_rating(rating));
     const Item item{{}, text};
     const auto encoded = Recommender::encode(*model_, std::span(&item, 1), ItemUse::event, options);
-    if (!encoded.ok()) return encoded.error();
-    RANKLET_TRY(model_->decoder->observe(state_, *encoded, 0, rating, scratch_));
-    state_.events.push_back({std::string(), rating});
-    state_.forget_oldest();
-    return {};
+    if (!encoded.ok()) return encoded.shared_error();
+    return step(*encoded, 0, {}, rating);
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_NAMESPACE_END
 #endif

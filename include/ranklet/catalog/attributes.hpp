@@ -99,16 +99,17 @@ struct AttributeTable {
         return nullptr;
     }
     /// Error missing, naming the attribute and those that there are.
-    RANKLET_COLD Result<const AttributeColumn*> at(std::string_view name) const {
+    RANKLET_COLD Result<const AttributeColumn*> at(std::string_view name) const RANKLET_MEMORY_TRY {
         if (const AttributeColumn* column = find(name)) return column;
         std::string known;
         for (const AttributeColumn& column : columns) known += (known.empty() ? "\"" : ", \"") + column.name + "\"";
         return make_error(ErrorCode::missing, {"no item of the catalog has an attribute \"", name, "\"; there ",
                                                columns.empty() ? "are none" : "are ", known});
     }
+    RANKLET_MEMORY_CATCH
 
     /// Error invalid_argument when a part does not fit `n` items: for tables that AttributeBuilder has not made.
-    RANKLET_COLD Result<void> check(std::size_t n) const {
+    RANKLET_COLD Result<void> check(std::size_t n) const RANKLET_MEMORY_TRY {
         for (std::size_t c = 0; c < columns.size(); ++c) {
             const AttributeColumn& column = columns[c];
             const auto wrong = [&](const char* what) {
@@ -141,6 +142,7 @@ struct AttributeTable {
         }
         return {};
     }
+    RANKLET_MEMORY_CATCH
 
     /// The attributes of one item, to give to another builder. Precondition: item < n.
     std::vector<Attribute> item(std::size_t item) const {
@@ -165,8 +167,10 @@ class AttributeBuilder {
 public:
     /// The next item's attributes. Error invalid_argument, naming the attribute, when its name is empty or stands
     /// twice, a number is not finite, or it was given before with another type. An empty set of tags counts as left
-    /// out. After an Error the builder is of no more use.
-    Result<void> add(std::span<const Attribute> attributes) {
+    /// out. After an Error the builder is of no more use: every later call is an Error invalid_argument.
+    Result<void> add(std::span<const Attribute> attributes) RANKLET_MEMORY_TRY {
+        if (std::exchange(unusable_, true))
+            return make_error(ErrorCode::invalid_argument, {"the attributes of an item before this one had an error"});
         for (const Attribute& attribute : attributes) {
             const AttributeType type = attribute.type;
             const auto wrong = [&](std::string_view what, std::string_view more = {}) {
@@ -202,11 +206,14 @@ public:
         }
         ++count_;
         for (AttributeColumn& column : table_.columns) fill(column);
+        unusable_ = false;
         return {};
     }
+    RANKLET_MEMORY_CATCH
 
     /// The table of all items so far.
-    AttributeTable finish() && { return std::move(table_); }
+    /// Of none after an Error.
+    AttributeTable finish() && { return unusable_ ? AttributeTable() : std::move(table_); }
 
 private:
     AttributeColumn empty_column(std::string_view name, AttributeType type) const {
@@ -241,6 +248,7 @@ private:
     static constexpr double missing_number = std::numeric_limits<double>::quiet_NaN();
     AttributeTable table_;
     std::size_t count_ = 0;
+    bool unusable_ = false;                    // in the midst of an item, or left there
     std::vector<std::string> names_;           // of the columns
     detail::NameIndex places_;                 // of the names
     std::vector<detail::NameIndex> interned_;  // of each column's values

@@ -13,6 +13,7 @@
 
 #include "ranklet/catalog/attributes.hpp"
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/keyed_hash.hpp"
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/name_index.hpp"
 #include "ranklet/core/result.hpp"
@@ -100,6 +101,7 @@ private:
 };
 
 /// Tells snapshots apart: equal for copies of one catalog, different for any two others, also after one is gone.
+/// Those of catalogs made by default are equal: there is nothing in them.
 class CatalogSnapshot {
 public:
     CatalogSnapshot() = default;
@@ -115,11 +117,11 @@ private:
 
 class Catalog {
 public:
-    /// An empty catalog.
-    Catalog() : state_(std::make_shared<State>()) {}
+    /// An empty catalog, as one that was moved from is.
+    Catalog() = default;
 
     /// Takes the data over. Error when an id is empty or stands twice, or the parts' sizes contradict each other.
-    RANKLET_COLD static Result<Catalog> create(CatalogData data) {
+    RANKLET_COLD static Result<Catalog> create(CatalogData data) RANKLET_MEMORY_TRY {
         const std::size_t n = data.ids.size();
         if (n >= static_cast<std::size_t>(static_cast<std::uint32_t>(-1)))
             return make_error(ErrorCode::invalid_argument, {"a catalog holds fewer than 2^32 - 1 items"});
@@ -154,10 +156,15 @@ public:
         catalog.state_ = std::move(state);
         return catalog;
     }
+    RANKLET_MEMORY_CATCH
 
-    std::size_t size() const noexcept { return state_->data.ids.size(); }
+    std::size_t size() const noexcept { return data().ids.size(); }
     bool empty() const noexcept { return size() == 0; }
-    const CatalogData& data() const noexcept { return state_->data; }
+    const CatalogData& data() const noexcept {
+        if (state_ != nullptr) return state_->data;
+        static const CatalogData none;
+        return none;
+    }
     /// Which snapshot this is.
     CatalogSnapshot snapshot() const noexcept { return CatalogSnapshot(state_); }
     /// What a user's vector is multiplied with, [n, dim]: for a VectorIndex.

@@ -189,7 +189,9 @@ public:
         RANKLET_TRY(parts(data));
         RANKLET_TRY(attributes(data.attributes));
         auto catalog = Catalog::create(std::move(data));
-        if (!catalog.ok()) return make_error(ErrorCode::format, {file_->name(), ": ", catalog.error().message});
+        if (!catalog.ok())
+            return make_error(detail::told_as(ErrorCode::format, catalog.error()),
+                              {file_->name(), ": ", catalog.error().message});
         return catalog;
     }
 
@@ -274,21 +276,25 @@ private:
 
 }  // namespace detail
 
-RANKLET_FUNC Result<void> save_catalog(const Catalog& catalog, const std::string& path) {
+RANKLET_FUNC Result<void> save_catalog(const Catalog& catalog, const std::string& path) RANKLET_MEMORY_TRY {
     return detail::catalog_writer(catalog.data()).write(path);
 }
-RANKLET_FUNC Result<std::vector<std::byte>> catalog_bytes(const CatalogData& catalog) {
+RANKLET_MEMORY_CATCH
+RANKLET_FUNC Result<std::vector<std::byte>> catalog_bytes(const CatalogData& catalog) RANKLET_MEMORY_TRY {
     return detail::catalog_writer(catalog).bytes();
 }
+RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<Catalog> load_catalog(const std::string& path, std::uint64_t model,
-                                          const CatalogLoadOptions& options) {
+                                          const CatalogLoadOptions& options) RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(GgufFile file, GgufFile::open(path));
     return detail::CatalogReader(std::make_shared<const GgufFile>(std::move(file))).read(model, options);
 }
+RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<Catalog> load_catalog(const GgufFile& file, std::uint64_t model,
-                                          const CatalogLoadOptions& options) {
+                                          const CatalogLoadOptions& options) RANKLET_MEMORY_TRY {
     return detail::CatalogReader(std::make_shared<const GgufFile>(file)).read(model, options);
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_NAMESPACE_END
 #endif

@@ -80,7 +80,7 @@ public:
     /// The items of a table of n that fulfil it. Error missing for an attribute that the table lacks, invalid_argument
     /// for a comparison that its type does not have, a range that is none, or more than 500 levels of operators (a
     /// chain of one operator is one level).
-    Result<Bitset> evaluate(const AttributeTable& table, std::size_t n) const {
+    Result<Bitset> evaluate(const AttributeTable& table, std::size_t n) const RANKLET_MEMORY_TRY {
         if (kind_ == Kind::too_deep)
             return make_error(ErrorCode::invalid_argument, {"a condition of more than ", most_levels, " levels"});
         if (kind_ == Kind::all || kind_ == Kind::any || kind_ == Kind::no) {
@@ -97,6 +97,7 @@ public:
         }
         return evaluate_leaf(table, n);
     }
+    RANKLET_MEMORY_CATCH
 
 private:
     enum class Kind { any_of, in_range, contains_any, is_missing, all, any, no, too_deep };
@@ -177,10 +178,11 @@ private:
 class Filter {
 public:
     /// Evaluates a condition. Errors as Condition::evaluate.
-    static Result<Filter> create(const Catalog& catalog, const Condition& condition) {
+    static Result<Filter> create(const Catalog& catalog, const Condition& condition) RANKLET_MEMORY_TRY {
         RANKLET_ASSIGN(Bitset bits, condition.evaluate(catalog.data().attributes, catalog.size()));
         return Filter(catalog, std::move(bits));
     }
+    RANKLET_MEMORY_CATCH
     /// From bits that the caller has set. Error mismatch when they are not as many as the catalog's items.
     static Result<Filter> from_bits(const Catalog& catalog, Bitset bits) {
         if (bits.size() != catalog.size())

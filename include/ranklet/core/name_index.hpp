@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/keyed_hash.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 namespace detail {
@@ -44,10 +45,7 @@ namespace detail {
 
 [[gnu::noinline]] RANKLET_FUNC std::size_t NameIndex::slot_of(std::string_view name,
                                                               std::span<const std::string> names) const noexcept {
-    std::uint64_t hash = 14695981039346656037ull;  // FNV-1a
-    for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ull;
-    hash ^= hash >> 32;
-    std::size_t slot = static_cast<std::size_t>(hash) & (slots_.size() - 1);
+    std::size_t slot = KeyedHash()(name) & (slots_.size() - 1);  // names may be an outsider's choice
     while (slots_[slot] != free_slot && names[slots_[slot]] != name) slot = (slot + 1) & (slots_.size() - 1);
     return slot;
 }

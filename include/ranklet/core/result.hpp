@@ -15,6 +15,7 @@
 
 #if defined(__cpp_exceptions) || defined(__EXCEPTIONS)
 #include <exception>
+#include <stdexcept>
 #endif
 
 #include "ranklet/core/config.hpp"
@@ -130,7 +131,7 @@ namespace detail {
 class SharedError {
 public:
     SharedError() = default;
-    explicit SharedError(Error error) : node_(make(std::move(error))) {}
+    explicit SharedError(Error error) noexcept : node_(make(std::move(error))) {}
     SharedError(const SharedError& other) noexcept : node_(other.node_) {
         if (is_owner()) retain(node_);
     }
@@ -163,21 +164,24 @@ private:
     };
     static Node* given_away() noexcept { return reinterpret_cast<Node*>(alignof(Node)); }
     bool is_owner() const noexcept { return node_ != nullptr && node_ != given_away(); }
-    static Node* make(Error&& error);
+    static Node* make(Error&& error) noexcept;
+    static Node* shared_node() noexcept;
     static void retain(Node* node) noexcept;
     static void release(Node* node) noexcept;
     Node* node_ = nullptr;
 };
 }  // namespace detail
 
-/// An Error whose message is the parts joined, to be returned as any Result. Out of line on purpose: errors are rare, and
-/// spelling messages out with operator+ at every check costs compile time and code size.
+/// An Error whose message is the parts joined, to be returned as any Result; out_of_memory where there is none for the
+/// message. Out of line on purpose: errors are rare, and spelling messages out with operator+ at every check costs compile
+/// time and code size.
 detail::SharedError make_error(ErrorCode code, std::initializer_list<ErrorPart> parts,
-                               std::initializer_list<ErrorPart> more = {});
+                               std::initializer_list<ErrorPart> more = {}) noexcept;
 
 /// The same error, about the input at this index, its message after the input's name. Whoever hands out inputs (a loop
 /// over texts) says which one it was, once; whoever knows it by a better name (an item's id) names it again.
-detail::SharedError about_input(const Error& error, std::size_t input, std::initializer_list<ErrorPart> name = {});
+detail::SharedError about_input(const Error& error, std::size_t input,
+                                std::initializer_list<ErrorPart> name = {}) noexcept;
 
 /// A value of type T, or an Error. Moves, and does not copy.
 template <class T>
@@ -263,15 +267,31 @@ private:
 
 namespace detail {
 
-/// function(), or Error out_of_memory where it throws std::bad_alloc: for work on other threads, which no exception may
-/// leave. Where there are no exceptions, a failing allocation ends the program in any case.
+/// The code of an error that is told as one of another kind: what there was no memory for stays that.
+constexpr ErrorCode told_as(ErrorCode code, const Error& error) noexcept {
+    return error.code == ErrorCode::out_of_memory ? error.code : code;
+}
+
+/// Error invalid_argument of an object that has nothing to work with: made by default, or moved from.
+RANKLET_OUT_OF_LINE inline SharedError empty_object(const char* what) noexcept {
+    return make_error(ErrorCode::invalid_argument, {what, " is empty: it was not loaded, or was moved from"});
+}
+
+#if RANKLET_HAS_EXCEPTIONS
+/// Error out_of_memory for the exception that is being handled, if it says that there is no memory (or asked for more
+/// than there can be); any other goes on its way.
+SharedError allocation_error();
+#endif
+
+/// function(), or Error out_of_memory where an allocation fails in it: for work on other threads, which no exception may
+/// leave.
 template <class Function>
 auto catch_out_of_memory(const Function& function) -> decltype(function()) {
 #if RANKLET_HAS_EXCEPTIONS
     try {
         return function();
-    } catch (const std::bad_alloc&) {
-        return SharedError::out_of_memory();
+    } catch (...) {
+        return allocation_error();
     }
 #else
     return function();
@@ -303,21 +323,39 @@ RANKLET_OUT_OF_LINE RANKLET_FUNC void ErrorPart::append_to(std::string& message)
     }
 }
 
+namespace detail {
+// The error that `fill` writes the message of; out_of_memory where there is none for it.
+template <class Fill>
+SharedError error_of(ErrorCode code, std::size_t input, const Fill& fill) noexcept {
+#if RANKLET_HAS_EXCEPTIONS
+    try {
+#endif
+        Error error{code, {}, input};
+        fill(error.message);
+        return SharedError(std::move(error));
+#if RANKLET_HAS_EXCEPTIONS
+    } catch (...) {
+        return SharedError::out_of_memory();
+    }
+#endif
+}
+}  // namespace detail
+
 RANKLET_OUT_OF_LINE RANKLET_FUNC detail::SharedError make_error(ErrorCode code, std::initializer_list<ErrorPart> parts,
-                                                                std::initializer_list<ErrorPart> more) {
-    Error error{code, {}};
-    for (const ErrorPart& part : parts) part.append_to(error.message);
-    for (const ErrorPart& part : more) part.append_to(error.message);
-    return detail::SharedError(std::move(error));
+                                                                std::initializer_list<ErrorPart> more) noexcept {
+    return detail::error_of(code, Error::no_input, [&](std::string& message) {
+        for (const ErrorPart& part : parts) part.append_to(message);
+        for (const ErrorPart& part : more) part.append_to(message);
+    });
 }
 
 RANKLET_OUT_OF_LINE RANKLET_FUNC detail::SharedError about_input(const Error& error, std::size_t input,
-                                                                 std::initializer_list<ErrorPart> name) {
-    Error named{error.code, {}, input};
-    for (const ErrorPart& part : name) part.append_to(named.message);
-    if (!named.message.empty()) named.message.append(": ");
-    named.message.append(error.message);
-    return detail::SharedError(std::move(named));
+                                                                 std::initializer_list<ErrorPart> name) noexcept {
+    return detail::error_of(error.code, input, [&](std::string& message) {
+        for (const ErrorPart& part : name) part.append_to(message);
+        if (!message.empty()) message.append(": ");
+        message.append(error.message);
+    });
 }
 
 namespace detail {
@@ -331,15 +369,30 @@ namespace detail {
 #endif
 }
 
+#if RANKLET_HAS_EXCEPTIONS
+RANKLET_OUT_OF_LINE RANKLET_FUNC SharedError allocation_error() {
+    try {
+        throw;
+    } catch (const std::bad_alloc&) {
+    } catch (const std::length_error&) {
+    }
+    return SharedError::out_of_memory();
+}
+#endif
+
 RANKLET_OUT_OF_LINE RANKLET_FUNC SharedError SharedError::out_of_memory() noexcept {
-    static Node node{Error{ErrorCode::out_of_memory, "out of memory"}};
     SharedError error;
-    error.node_ = &node;
-    retain(&node);
+    error.node_ = shared_node();
     return error;
 }
-RANKLET_OUT_OF_LINE RANKLET_FUNC SharedError::Node* SharedError::make(Error&& error) {
-    return new Node{std::move(error)};
+RANKLET_OUT_OF_LINE RANKLET_FUNC SharedError::Node* SharedError::shared_node() noexcept {
+    static Node node{Error{ErrorCode::out_of_memory, "out of memory"}};
+    retain(&node);
+    return &node;
+}
+RANKLET_OUT_OF_LINE RANKLET_FUNC SharedError::Node* SharedError::make(Error&& error) noexcept {
+    Node* node = new (std::nothrow) Node{std::move(error)};
+    return node != nullptr ? node : shared_node();
 }
 RANKLET_OUT_OF_LINE RANKLET_FUNC void SharedError::retain(Node* node) noexcept {
     node->owners.fetch_add(1, std::memory_order_relaxed);
@@ -352,6 +405,20 @@ RANKLET_OUT_OF_LINE RANKLET_FUNC void SharedError::release(Node* node) noexcept 
 
 RANKLET_NAMESPACE_END
 
+#endif
+
+/// Around the body of a function that returns a Result: an allocation that fails in it comes back as Error out_of_memory
+/// (docs/decisions.md, "Memory").
+///     Result<int> f() RANKLET_MEMORY_TRY { ... } RANKLET_MEMORY_CATCH
+#if RANKLET_HAS_EXCEPTIONS
+#define RANKLET_MEMORY_TRY try
+#define RANKLET_MEMORY_CATCH                          \
+    catch (...) {                                     \
+        return ::ranklet::detail::allocation_error(); \
+    }
+#else
+#define RANKLET_MEMORY_TRY
+#define RANKLET_MEMORY_CATCH
 #endif
 
 #define RANKLET_UNIQUE_NAME_IMPL(a, b) a##b

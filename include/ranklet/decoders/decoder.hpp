@@ -3,6 +3,7 @@
 // A kind of decoder is a class of its own header that implements this; docs/extending.md says how.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <span>
@@ -50,7 +51,7 @@ public:
 
     /// `state` as before any event; `state.user` says who it is.
     virtual void begin_user(UserState& state) const = 0;
-    /// Error format when numbers of the state are not of this model's sizes.
+    /// Error format when numbers of the state are not of this model's sizes, or none that observe() could leave there.
     virtual Result<void> check(const UserState& state) const = 0;
     /// The user met item `index` of `items`; no_rating: without a rating. The event is not yet in `state.events`.
     /// Error invalid_argument, with the state as it was, when a number of the new state would not be finite.
@@ -116,6 +117,18 @@ RANKLET_COLD inline Result<void> check_state_size(const UserState& state, std::s
         return {};
     return make_error(ErrorCode::format, {"the user state remembers ", state.memory_rows(), " events of ",
                                           state.memory_width, " values, which is not what the model's does"});
+}
+
+/// Error format unless each number of a GRU's state is one that observe() can lead to from `first` (zero where that is
+/// shorter): a step lies between the state before it and a tanh, so none is beyond 1 and what it began with.
+RANKLET_COLD inline Result<void> check_gru_state(std::span<const float> state, std::span<const float> first) {
+    constexpr float rounding = 1.001f;
+    for (std::size_t i = 0; i < state.size(); ++i)
+        if (const float most = i < first.size() ? std::max(1.0f, std::abs(first[i])) : 1.0f;
+            !(std::abs(state[i]) <= most * rounding))
+            return make_error(ErrorCode::format, {"the user state's number ", i, " is ", state[i],
+                                                  ", which no events lead to: at most ", most});
+    return {};
 }
 
 }  // namespace detail

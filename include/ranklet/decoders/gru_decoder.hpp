@@ -36,7 +36,8 @@ public:
         state.memory_width = 0;
     }
     RANKLET_COLD Result<void> check(const UserState& state) const override {
-        return detail::check_state_size(state, gru_.state_size(), 0, 0);
+        RANKLET_TRY(detail::check_state_size(state, gru_.state_size(), 0, 0));
+        return detail::check_gru_state(state.hidden, {});
     }
     using Decoder::check;
 

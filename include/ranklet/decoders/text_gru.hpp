@@ -110,7 +110,8 @@ public:
     /// The score after each token of a text [length], from the user's state. `encoder`: the model's.
     /// Errors as ItemEncoder::encode_items.
     Result<std::vector<float>> position_scores(const ItemEncoder& encoder, const UserState& state,
-                                               std::string_view text, const BatchOptions& options = {}) const {
+                                               std::string_view text,
+                                               const BatchOptions& options = {}) const RANKLET_MEMORY_TRY {
         RANKLET_TRY(check(state));
         const Item item{{}, text};
         auto encoded = encoder.encode_items(std::span(&item, 1), ItemForm::token_states, options);
@@ -122,6 +123,7 @@ public:
         run(hidden, projected.view(), result.data(), scratch);
         return result;
     }
+    RANKLET_MEMORY_CATCH
 
 private:
     static constexpr std::size_t most = 16;  // candidates at a time

@@ -113,7 +113,7 @@ struct UserState {
     }
 
     /// Error format when the bytes are not what save() made: truncated, changed, or something else.
-    RANKLET_COLD static Result<UserState> load(std::span<const std::byte> bytes) {
+    RANKLET_COLD static Result<UserState> load(std::span<const std::byte> bytes) RANKLET_MEMORY_TRY {
         std::size_t position = 0;
         const auto get = [&](void* data, std::size_t size) {
             if (bytes.size() - position < size) return false;
@@ -177,6 +177,7 @@ struct UserState {
         if (position != bytes.size()) return broken("more bytes than the state has");
         return state;
     }
+    RANKLET_MEMORY_CATCH
 
 private:
     static_assert(std::endian::native == std::endian::little, "user states are stored little-endian");

@@ -77,7 +77,21 @@ public:
     Result<void> prepare(CatalogData&, ItemUse, Threads) const override { return {}; }
     Result<void> check(const CatalogData& items) const override { return detail::check_dot_product(items, in_, dim_); }
     RANKLET_COLD Result<void> check(const UserState& state) const override {
-        return detail::check_state_size(state, state_size(), memory_width(), max_events_);
+        RANKLET_TRY(detail::check_state_size(state, state_size(), memory_width(), max_events_));
+        UserState first;
+        first.user = state.user;
+        begin_user(first);
+        const auto of_gru = [&](const UserState& of) { return std::span(of.hidden).first(gru_size()); };
+        RANKLET_TRY(detail::check_gru_state(of_gru(state), of_gru(first)));
+        if (!std::equal(state.hidden.begin() + static_cast<std::ptrdiff_t>(gru_size()), state.hidden.end(),
+                        first.hidden.begin() + static_cast<std::ptrdiff_t>(gru_size())))
+            return make_error(ErrorCode::format,
+                              {"the user state's embedding is not that of the user \"", state.user, "\""});
+        if (memory_ != Memory::states) return {};
+        const std::vector<float> start(top(first.hidden).begin(), top(first.hidden).end());
+        for (std::size_t r = 0; r < state.memory_rows(); ++r)
+            RANKLET_TRY(detail::check_gru_state(std::span(state.memory).subspan(r * hidden(), hidden()), start));
+        return {};
     }
 
     /// Zero, or from the user's embedding. A user whom the file does not know (state.user empty or unknown) has the

@@ -33,7 +33,8 @@ class WordPiece;
 /// the threads, in any order; the states are valid during the call.
 using TokenStateSink = FunctionView<void(std::size_t, MatrixView<const float>, Scratch&)>;
 
-/// Copies share the weights.
+/// Copies share the weights. One that was made by default or moved from is empty: what returns a Result is an Error
+/// invalid_argument, sizes are 0.
 class Bert final : public ItemEncoder, public Loadable<Bert> {
 public:
     static constexpr std::string_view type_name = "bert";  ///< `ranklet.encoder.type`
@@ -92,6 +93,8 @@ public:
 private:
     struct State;
     class Parts;
+    const State& state() const noexcept;  // of no tokens, where it is empty
+    RANKLET_COLD Result<void> check_loaded() const;
     std::shared_ptr<const State> state_;
 };
 
@@ -152,7 +155,9 @@ struct Bert::State {
             prompts.push_back({std::string(names[i]), std::string(texts[i])});
         RANKLET_ASSIGN(default_prompt, keys.string_or("default", ""));
         const auto found = prompt(default_prompt);
-        if (!found.ok()) return keys.wrong("default", {": ", found.error().message});
+        if (!found.ok())
+            return keys.wrong("default", {": ", found.error().message},
+                              detail::told_as(ErrorCode::format, found.error()));
         return {};
     }
 };
@@ -267,13 +272,23 @@ RANKLET_FUNC Result<Bert> Bert::read(const ModelReader& reader, const LoadOption
     return bert;
 }
 
-RANKLET_FUNC std::size_t Bert::dim() const noexcept { return state_->head.dim(); }
-RANKLET_FUNC std::size_t Bert::hidden() const noexcept { return state_->model.hidden(); }
-RANKLET_FUNC std::size_t Bert::max_length() const noexcept { return state_->max_length; }
-RANKLET_FUNC const WordPiece& Bert::tokenizer() const noexcept { return *state_->tokenizer; }
-RANKLET_FUNC const BertModel& Bert::model() const noexcept { return state_->model; }
-RANKLET_FUNC const SentenceHead& Bert::head() const noexcept { return state_->head; }
+RANKLET_FUNC const Bert::State& Bert::state() const noexcept {
+    if (state_ != nullptr) return *state_;
+    static const State none{std::make_shared<const WordPiece>(), {}, {}, 0, {}, {}};
+    return none;
+}
+RANKLET_FUNC Result<void> Bert::check_loaded() const {
+    if (state_ != nullptr) return {};
+    return detail::empty_object("the encoder");
+}
+RANKLET_FUNC std::size_t Bert::dim() const noexcept { return state().head.dim(); }
+RANKLET_FUNC std::size_t Bert::hidden() const noexcept { return state().model.hidden(); }
+RANKLET_FUNC std::size_t Bert::max_length() const noexcept { return state().max_length; }
+RANKLET_FUNC const WordPiece& Bert::tokenizer() const noexcept { return *state().tokenizer; }
+RANKLET_FUNC const BertModel& Bert::model() const noexcept { return state().model; }
+RANKLET_FUNC const SentenceHead& Bert::head() const noexcept { return state().head; }
 RANKLET_FUNC Result<std::string_view> Bert::prompt_text(std::optional<std::string_view> name) const {
+    RANKLET_TRY(check_loaded());
     return state_->prompt(name);
 }
 
@@ -293,15 +308,16 @@ RANKLET_FUNC Result<void> check_one_window(const BatchOptions& options) {
 
 }  // namespace detail
 
-RANKLET_FUNC Result<std::vector<float>> Bert::encode(std::string_view text, const BatchOptions& options) const {
+RANKLET_FUNC Result<std::vector<float>> Bert::encode(std::string_view text, const BatchOptions& options) const RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(const Matrix vectors, encode(std::span(&text, 1), options));
     const auto row = vectors.row(0);
     return std::vector<float>(row.begin(), row.end());
 }
+RANKLET_MEMORY_CATCH
 
-RANKLET_FUNC Result<Matrix> Bert::encode(TextList texts, const BatchOptions& options) const {
+RANKLET_FUNC Result<Matrix> Bert::encode(TextList texts, const BatchOptions& options) const RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(texts.size(), dim()));
-    const SentenceHead& head = state_->head;
+    const SentenceHead& head = this->head();
     RANKLET_ASSIGN(auto sums, detail::WindowVectors::of(head, vectors, options));
     RANKLET_TRY(for_each_window(
         texts, options,
@@ -311,8 +327,10 @@ RANKLET_FUNC Result<Matrix> Bert::encode(TextList texts, const BatchOptions& opt
         detail::WindowVectors::scratch_size(head)));
     return vectors;
 }
+RANKLET_MEMORY_CATCH
 
-RANKLET_FUNC Result<Matrix> Bert::encode_tokens(std::string_view text, const BatchOptions& options) const {
+RANKLET_FUNC Result<Matrix> Bert::encode_tokens(std::string_view text,
+                                                const BatchOptions& options) const RANKLET_MEMORY_TRY {
     Result<Matrix> result = Matrix();
     RANKLET_TRY(for_each_window(std::span(&text, 1), options,
                                 [&](const TextWindow& window, MatrixView<const float> states, Scratch&) {
@@ -320,9 +338,10 @@ RANKLET_FUNC Result<Matrix> Bert::encode_tokens(std::string_view text, const Bat
                                 }));
     return result;
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<void> Bert::for_each_text(TextList texts, const BatchOptions& options, TokenStateSink sink,
-                                              std::size_t sink_scratch) const {
+                                              std::size_t sink_scratch) const RANKLET_MEMORY_TRY {
     RANKLET_TRY(detail::check_one_window(options));
     return for_each_window(
         texts, options,
@@ -331,14 +350,16 @@ RANKLET_FUNC Result<void> Bert::for_each_text(TextList texts, const BatchOptions
         },
         sink_scratch);
 }
+RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<void> Bert::for_each_window(TextList texts, const BatchOptions& options, WindowSink sink,
-                                                std::size_t sink_scratch) const {
-    RANKLET_ASSIGN(const std::string_view prompt, state_->prompt(options.prompt));
+                                                std::size_t sink_scratch) const RANKLET_MEMORY_TRY {
+    RANKLET_ASSIGN(const std::string_view prompt, prompt_text(options.prompt));
     return detail::name_input(state_->run(options, sink, sink_scratch, prompt).over(texts), "text");
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<void> Bert::for_each_pair(std::span<const TextPair> pairs, const BatchOptions& options,
-                                              TokenStateSink sink, std::size_t sink_scratch) const {
+                                              TokenStateSink sink, std::size_t sink_scratch) const RANKLET_MEMORY_TRY {
     RANKLET_TRY(detail::check_one_window(options));
     return for_each_window(
         pairs, options,
@@ -347,18 +368,21 @@ RANKLET_FUNC Result<void> Bert::for_each_pair(std::span<const TextPair> pairs, c
         },
         sink_scratch);
 }
+RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<void> Bert::for_each_window(std::span<const TextPair> pairs, const BatchOptions& options,
-                                                WindowSink sink, std::size_t sink_scratch) const {
+                                                WindowSink sink, std::size_t sink_scratch) const RANKLET_MEMORY_TRY {
+    RANKLET_TRY(check_loaded());
     if (state_->model.type_count() == 1)
         return make_error(ErrorCode::unsupported, {"the model has one token type, pairs of texts need two"});
     return detail::name_input(state_->run(options, sink, sink_scratch, {}).over(pairs), "text");
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<EncodedItems> Bert::encode_items(std::span<const Item> items, ItemForm form,
                                                      const BatchOptions& options) const {
     RANKLET_TRY(detail::check_no_vectors(items));
     const std::vector<std::string_view> texts = detail::texts_of(items);
-    RANKLET_ASSIGN(const std::string_view prompt, state_->prompt(options.prompt));
+    RANKLET_ASSIGN(const std::string_view prompt, prompt_text(options.prompt));
     const State& bert = *state_;
     EncodedItems encoded;
     if (form == ItemForm::vector) {
@@ -380,7 +404,7 @@ RANKLET_FUNC Result<EncodedItems> Bert::encode_items(std::span<const Item> items
     RANKLET_TRY(bert.run(options, sink, 0, prompt).over(TextList(texts)));
     encoded.offsets.assign(1, 0);
     for (const auto& each : states) {
-        if (!each.ok()) return each.error();
+        if (!each.ok()) return each.shared_error();
         encoded.offsets.push_back(encoded.offsets.back() + each->rows());
     }
     RANKLET_ASSIGN(encoded.rows, Matrix::zeroed(encoded.offsets.back(), hidden()));
@@ -393,7 +417,7 @@ RANKLET_FUNC Result<EncodedItems> Bert::encode_items(std::span<const Item> items
 RANKLET_FUNC Result<std::unique_ptr<const ItemParts>> Bert::take_apart(const Item& item, TextUnit unit,
                                                                        const BatchOptions& options) const {
     RANKLET_TRY(detail::check_no_vectors(std::span(&item, 1)));
-    RANKLET_ASSIGN(const std::string_view prompt, state_->prompt(options.prompt));
+    RANKLET_ASSIGN(const std::string_view prompt, prompt_text(options.prompt));
     EncodeOptions limit;
     limit.max_length = max_length();
     Encoding encoding;

@@ -82,6 +82,7 @@ RANKLET_FUNC Result<EncodedItems> ItemTable::encode_items(std::span<const Item>,
 }
 
 RANKLET_FUNC Result<CatalogData> ItemTable::own_items() const {
+    if (ids_.empty()) return detail::empty_object("the table of items");
     CatalogData data;
     data.ids = ids_;
     RANKLET_ASSIGN(data.vectors, vectors_.copy());

@@ -50,7 +50,8 @@ struct ViewAttention {
     std::vector<float> words;
 };
 
-/// Copies share the weights; tables stay in the file.
+/// Copies share the weights; tables stay in the file. One that was made by default or moved from is empty: what returns
+/// a Result is an Error invalid_argument, sizes are 0.
 class NewsEncoder final : public ItemEncoder, public Loadable<NewsEncoder> {
 public:
     static constexpr std::string_view type_name = "news";  ///< `ranklet.encoder.type`
@@ -105,6 +106,7 @@ public:
 private:
     struct State;
     class Parts;
+    const State& state() const noexcept;  // of no views, where it is empty
     std::shared_ptr<const State> state_;
 };
 
@@ -242,18 +244,22 @@ struct NewsEncoder::State {
         while (v < views.size() && views[v].name != name) ++v;
         return v;
     }
-    Result<void> tokenize(std::size_t view, std::string_view text, Encoding& out) const {
+    Result<void> tokenize(std::size_t view, std::string_view text, Encoding& out) const RANKLET_MEMORY_TRY {
+        if (view >= views.size() || views[view].kind != ViewKind::text)
+            return make_error(ErrorCode::invalid_argument, {"view ", view, " is no text of the encoder's"});
         EncodeOptions options;
         options.max_length = views[view].text.max_length();
         const auto status = tokenizer->encode(text, options, out);
         if (!status.ok()) return make_error(status.error().code, {views[view].name, ": ", status.error().message});
         return {};
     }
+    RANKLET_MEMORY_CATCH
 
     // Vectors of items, with errors that do not name the item.
     Result<Matrix> vectors_of(std::span<const ViewInput> inputs, const BatchOptions& options) const {
         if (options.prompt && !options.prompt->empty())
             return make_error(ErrorCode::missing, {"the model has no prompt \"", *options.prompt, "\""});
+        if (views.empty()) return detail::empty_object("the encoder");
         if (inputs.size() % views.size() != 0)
             return make_error(ErrorCode::invalid_argument,
                               {inputs.size(), " inputs are not those of items with ", views.size(), " views"});
@@ -429,48 +435,66 @@ RANKLET_FUNC Result<NewsEncoder> NewsEncoder::read(const ModelReader& reader, co
     return encoder;
 }
 
-RANKLET_FUNC std::size_t NewsEncoder::dim() const noexcept { return state_->dim(); }
-RANKLET_FUNC std::size_t NewsEncoder::view_count() const noexcept { return state_->views.size(); }
+RANKLET_FUNC const NewsEncoder::State& NewsEncoder::state() const noexcept {
+    if (state_ != nullptr) return *state_;
+    static const State none = [] {
+        State state;
+        state.tokenizer = std::make_shared<const WordTokenizer>();
+        return state;
+    }();
+    return none;
+}
+RANKLET_FUNC std::size_t NewsEncoder::dim() const noexcept { return state().dim(); }
+RANKLET_FUNC std::size_t NewsEncoder::view_count() const noexcept { return state().views.size(); }
 RANKLET_FUNC std::string_view NewsEncoder::view_name(std::size_t view) const noexcept {
-    return state_->views[view].name;
+    return state().views[view].name;
 }
 RANKLET_FUNC NewsEncoder::ViewKind NewsEncoder::view_kind(std::size_t view) const noexcept {
-    return state_->views[view].kind;
+    return state().views[view].kind;
 }
-RANKLET_FUNC std::size_t NewsEncoder::view_size(std::size_t view) const noexcept { return state_->views[view].size; }
+RANKLET_FUNC std::size_t NewsEncoder::view_size(std::size_t view) const noexcept { return state().views[view].size; }
 RANKLET_FUNC std::size_t NewsEncoder::find_view(std::string_view name) const noexcept {
-    return state_->find_view(name);
+    return state().find_view(name);
 }
-RANKLET_FUNC const WordTokenizer& NewsEncoder::tokenizer() const noexcept { return *state_->tokenizer; }
-RANKLET_FUNC Result<void> NewsEncoder::tokenize(std::size_t view, std::string_view text, Encoding& out) const {
-    return state_->tokenize(view, text, out);
+RANKLET_FUNC const WordTokenizer& NewsEncoder::tokenizer() const noexcept { return *state().tokenizer; }
+RANKLET_FUNC Result<void> NewsEncoder::tokenize(std::size_t view, std::string_view text,
+                                                Encoding& out) const RANKLET_MEMORY_TRY {
+    return state().tokenize(view, text, out);
 }
+RANKLET_MEMORY_CATCH
 
-RANKLET_FUNC Result<Matrix> NewsEncoder::encode(TextList texts, const BatchOptions& options) const {
+RANKLET_FUNC Result<Matrix> NewsEncoder::encode(TextList texts, const BatchOptions& options) const RANKLET_MEMORY_TRY {
     const std::size_t title = find_view("title"), views = view_count();
+    if (views == 0) return detail::empty_object("the encoder");
     if (title == views || view_kind(title) != ViewKind::text)
         return make_error(ErrorCode::unsupported, {"the model reads no title: a text alone is no item to it"});
     std::vector<ViewInput> inputs(texts.size() * views);
     for (std::size_t t = 0; t < texts.size(); ++t) inputs[t * views + title].text = texts[t];
     return encode_inputs(inputs, options);
 }
+RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<Matrix> NewsEncoder::encode_inputs(std::span<const ViewInput> inputs,
-                                                       const BatchOptions& options) const {
-    return detail::name_input(state_->vectors_of(inputs, options), "text");
+                                                       const BatchOptions& options) const RANKLET_MEMORY_TRY {
+    return detail::name_input(state().vectors_of(inputs, options), "text");
 }
-RANKLET_FUNC Result<std::vector<ViewAttention>> NewsEncoder::attention(std::span<const ViewInput> inputs) const {
+RANKLET_MEMORY_CATCH
+RANKLET_FUNC Result<std::vector<ViewAttention>> NewsEncoder::attention(std::span<const ViewInput> inputs) const
+    RANKLET_MEMORY_TRY {
+    if (view_count() == 0) return detail::empty_object("the encoder");
     if (inputs.size() != view_count())
         return make_error(ErrorCode::invalid_argument,
                           {inputs.size(), " inputs are not those of an item with ", view_count(), " views"});
     std::vector<ViewAttention> result(view_count());
     std::vector<float> vector(dim());
     State::Worker worker;
-    RANKLET_TRY(state_->encode_item(inputs, vector.data(), worker, result));
+    RANKLET_TRY(state().encode_item(inputs, vector.data(), worker, result));
     return result;
 }
+RANKLET_MEMORY_CATCH
 
-RANKLET_FUNC Result<std::vector<ViewInput>> NewsEncoder::inputs_of(const Item& item) const {
+RANKLET_FUNC Result<std::vector<ViewInput>> NewsEncoder::inputs_of(const Item& item) const RANKLET_MEMORY_TRY {
     const std::size_t views = view_count(), title = find_view("title");
+    if (views == 0) return detail::empty_object("the encoder");
     const auto wrong = [&](std::string_view name, const char* what) {
         return make_error(ErrorCode::invalid_argument, {"\"", name, "\" ", what});
     };
@@ -493,6 +517,7 @@ RANKLET_FUNC Result<std::vector<ViewInput>> NewsEncoder::inputs_of(const Item& i
     }
     return inputs;
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<EncodedItems> NewsEncoder::encode_items(std::span<const Item> items, ItemForm form,
                                                             const BatchOptions& options) const {
@@ -505,7 +530,7 @@ RANKLET_FUNC Result<EncodedItems> NewsEncoder::encode_items(std::span<const Item
         inputs.insert(inputs.end(), own->begin(), own->end());
     }
     EncodedItems encoded;
-    RANKLET_ASSIGN(encoded.rows, state_->vectors_of(inputs, options));
+    RANKLET_ASSIGN(encoded.rows, state().vectors_of(inputs, options));
     return encoded;
 }
 
@@ -541,7 +566,7 @@ public:
     std::span<const TextPart> parts() const noexcept override { return parts_; }
     std::size_t at_once() const noexcept override { return 64; }
     Result<EncodedItems> encode(std::size_t first, std::size_t count, ItemForm,
-                                const BatchOptions& options) const override {
+                                const BatchOptions& options) const override RANKLET_MEMORY_TRY {
         std::vector<ViewInput> variants;
         std::vector<std::vector<std::int32_t>> left(count);
         for (std::size_t i = 0; i < count; ++i) {
@@ -552,9 +577,10 @@ public:
             variants[i * inputs_.size() + view].word_ids = std::span<const std::int32_t>(left[i]);
         }
         EncodedItems encoded;
-        RANKLET_ASSIGN(encoded.rows, encoder_.state_->vectors_of(variants, options));
+        RANKLET_ASSIGN(encoded.rows, encoder_.state().vectors_of(variants, options));
         return encoded;
     }
+    RANKLET_MEMORY_CATCH
 
 private:
     NewsEncoder encoder_;
@@ -597,6 +623,8 @@ RANKLET_FUNC Result<SelfTestItems> NewsEncoder::self_test_items(const ModelReade
         }
         if (v == 0) n = found;
         if (found != n || n == 0) return keys.wrong(view_name(v), {" is of ", found, " items, others of ", n});
+        if (n > most_self_test_inputs)
+            return keys.wrong(view_name(v), {" is of ", n, " items, expected at most ", most_self_test_inputs});
     }
     result.items.resize(n);
     for (std::size_t i = 0; i < n; ++i) {

@@ -75,10 +75,14 @@ public:
         RANKLET_ASSIGN(const auto modules, encoder.strings("modules"));
         if (poolings.empty() || modules.empty() || modules.front() != "pooling")
             return encoder.wrong("modules", {" must start with \"pooling\""});
+        if (modules.size() > most_modules)  // each is work for every text, and costs the file a few bytes
+            return encoder.wrong("modules", {" has ", modules.size(), " entries, expected at most ", most_modules});
         SentenceHead head;
         head.hidden_ = hidden;
         for (const std::string_view name : poolings) {
             RANKLET_ASSIGN(const Pooling pooling, encoder.choose("pooling", name, pooling_names));
+            if (std::find(head.poolings_.begin(), head.poolings_.end(), pooling) != head.poolings_.end())
+                return encoder.wrong("pooling", {" has \"", name, "\" twice"});
             head.poolings_.push_back(pooling);
         }
         head.dim_ = head.widest_ = hidden * poolings.size();
@@ -90,6 +94,9 @@ public:
             }
             if (!name.starts_with("dense."))
                 return encoder.wrong("modules", {": unknown module \"", name, "\""}, ErrorCode::unsupported);
+            if (std::find(modules.begin(), modules.begin() + static_cast<std::ptrdiff_t>(m), name) !=
+                modules.begin() + static_cast<std::ptrdiff_t>(m))
+                return encoder.wrong("modules", {" has \"", name, "\" twice"});
             Step step;
             RANKLET_ASSIGN(step.activation, read_activation(encoder, name + ".activation"));
             RANKLET_ASSIGN(step.dense, read_linear(reader, "ranklet." + name, head.dim_));
@@ -150,6 +157,7 @@ private:
         Linear<> dense;
         Activation activation = Activation::identity;
     };
+    static constexpr std::size_t most_modules = 32;
     std::size_t hidden_ = 0, dim_ = 0, widest_ = 0;
     std::vector<Pooling> poolings_;
     std::vector<Step> steps_;

@@ -38,7 +38,8 @@ enum class WordPooling {
     sum,            ///< nothing
 };
 
-/// A value that shares table and vocabulary with its copies. The table stays in the file.
+/// A value that shares table and vocabulary with its copies. The table stays in the file. One that was made by default
+/// or moved from is empty: what returns a Result is an Error invalid_argument, sizes are 0.
 class WordVectors final : public ItemEncoder, public Loadable<WordVectors> {
 public:
     static constexpr std::string_view type_name = "word_vectors";  ///< `ranklet.encoder.type`
@@ -106,7 +107,8 @@ private:
     // `all`: without a limit. `more`: whether there are others behind it; null where it is not asked for.
     Result<void> tokenize(std::string_view text, bool all, Encoding& out, bool* more) const;
     Result<Matrix> vectors_of(TextList texts, const BatchOptions& options) const;
-    Result<void> check_prompt(const BatchOptions& options) const;
+    RANKLET_COLD Result<void> check_loaded() const;
+    Result<void> check_prompt(const BatchOptions& options) const;  // and that it is loaded
     RANKLET_COLD Result<void> read_table(const ModelReader& words);
     RANKLET_COLD Result<void> read_tokenizer(const ModelReader& reader, const ModelReader& words);
     RANKLET_COLD Result<void> read_mapping(const ModelReader& words);
@@ -260,18 +262,22 @@ RANKLET_FUNC Result<void> WordVectors::set_components(Matrix components) {
 }
 
 RANKLET_FUNC std::size_t WordVectors::vocabulary_size() const noexcept {
-    return wordpiece_ ? wordpiece_->vocabulary_size() : words_->vocabulary_size();
+    return wordpiece_ ? wordpiece_->vocabulary_size() : words_ ? words_->vocabulary_size() : 0;
 }
-RANKLET_FUNC Result<WordVectors> WordVectors::with_weights(std::vector<float> weights) const {
+RANKLET_FUNC Result<WordVectors> WordVectors::with_weights(std::vector<float> weights) const RANKLET_MEMORY_TRY {
+    RANKLET_TRY(check_loaded());
     WordVectors result = *this;
     RANKLET_TRY(result.set_weights(std::move(weights)));
     return result;
 }
-RANKLET_FUNC Result<WordVectors> WordVectors::with_components(Matrix components) const {
+RANKLET_MEMORY_CATCH
+RANKLET_FUNC Result<WordVectors> WordVectors::with_components(Matrix components) const RANKLET_MEMORY_TRY {
+    RANKLET_TRY(check_loaded());
     WordVectors result = *this;
     RANKLET_TRY(result.set_components(std::move(components)));
     return result;
 }
+RANKLET_MEMORY_CATCH
 RANKLET_FUNC WordVectors WordVectors::with_normalize(bool normalize) const {
     WordVectors result = *this;
     result.normalize_ = normalize;
@@ -281,7 +287,9 @@ RANKLET_FUNC WordVectors WordVectors::with_normalize(bool normalize) const {
 RANKLET_FUNC Result<void> WordVectors::tokenize(std::string_view text, Encoding& out) const {
     return tokenize(text, false, out, nullptr);
 }
-RANKLET_FUNC Result<void> WordVectors::tokenize(std::string_view text, bool all, Encoding& out, bool* more) const {
+RANKLET_FUNC Result<void> WordVectors::tokenize(std::string_view text, bool all, Encoding& out,
+                                            bool* more) const RANKLET_MEMORY_TRY {
+    RANKLET_TRY(check_loaded());
     constexpr std::size_t no_limit = EncodeOptions().max_length;
     const std::size_t limit = all ? no_limit : drop_unknown_ ? max_tokens_ : max_length_;
     EncodeOptions options;
@@ -305,6 +313,7 @@ RANKLET_FUNC Result<void> WordVectors::tokenize(std::string_view text, bool all,
     out.erase(std::min<std::size_t>(kept, most), out.size());
     return {};
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC void WordVectors::pool(std::span<const std::int32_t> ids, float* out, float* row) const noexcept {
     using Ops = kernels::Ops<float>;
@@ -329,21 +338,30 @@ RANKLET_FUNC void WordVectors::pool(std::span<const std::int32_t> ids, float* ou
     if (normalize_) Ops::normalize(out, n);
 }
 
-RANKLET_FUNC Result<std::vector<float>> WordVectors::encode(std::string_view text, const BatchOptions& options) const {
+RANKLET_FUNC Result<std::vector<float>> WordVectors::encode(std::string_view text,
+                                                            const BatchOptions& options) const RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(const Matrix vectors, encode(std::span(&text, 1), options));
     const auto row = vectors.row(0);
     return std::vector<float>(row.begin(), row.end());
 }
-RANKLET_FUNC Result<Matrix> WordVectors::encode(TextList texts, const BatchOptions& options) const {
+RANKLET_MEMORY_CATCH
+RANKLET_FUNC Result<Matrix> WordVectors::encode(TextList texts, const BatchOptions& options) const RANKLET_MEMORY_TRY {
     return detail::name_input(vectors_of(texts, options), "text");
 }
+RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<void> WordVectors::for_each_text(
     TextList texts, const BatchOptions& options,
-    FunctionView<void(std::size_t, const Encoding&, std::size_t)> sink) const {
+    FunctionView<void(std::size_t, const Encoding&, std::size_t)> sink) const RANKLET_MEMORY_TRY {
     return detail::name_input(run(texts, options, sink), "text");
 }
+RANKLET_MEMORY_CATCH
 
+RANKLET_FUNC Result<void> WordVectors::check_loaded() const {
+    if (words_ || wordpiece_) return {};
+    return detail::empty_object("the encoder");
+}
 RANKLET_FUNC Result<void> WordVectors::check_prompt(const BatchOptions& options) const {
+    RANKLET_TRY(check_loaded());
     if (!options.prompt || options.prompt->empty()) return {};
     return make_error(ErrorCode::missing, {"the model has no prompt named \"", *options.prompt, "\""});
 }

@@ -27,7 +27,7 @@ struct TokenCounts {
 };
 
 /// Error invalid_text naming the first text that is not UTF-8.
-inline Result<TokenCounts> count_tokens(const WordVectors& words, TextList texts) {
+inline Result<TokenCounts> count_tokens(const WordVectors& words, TextList texts) RANKLET_MEMORY_TRY {
     TokenCounts counts;
     counts.tokens.assign(words.vocabulary_size(), 0);
     counts.documents.assign(words.vocabulary_size(), 0);
@@ -44,6 +44,7 @@ inline Result<TokenCounts> count_tokens(const WordVectors& words, TextList texts
     }));
     return counts;
 }
+RANKLET_MEMORY_CATCH
 
 /// ln((1 + texts) / (1 + document frequency)) + 1, as scikit-learn's smoothed idf; the tf of tf-idf is the sum over a
 /// text's tokens. A token that no text has gets the largest weight.
@@ -56,7 +57,7 @@ inline std::vector<float> idf_weights(const TokenCounts& counts) {
 }
 
 /// a / (a + p), p the token's share of all occurrences. Error invalid_argument for an a that is not above 0.
-inline Result<std::vector<float>> sif_weights(const TokenCounts& counts, float a = 1e-3f) {
+inline Result<std::vector<float>> sif_weights(const TokenCounts& counts, float a = 1e-3f) RANKLET_MEMORY_TRY {
     if (!(a > 0.0f && std::isfinite(a)))
         return make_error(ErrorCode::invalid_argument, {"SIF's a is ", a, ", expected a number above 0"});
     const double total = static_cast<double>(std::max<std::uint64_t>(counts.total, 1));
@@ -66,11 +67,12 @@ inline Result<std::vector<float>> sif_weights(const TokenCounts& counts, float a
             static_cast<float>(static_cast<double>(a) / (static_cast<double>(a) + static_cast<double>(n) / total)));
     return weights;
 }
+RANKLET_MEMORY_CATCH
 
 /// The first right singular vector [1, dim] of vectors [n, dim] (not centred), by power iteration: up to 300 passes
 /// over the vectors, few where they have a component in common; no rows when the vectors are all zero. Its sign is
 /// arbitrary, but the same on every machine. Error invalid_argument when a value is not finite.
-inline Result<Matrix> common_component(MatrixView<const float> vectors) {
+inline Result<Matrix> common_component(MatrixView<const float> vectors) RANKLET_MEMORY_TRY {
     const std::size_t n = vectors.cols;
     // A product of two floats is exact in double, so that fused and unfused sums have the same bits.
     std::vector<double> sum(n, 0.0);
@@ -131,12 +133,14 @@ inline Result<Matrix> common_component(MatrixView<const float> vectors) {
     std::copy(direction.begin(), direction.end(), component.row(0).begin());
     return component;
 }
+RANKLET_MEMORY_CATCH
 
 /// `words` weighted by idf in these texts.
-inline Result<WordVectors> with_tf_idf(const WordVectors& words, TextList texts) {
+inline Result<WordVectors> with_tf_idf(const WordVectors& words, TextList texts) RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(const TokenCounts counts, count_tokens(words, texts));
     return words.with_weights(idf_weights(counts));
 }
+RANKLET_MEMORY_CATCH
 
 struct SifOptions {
     float a = 1e-3f;
@@ -145,7 +149,7 @@ struct SifOptions {
 };
 
 /// `words` with SIF weights of these texts. The component is that of their vectors before they are normalised.
-inline Result<WordVectors> with_sif(const WordVectors& words, TextList texts, const SifOptions& options = {}) {
+inline Result<WordVectors> with_sif(const WordVectors& words, TextList texts, const SifOptions& options = {}) RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(const TokenCounts counts, count_tokens(words, texts));
     RANKLET_ASSIGN(std::vector<float> weights, sif_weights(counts, options.a));
     RANKLET_ASSIGN(const WordVectors weighted, words.with_weights(std::move(weights)));
@@ -157,5 +161,6 @@ inline Result<WordVectors> with_sif(const WordVectors& words, TextList texts, co
     RANKLET_ASSIGN(Matrix component, common_component(vectors.view()));
     return plain.with_components(std::move(component));
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_NAMESPACE_END

@@ -90,7 +90,7 @@ RANKLET_COLD RANKLET_FUNC Result<std::vector<ItemRef>> replayed_items(const Reco
 RANKLET_FUNC Result<std::vector<EventContribution>> explain_events(const Recommender& model,
                                                                    const Recommender::User& user,
                                                                    const Catalog& catalog, std::string_view id,
-                                                                   const ExplainOptions& options) {
+                                                                   const ExplainOptions& options) RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(const ItemRef item, catalog.at(id));
     const std::size_t index = item.index();
     const ScoreOptions scoring{1, options.initial_state};
@@ -139,20 +139,23 @@ RANKLET_FUNC Result<std::vector<EventContribution>> explain_events(const Recomme
     }
     return result;
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<Explanation> explain(const Recommender& model, const Recommender::User& user,
-                                         const Catalog& catalog, std::string_view id, const ExplainOptions& options) {
+                                         const Catalog& catalog, std::string_view id,
+                                         const ExplainOptions& options) RANKLET_MEMORY_TRY {
     Explanation explanation;
     RANKLET_ASSIGN(const std::vector<float> score,
                    model.scores_of(user, catalog, std::span(&id, 1), {1, options.initial_state}));
     explanation.score = score[0];
     RANKLET_ASSIGN(explanation.events, explain_events(model, user, catalog, id, options));
     if (options.text) {
-        RANKLET_ASSIGN(explanation.text, explain_text(model, user, catalog, id, options));
+        RANKLET_ASSIGN(explanation.text, detail::explain_words(model, user, catalog, id, options, explanation.words));
     }
     RANKLET_ASSIGN(explanation.shared, shared_attributes(catalog, user.events(), id));
     return explanation;
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_NAMESPACE_END
 #endif

@@ -15,8 +15,8 @@
 RANKLET_NAMESPACE_BEGIN
 
 /// What each word (or token) of the text of the item `id` added to its score: the score minus that of the same token
-/// sequence without it. Tokens beyond the model's maximum length are not seen by the model and not listed; the prompt's
-/// and the special tokens stay in.
+/// sequence without it. Tokens beyond the model's maximum length are not seen by the model and not listed, nor are words
+/// beyond options.most_words; the prompt's and the special tokens stay in.
 /// Error invalid_argument when options.text is not given, unsupported when the items' vectors are not made of text or
 /// the encoder does not take texts apart, mismatch when the text does not give the item's vector.
 RANKLET_COLD Result<std::vector<TextContribution>> explain_text(const Recommender& model, const Recommender::User& user,
@@ -95,16 +95,16 @@ RANKLET_COLD RANKLET_FUNC Result<CatalogData> variants_of(EncodedItems encoded, 
     return data;
 }
 
-/// The scores of the item whole, then without each of its parts; a few at a time, so that memory stays small.
+/// The scores of so many variants: of the item whole, then without each of its parts; a few at a time, so that memory
+/// stays small.
 RANKLET_COLD RANKLET_FUNC Result<std::vector<float>> score_variants(const Recommender& model,
                                                                     const Recommender::User& user, const ItemRef& item,
-                                                                    const ItemParts& parts,
+                                                                    const ItemParts& parts, std::size_t variants,
                                                                     const ExplainOptions& options) {
     BatchOptions batch;
     batch.threads = options.threads;
     batch.prompt = options.prompt;
     const Decoder& decoder = model.decoder();
-    const std::size_t variants = parts.parts().size() + 1;
     std::vector<float> scores;
     for (std::size_t first = 0; first < variants; first += parts.at_once()) {
         const std::size_t count = std::min(parts.at_once(), variants - first);
@@ -119,11 +119,10 @@ RANKLET_COLD RANKLET_FUNC Result<std::vector<float>> score_variants(const Recomm
     return scores;
 }
 
-}  // namespace detail
-
-RANKLET_FUNC Result<std::vector<TextContribution>> explain_text(const Recommender& model, const Recommender::User& user,
-                                                                const Catalog& catalog, std::string_view id,
-                                                                const ExplainOptions& options) {
+/// explain_text, and how many words (or tokens) the model reads of the text.
+RANKLET_COLD RANKLET_FUNC Result<std::vector<TextContribution>> explain_words(
+    const Recommender& model, const Recommender::User& user, const Catalog& catalog, std::string_view id,
+    const ExplainOptions& options, std::size_t& words) {
     RANKLET_ASSIGN(const ItemRef item, catalog.at(id));
     if (!model.encodes_text() || !catalog.data().outputs.empty())
         return make_error(ErrorCode::unsupported,
@@ -135,9 +134,12 @@ RANKLET_FUNC Result<std::vector<TextContribution>> explain_text(const Recommende
     batch.prompt = options.prompt;
     const auto parts = model.encoder().take_apart(given, options.unit, batch);
     if (!parts.ok()) return about_input(parts.error(), 0, {"item \"", item.id(), "\""});
-    RANKLET_ASSIGN(const std::vector<float> scores, detail::score_variants(model, user, item, **parts, options));
+    words = (*parts)->parts().size();
+    const auto explained = (*parts)->parts().first(std::min(words, options.most_words));
+    RANKLET_ASSIGN(const std::vector<float> scores,
+                   score_variants(model, user, item, **parts, explained.size() + 1, options));
     std::vector<TextContribution> result;
-    for (const TextPart& each : (*parts)->parts()) {
+    for (const TextPart& each : explained) {
         TextContribution& part = result.emplace_back();
         part.text = each.text;
         part.span = each.span;
@@ -147,6 +149,16 @@ RANKLET_FUNC Result<std::vector<TextContribution>> explain_text(const Recommende
     }
     return result;
 }
+
+}  // namespace detail
+
+RANKLET_FUNC Result<std::vector<TextContribution>> explain_text(const Recommender& model, const Recommender::User& user,
+                                                                const Catalog& catalog, std::string_view id,
+                                                                const ExplainOptions& options) RANKLET_MEMORY_TRY {
+    std::size_t words = 0;
+    return detail::explain_words(model, user, catalog, id, options, words);
+}
+RANKLET_MEMORY_CATCH
 
 RANKLET_NAMESPACE_END
 #endif

@@ -45,7 +45,9 @@ struct Explanation {
     float score = 0.0f;                     ///< the item's logit
     std::vector<EventContribution> events;  ///< in the order of the history
     std::vector<TextContribution> text;     ///< in the order of the text; empty when no text was given
-    std::vector<SharedAttribute> shared;    ///< the attributes that the item shares with events' items
+    /// Words (or tokens) of the text that the model reads: more than text.size() where most_words left the rest out.
+    std::size_t words = 0;
+    std::vector<SharedAttribute> shared;  ///< the attributes that the item shares with events' items
 };
 
 struct ExplainOptions {
@@ -53,6 +55,8 @@ struct ExplainOptions {
     /// else an encoder reads of an item (its body, its category) is in the catalog's attributes.
     std::optional<std::string_view> text = {};
     TextUnit unit = TextUnit::word;
+    /// Only the first so many words (or tokens) of the text are explained: each costs as much as encoding the text.
+    std::size_t most_words = 512;
     std::size_t most_events = 100;  ///< only the last so many are explained; each costs as many steps as events follow
     /// The texts of the user's events without an id (observe_text), in order: a user's state does not keep them.
     std::span<const std::string_view> event_texts = {};

@@ -29,7 +29,7 @@ struct SharedAttribute {
 /// Error missing when the catalog lacks the item.
 RANKLET_COLD inline Result<std::vector<SharedAttribute>> shared_attributes(const Catalog& catalog,
                                                                            std::span<const Event> events,
-                                                                           std::string_view id) {
+                                                                           std::string_view id) RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(const ItemRef item, catalog.at(id));
     std::vector<std::size_t> met;
     for (const Event& event : events) met.push_back(catalog.find(event.id));
@@ -49,5 +49,6 @@ RANKLET_COLD inline Result<std::vector<SharedAttribute>> shared_attributes(const
     });
     return result;
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_NAMESPACE_END

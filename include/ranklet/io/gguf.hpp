@@ -32,18 +32,20 @@ public:
     GgufFile() = default;
 
     /// Maps and checks a file. Errors name the file, the place and what was expected.
-    static Result<GgufFile> open(const std::string& path) {
+    static Result<GgufFile> open(const std::string& path) RANKLET_MEMORY_TRY {
         RANKLET_ASSIGN(detail::MappedFile map, detail::MappedFile::open(path));
         const std::span<const std::byte> bytes = map.bytes();
         RANKLET_ASSIGN(detail::GgufIndex index, detail::parse_gguf(bytes, path));
         return GgufFile(State{std::move(map), bytes, path, std::move(index)});
     }
+    RANKLET_MEMORY_CATCH
 
     /// The same over bytes in memory, which are not copied: they must outlive the file. `name` is for error messages.
-    static Result<GgufFile> from_memory(std::span<const std::byte> bytes, std::string name) {
+    static Result<GgufFile> from_memory(std::span<const std::byte> bytes, std::string name) RANKLET_MEMORY_TRY {
         RANKLET_ASSIGN(detail::GgufIndex index, detail::parse_gguf(bytes, name));
         return GgufFile(State{detail::MappedFile(), bytes, std::move(name), std::move(index)});
     }
+    RANKLET_MEMORY_CATCH
 
     bool has(std::string_view key) const noexcept { return state().index.find_key(key) != nullptr; }
     bool has_tensor(std::string_view name) const noexcept { return state().index.find_tensor(name) != nullptr; }
@@ -54,19 +56,21 @@ public:
     Result<std::uint32_t> u32(std::string_view key) const { return scalar<std::uint32_t>(key); }
     /// From f32 or f64.
     Result<float> f32(std::string_view key) const { return scalar<float>(key); }
-    Result<bool> boolean(std::string_view key) const {
+    Result<bool> boolean(std::string_view key) const RANKLET_MEMORY_TRY {
         RANKLET_ASSIGN(const GgufKey* found, find(key, "bool"));
         if (found->type != GgufType::boolean) return wrong_type(*found, "bool");
         return std::to_integer<unsigned>(*found->data) != 0;
     }
+    RANKLET_MEMORY_CATCH
     /// A view into the file; any bytes, UTF-8 is not checked.
-    Result<std::string_view> string(std::string_view key) const {
+    Result<std::string_view> string(std::string_view key) const RANKLET_MEMORY_TRY {
         RANKLET_ASSIGN(const GgufKey* found, find(key, "string"));
         if (found->type != GgufType::string) return wrong_type(*found, "string");
         return std::string_view(reinterpret_cast<const char*>(found->data), found->bytes);
     }
+    RANKLET_MEMORY_CATCH
     /// Views into the file.
-    Result<std::vector<std::string_view>> strings(std::string_view key) const {
+    Result<std::vector<std::string_view>> strings(std::string_view key) const RANKLET_MEMORY_TRY {
         RANKLET_ASSIGN(const GgufKey* found, find(key, "array of string"));
         if (found->type != GgufType::array || found->element != GgufType::string)
             return wrong_type(*found, "array of string");
@@ -85,6 +89,7 @@ public:
         }
         return values;
     }
+    RANKLET_MEMORY_CATCH
     /// An array of f32 or f64.
     Result<std::vector<float>> floats(std::string_view key) const { return array<float>(key); }
     /// The same in full precision.
@@ -95,7 +100,7 @@ public:
     Result<std::vector<std::uint32_t>> u32s(std::string_view key) const { return array<std::uint32_t>(key); }
 
     /// A tensor that dequantize_row reads. Error when it is missing, or stored in another type (`unsupported`).
-    Result<TensorView> tensor(std::string_view name) const {
+    Result<TensorView> tensor(std::string_view name) const RANKLET_MEMORY_TRY {
         const TensorView* found = state().index.find_tensor(name);
         if (found == nullptr) return failure(ErrorCode::missing, "tensor", name, {"it is not in the file"});
         switch (found->type) {
@@ -110,8 +115,9 @@ public:
         return failure(ErrorCode::unsupported, "tensor", name,
                        {"expected F32, F16, BF16, Q8_0 or I8, found ", to_string(found->type)});
     }
+    RANKLET_MEMORY_CATCH
     /// The same, of this shape. A vector of n values is [1, n].
-    Result<TensorView> tensor(std::string_view name, std::size_t rows, std::size_t cols) const {
+    Result<TensorView> tensor(std::string_view name, std::size_t rows, std::size_t cols) const RANKLET_MEMORY_TRY {
         RANKLET_ASSIGN(const TensorView found, tensor(name));
         if (found.rows == rows && found.cols == cols) return found;
         std::string shape;
@@ -120,6 +126,7 @@ public:
                        {"expected the shape [", std::string(rows == 1 ? "" : std::to_string(rows) + ", "), cols,
                         "], found [", shape, "]"});
     }
+    RANKLET_MEMORY_CATCH
 
     /// Takes a tensor of this file that is not needed in place any more out of the process's resident memory. It may
     /// be read again all the same. Does nothing to bytes of from_memory().
@@ -187,7 +194,7 @@ private:
     }
 
     /// An i8 tensor NAME with its scales, NAME_scale [rows] in f32.
-    Result<TensorView> with_scales(TensorView tensor) const {
+    Result<TensorView> with_scales(TensorView tensor) const RANKLET_MEMORY_TRY {
         const std::string name = std::string(tensor.name) + "_scale";
         const TensorView* scales = state().index.find_tensor(name);
         if (scales == nullptr)
@@ -199,6 +206,7 @@ private:
         tensor.scales = scales->data;
         return tensor;
     }
+    RANKLET_MEMORY_CATCH
 
     RANKLET_OUT_OF_LINE detail::SharedError failure(ErrorCode code, const char* kind, std::string_view name,
                                                     std::initializer_list<ErrorPart> what) const {
@@ -283,7 +291,7 @@ private:
     }
 
     template <class Target>
-    Result<Target> scalar(std::string_view key) const {
+    Result<Target> scalar(std::string_view key) const RANKLET_MEMORY_TRY {
         RANKLET_ASSIGN(const GgufKey* found, find(key, target_name<Target>()));
         Target value{};
         switch (convert(found->type, found->data, value)) {
@@ -296,6 +304,7 @@ private:
         }
         return wrong_type(*found, target_name<Target>());
     }
+    RANKLET_MEMORY_CATCH
 
     RANKLET_OUT_OF_LINE Result<const GgufKey*> find_array(std::string_view key, const char* element) const {
         const std::string expected = std::string("array of ") + element;
@@ -310,7 +319,7 @@ private:
     }
 
     template <class Target>
-    Result<std::vector<Target>> array(std::string_view key) const {
+    Result<std::vector<Target>> array(std::string_view key) const RANKLET_MEMORY_TRY {
         RANKLET_ASSIGN(const GgufKey* found, find_array(key, target_name<Target>()));
         std::vector<Target> values(static_cast<std::size_t>(found->count));
         const std::size_t bytes = detail::size_of(found->element);
@@ -319,6 +328,7 @@ private:
                 return wrong_element(*found, i, done, target_name<Target>());
         return values;
     }
+    RANKLET_MEMORY_CATCH
 
     std::shared_ptr<const State> state_;
 };

@@ -47,13 +47,14 @@ public:
 
     /// Writes the file, whole or not at all. A symbolic link at the path is replaced, not followed.
     /// Error io when that fails, invalid_argument naming a tensor that is not of its stated shape.
-    RANKLET_COLD Result<void> write(const std::string& path) const {
+    RANKLET_COLD Result<void> write(const std::string& path) const RANKLET_MEMORY_TRY {
         RANKLET_ASSIGN(detail::AtomicFile file, detail::AtomicFile::create(path));
         RANKLET_TRY(emit([&](std::span<const std::byte> bytes) { return file.write(bytes); }));
         return file.commit();
     }
+    RANKLET_MEMORY_CATCH
     /// The same into memory.
-    RANKLET_COLD Result<std::vector<std::byte>> bytes() const {
+    RANKLET_COLD Result<std::vector<std::byte>> bytes() const RANKLET_MEMORY_TRY {
         std::vector<std::byte> result;
         RANKLET_TRY(emit([&](std::span<const std::byte> bytes) -> Result<void> {
             result.insert(result.end(), bytes.begin(), bytes.end());
@@ -61,6 +62,7 @@ public:
         }));
         return result;
     }
+    RANKLET_MEMORY_CATCH
 
 private:
     static constexpr std::uint32_t file_alignment = 64;

@@ -148,6 +148,8 @@ private:
                               {name_, ": an array of ", sizes.size(), " dimensions, expected 2: [items, dim]"});
         header.rows = sizes[0];
         header.cols = sizes[1];
+        if (header.rows > 0 && header.cols == 0)  // any number of rows would be paid for by no byte of the file
+            return error("an array of rows without columns");
         return {};
     }
     static std::string quoted(std::string_view found) {
@@ -190,14 +192,15 @@ inline std::string npy_header(std::size_t rows, std::size_t cols) {
 }  // namespace detail
 
 /// numpy.load of a two-dimensional float32 array. Error io when it cannot be read; format when it is no .npy file, or
-/// has not just as many numbers as its header says; unsupported for other types, orders and dimensions.
-RANKLET_COLD inline Result<Matrix> read_npy(const std::string& path) {
+/// has not just as many numbers as its header says, or rows without columns; unsupported for other types, orders and dimensions.
+RANKLET_COLD inline Result<Matrix> read_npy(const std::string& path) RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(const detail::MappedFile file, detail::MappedFile::open(path));
     return detail::parse_npy(file.bytes(), path);
 }
+RANKLET_MEMORY_CATCH
 
 /// Writes what numpy.load reads as float32 [rows, cols], whole or not at all. Error io.
-RANKLET_COLD inline Result<void> write_npy(const std::string& path, MatrixView<const float> matrix) {
+RANKLET_COLD inline Result<void> write_npy(const std::string& path, MatrixView<const float> matrix) RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(detail::AtomicFile file, detail::AtomicFile::create(path));
     const std::string header = detail::npy_header(matrix.rows, matrix.cols);
     RANKLET_TRY(file.write(std::as_bytes(std::span(header))));
@@ -208,11 +211,12 @@ RANKLET_COLD inline Result<void> write_npy(const std::string& path, MatrixView<c
     }
     return file.commit();
 }
+RANKLET_MEMORY_CATCH
 
 /// Ids, one a line, as the converter reads lists of them: lines end in "\n" (the last may do without), a byte order mark
 /// is no part of the first id, blanks around an id (spaces, tabs, the "\r" of a line end) no part of any. Error io;
 /// format naming the line when an id is empty, or holds a zero byte or a carriage return.
-RANKLET_COLD inline Result<std::vector<std::string>> read_ids(const std::string& path) {
+RANKLET_COLD inline Result<std::vector<std::string>> read_ids(const std::string& path) RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(const detail::MappedFile file, detail::MappedFile::open(path));
     std::string_view rest(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
     constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF", blanks = " \t\r";
@@ -234,9 +238,10 @@ RANKLET_COLD inline Result<std::vector<std::string>> read_ids(const std::string&
     }
     return ids;
 }
+RANKLET_MEMORY_CATCH
 /// Writes what read_ids reads. Error invalid_argument naming an id that would not come back: empty, with a line end, a
 /// carriage return or a zero byte, with a blank at an end, or the first with a byte order mark; io.
-RANKLET_COLD inline Result<void> write_ids(const std::string& path, std::span<const std::string> ids) {
+RANKLET_COLD inline Result<void> write_ids(const std::string& path, std::span<const std::string> ids) RANKLET_MEMORY_TRY {
     std::string text;
     for (std::size_t i = 0; i < ids.size(); ++i) {
         const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
@@ -250,5 +255,6 @@ RANKLET_COLD inline Result<void> write_ids(const std::string& path, std::span<co
     RANKLET_TRY(file.write(std::as_bytes(std::span(text))));
     return file.commit();
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_NAMESPACE_END

@@ -214,7 +214,8 @@ RANKLET_COLD inline Result<GruStack<>> read_gru(const ModelReader& reader,
         layers.push_back(std::move(layer));
     }
     GruStack<> stack;
-    if (auto status = stack.assign(std::move(layers)); !status.ok()) return reader.wrong("", {status.error().message});
+    if (auto status = stack.assign(std::move(layers)); !status.ok())
+        return reader.wrong("", {status.error().message}, detail::told_as(ErrorCode::format, status.error()));
     return stack;
 }
 

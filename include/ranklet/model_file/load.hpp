@@ -80,22 +80,25 @@ class Loadable {
 public:
     /// Maps the file. Error when it is not of this class, is damaged, or its self-test gives other numbers than it
     /// states. The file must not be changed while the model lives.
-    static Result<Model> load(const std::string& path, const LoadOptions& options = {}) {
+    static Result<Model> load(const std::string& path, const LoadOptions& options = {}) RANKLET_MEMORY_TRY {
         RANKLET_ASSIGN(const GgufFile file, GgufFile::open(path));
         return from_file(file, options);
     }
+    RANKLET_MEMORY_CATCH
     /// The same from a file that is open; the model keeps it open.
-    static Result<Model> from_file(const GgufFile& file, const LoadOptions& options = {}) {
+    static Result<Model> from_file(const GgufFile& file, const LoadOptions& options = {}) RANKLET_MEMORY_TRY {
         return detail::load_model<Model>(file, options,
                                          [&](const ModelReader& reader) { return Model::read(reader, options); });
     }
+    RANKLET_MEMORY_CATCH
     /// The same from bytes that the host holds (linked into the program, say). They are not copied where a file would
     /// be used in place: they must outlive the model and all copies of it. `name` is for error messages.
     static Result<Model> from_memory(std::span<const std::byte> bytes, const LoadOptions& options = {},
-                                     std::string name = "bytes in memory") {
+                                     std::string name = "bytes in memory") RANKLET_MEMORY_TRY {
         RANKLET_ASSIGN(const GgufFile file, GgufFile::from_memory(bytes, std::move(name)));
         return from_file(file, options);
     }
+    RANKLET_MEMORY_CATCH
 
     /// Whether a file of another engine, which has no self-test, is loaded without one.
     static constexpr bool may_lack_self_test = false;

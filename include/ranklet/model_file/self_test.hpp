@@ -22,6 +22,10 @@ RANKLET_NAMESPACE_BEGIN
 /// activations.
 inline constexpr float bf16_self_test_tolerance = 2e-2f;
 
+/// Texts, items, pairs and events that a self-test may have, each: every one is work at each load, and may cost the file
+/// but a few bytes.
+inline constexpr std::size_t most_self_test_inputs = 1000;
+
 namespace detail {
 
 /// Whether the file has matrices whose products round their inputs to bf16 here: its expected outputs know nothing of
@@ -71,6 +75,8 @@ RANKLET_COLD inline Result<void> compare_token_ids(
     RANKLET_ASSIGN(const auto ids, test.i32s("token_ids"));
     RANKLET_ASSIGN(const auto offsets, test.i32s("token_offsets"));
     if (texts.empty()) return test.wrong("texts", {" is empty"});
+    if (texts.size() > most_self_test_inputs)
+        return test.wrong("texts", {" has ", texts.size(), " entries, expected at most ", most_self_test_inputs});
     if (offsets.size() != texts.size() + 1 || offsets.front() != 0 ||
         static_cast<std::size_t>(offsets.back()) != ids.size() || !std::is_sorted(offsets.begin(), offsets.end()))
         return test.wrong("token_offsets", {" do not fit the texts and token ids"});

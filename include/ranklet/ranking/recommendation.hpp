@@ -79,8 +79,8 @@ public:
     }
 
     /// The best k of `scores`, or those that caps and diversity choose, into `ranked`. A NaN score removes its
-    /// candidate. Precondition: options.check(catalog).
-    void rank(const Catalog& catalog, const RecommendOptions& options);
+    /// candidate; false when that alone leaves none. Precondition: options.check(catalog).
+    bool rank(const Catalog& catalog, const RecommendOptions& options);
 
 private:
     std::vector<char> allowed_;
@@ -125,10 +125,13 @@ RANKLET_FUNC void RankingBuffers::filter(const Catalog& catalog, const Recommend
     for (const std::string_view id : options.deny) remove(catalog.find(id));
 }
 
-RANKLET_FUNC void RankingBuffers::rank(const Catalog& catalog, const RecommendOptions& options) {
+RANKLET_FUNC bool RankingBuffers::rank(const Catalog& catalog, const RecommendOptions& options) {
     const std::size_t k = options.k;
-    for (float& score : scores)
+    std::uint32_t unordered = 0;
+    for (float& score : scores) {
+        unordered |= static_cast<std::uint32_t>(score != score);
         if (!(score > -std::numeric_limits<float>::infinity())) score = -std::numeric_limits<float>::infinity();
+    }
     best_.resize(k < scores.size() ? k : scores.size());
     const bool by_score = options.caps.empty() && options.diversity.lambda == 1.0f;
     const std::size_t found = by_score
@@ -140,6 +143,7 @@ RANKLET_FUNC void RankingBuffers::rank(const Catalog& catalog, const RecommendOp
     ranked.reserve(best_.size());  // by k, not by what these filters left: the next call's may leave more
     for (const std::uint32_t i : std::span(best_).first(found))
         ranked.push_back({catalog[i].id(), i, scores[i], probabilities_[i], catalog[i].text()});
+    return found > 0 || k == 0 || unordered == 0;
 }
 
 }  // namespace detail

@@ -31,6 +31,19 @@ public:
     static constexpr std::size_t max_dim = 65536;    // int32 sums hold that many products of two bytes
     static constexpr double largest_i8_norm = 1e33;  // times 127 sqrt(max_dim), the most a sum adds: finite in f32
 
+    StoredRows() = default;
+    StoredRows(StoredRows&& other) noexcept { *this = std::move(other); }
+    /// The other is without rows then.
+    StoredRows& operator=(StoredRows&& other) noexcept {
+        vectors_ = std::exchange(other.vectors_, {});
+        type_ = other.type_;
+        f16_ = std::move(other.f16_);
+        i8_stride_ = other.i8_stride_;
+        i8_ = std::move(other.i8_);
+        scale_ = std::move(other.scale_);
+        sum_ = std::move(other.sum_);
+        return *this;
+    }
     /// Error invalid_argument as VectorIndex::create's, out_of_memory.
     static Result<StoredRows> create(MatrixView<const float> vectors, RowType type);
 
@@ -78,6 +91,7 @@ RANKLET_NAMESPACE_END
 #if RANKLET_DEFINITIONS
 
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "ranklet/core/half.hpp"

@@ -53,7 +53,7 @@ public:
         std::vector<std::span<const Hit>> found;  // [m]
     };
 
-    /// An empty index.
+    /// An empty index, as one that was moved from is: a search finds nothing.
     VectorIndex() = default;
 
     /// Looks into `vectors` [n, dim] (f32 and i8_exact: they must outlive the index and stay as they are) or copies
@@ -105,7 +105,7 @@ RANKLET_NAMESPACE_END
 RANKLET_NAMESPACE_BEGIN
 
 RANKLET_COLD RANKLET_FUNC Result<VectorIndex> VectorIndex::create(MatrixView<const float> vectors, RowType type,
-                                                                  std::span<const float> bias) {
+                                                                  std::span<const float> bias) RANKLET_MEMORY_TRY {
     if (!bias.empty() && bias.size() != vectors.rows)
         return make_error(ErrorCode::invalid_argument,
                           {"an index of ", vectors.rows, " rows got ", bias.size(), " biases"});
@@ -120,10 +120,10 @@ RANKLET_COLD RANKLET_FUNC Result<VectorIndex> VectorIndex::create(MatrixView<con
     index.bias_ = bias;
     return index;
 }
+RANKLET_MEMORY_CATCH
 
-RANKLET_FUNC Result<std::span<const std::span<const Hit>>> VectorIndex::search(MatrixView<const float> queries,
-                                                                               const SearchOptions& options,
-                                                                               Workspace& workspace) const {
+RANKLET_FUNC Result<std::span<const std::span<const Hit>>> VectorIndex::search(
+    MatrixView<const float> queries, const SearchOptions& options, Workspace& workspace) const RANKLET_MEMORY_TRY {
     const std::size_t m = queries.rows, k = std::min(options.k, size());
     bool exact = false;
     if (size() > 0) {
@@ -176,6 +176,7 @@ RANKLET_FUNC Result<std::span<const std::span<const Hit>>> VectorIndex::search(M
     });
     return std::span<const std::span<const Hit>>(workspace.found);
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC void VectorIndex::score_block(std::size_t row, std::size_t count, std::size_t first, std::size_t queries,
                                            bool exact, const Workspace& workspace, Workspace::Thread& thread) const {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -90,6 +91,13 @@ private:
     Linear<> dense_, out_;
     Activation activation_ = Activation::tanh;
 };
+
+/// The head of a model, or of one that is empty: without labels.
+inline const ClassifierHead& head_or_none(const std::shared_ptr<const ClassifierHead>& head) noexcept {
+    if (head != nullptr) return *head;
+    static const ClassifierHead none;
+    return none;
+}
 
 }  // namespace detail
 RANKLET_NAMESPACE_END

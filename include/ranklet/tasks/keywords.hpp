@@ -60,11 +60,12 @@ Result<std::vector<Keyword>> extract_keywords(EncodeTexts encode, std::string_vi
 /// Errors: invalid_text; invalid_argument for a diversity outside [0, 1] or options that allow no phrase.
 template <TextEncoder Encoder>
 Result<std::vector<Keyword>> extract_keywords(const Encoder& encoder, std::string_view text,
-                                              const KeywordOptions& options = {}) {
+                                              const KeywordOptions& options = {}) RANKLET_MEMORY_TRY {
     return detail::extract_keywords([&](std::span<const std::string_view> texts,
                                         const BatchOptions& batch) { return encoder.encode(texts, batch); },
                                     text, options);
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_NAMESPACE_END
 
@@ -78,7 +79,7 @@ RANKLET_NAMESPACE_END
 RANKLET_NAMESPACE_BEGIN
 
 RANKLET_FUNC Result<std::vector<Keyword>> detail::extract_keywords(EncodeTexts encode, std::string_view text,
-                                                                   const KeywordOptions& options) {
+                                                                   const KeywordOptions& options) RANKLET_MEMORY_TRY {
     if (options.read.size() > 1) return wrong_read_size(options.read.size(), 1);
     if (!(options.diversity >= 0.0f && options.diversity <= 1.0f))
         return make_error(ErrorCode::invalid_argument, {"diversity ", options.diversity, " is not between 0 and 1"});
@@ -123,6 +124,7 @@ RANKLET_FUNC Result<std::vector<Keyword>> detail::extract_keywords(EncodeTexts e
     }
     return keywords;
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_NAMESPACE_END
 #endif

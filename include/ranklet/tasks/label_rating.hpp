@@ -83,7 +83,7 @@ inline std::optional<float> valence_of(std::string_view label) {
 /// Error invalid_argument naming a label that is neither, or when there are fewer than two different ones, kinds are
 /// mixed, or the range is not one. Such labels need ratings given by the caller.
 RANKLET_COLD inline Result<std::vector<float>> label_ratings(std::span<const std::string> labels,
-                                                             const RatingRange& range = {}) {
+                                                             const RatingRange& range = {}) RANKLET_MEMORY_TRY {
     if (!(range.lowest < range.highest) || !std::isfinite(range.lowest) || !std::isfinite(range.highest))
         return make_error(ErrorCode::invalid_argument,
                           {"a rating range from ", range.lowest, " to ", range.highest, " is none"});
@@ -111,6 +111,7 @@ RANKLET_COLD inline Result<std::vector<float>> label_ratings(std::span<const std
     }
     return values;
 }
+RANKLET_MEMORY_CATCH
 
 /// sum p_i r_i / sum p_i: the mean rating under the probabilities. It lies between the lowest and the highest r_i.
 /// `probabilities` need not sum to one (labels of a multi-label model), but must be finite, not negative, and not all

@@ -61,7 +61,7 @@ RANKLET_NAMESPACE_END
 RANKLET_NAMESPACE_BEGIN
 
 RANKLET_FUNC Result<std::vector<Reranked>> rerank(const SequenceClassifier& model, std::string_view query,
-                                                  TextList candidates, const RerankOptions& options) {
+                                                  TextList candidates, const RerankOptions& options) RANKLET_MEMORY_TRY {
     std::size_t label = 0;
     if (options.label.empty()) {
         if (model.labels().size() != 1)
@@ -102,6 +102,7 @@ RANKLET_FUNC Result<std::vector<Reranked>> rerank(const SequenceClassifier& mode
     ranking.resize(std::min(options.k, ranking.size()));
     return ranking;
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_NAMESPACE_END
 #endif

@@ -29,6 +29,7 @@ class ClassifierHead;
 /// bits in any batch, with any number of threads. Prompts of the file are not put before texts. Texts that are too long
 /// are truncated, or read in windows whose logits are joined, before they become scores, as Windows::scores says;
 /// BatchOptions::read tells how far each was read.
+/// One that was made by default or moved from is empty: what returns a Result is an Error invalid_argument.
 class SequenceClassifier : public Loadable<SequenceClassifier> {
 public:
     // load, from_file, from_memory: errors as Bert's; missing when the file has no classifier.
@@ -92,17 +93,21 @@ RANKLET_FUNC Result<SequenceClassifier> SequenceClassifier::read(const ModelRead
     return model;
 }
 
-RANKLET_FUNC const std::vector<std::string>& SequenceClassifier::labels() const noexcept { return head_->labels(); }
+RANKLET_FUNC const std::vector<std::string>& SequenceClassifier::labels() const noexcept {
+    return detail::head_or_none(head_).labels();
+}
 RANKLET_FUNC std::optional<std::size_t> SequenceClassifier::label_index(std::string_view name) const noexcept {
     for (std::size_t i = 0; i < labels().size(); ++i)
         if (labels()[i] == name) return i;
     return std::nullopt;
 }
-RANKLET_FUNC ScoreFunction SequenceClassifier::function() const noexcept { return head_->function(); }
-RANKLET_FUNC void SequenceClassifier::score(float* row) const noexcept { head_->score(row); }
+RANKLET_FUNC ScoreFunction SequenceClassifier::function() const noexcept {
+    return detail::head_or_none(head_).function();
+}
+RANKLET_FUNC void SequenceClassifier::score(float* row) const noexcept { detail::head_or_none(head_).score(row); }
 
 template <class Inputs>
-Result<Matrix> SequenceClassifier::rows(Inputs inputs, BatchOptions options, bool score) const {
+Result<Matrix> SequenceClassifier::rows(Inputs inputs, BatchOptions options, bool score) const RANKLET_MEMORY_TRY {
     options.prompt = "";
     RANKLET_ASSIGN(Matrix rows, Matrix::zeroed(inputs.size(), labels().size()));
     const std::size_t n = labels().size();
@@ -125,17 +130,20 @@ Result<Matrix> SequenceClassifier::rows(Inputs inputs, BatchOptions options, boo
                 Ops::scale(1.0f / static_cast<float>(window.count), row, n);
             if (score) head_->score(row);
         },
-        scratch_bytes<float>(n) + head_->scratch_size()));
+        scratch_bytes<float>(n) + detail::head_or_none(head_).scratch_size()));
     return rows;
 }
+RANKLET_MEMORY_CATCH
 
-RANKLET_FUNC Result<Matrix> SequenceClassifier::classify(TextList texts, const BatchOptions& options) const {
+RANKLET_FUNC Result<Matrix> SequenceClassifier::classify(TextList texts, const BatchOptions& options) const RANKLET_MEMORY_TRY {
     return rows(texts, options, true);
 }
+RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<Matrix> SequenceClassifier::classify(std::span<const TextPair> pairs,
-                                                         const BatchOptions& options) const {
+                                                         const BatchOptions& options) const RANKLET_MEMORY_TRY {
     return rows(pairs, options, true);
 }
+RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<Matrix> SequenceClassifier::logits(TextList texts, const BatchOptions& options) const {
     return rows(texts, options, false);
 }
@@ -143,16 +151,18 @@ RANKLET_FUNC Result<Matrix> SequenceClassifier::logits(std::span<const TextPair>
                                                        const BatchOptions& options) const {
     return rows(pairs, options, false);
 }
-RANKLET_FUNC Result<std::vector<float>> SequenceClassifier::classify(std::string_view text,
-                                                                     const BatchOptions& options) const {
+RANKLET_FUNC Result<std::vector<float>> SequenceClassifier::classify(
+    std::string_view text, const BatchOptions& options) const RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(const Matrix scores, classify(std::span(&text, 1), options));
     return std::vector<float>(scores.row(0).begin(), scores.row(0).end());
 }
-RANKLET_FUNC Result<std::vector<float>> SequenceClassifier::classify(const TextPair& pair,
-                                                                     const BatchOptions& options) const {
+RANKLET_MEMORY_CATCH
+RANKLET_FUNC Result<std::vector<float>> SequenceClassifier::classify(
+    const TextPair& pair, const BatchOptions& options) const RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(const Matrix scores, classify(std::span(&pair, 1), options));
     return std::vector<float>(scores.row(0).begin(), scores.row(0).end());
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<void> SequenceClassifier::self_test(const ModelReader& reader) const {
     const ModelReader test = reader.scope("ranklet.selftest");
@@ -162,6 +172,8 @@ RANKLET_FUNC Result<void> SequenceClassifier::self_test(const ModelReader& reade
     RANKLET_TRY(compare_self_test(test, "logits", of_texts));
     if (!test.has("pairs")) return {};
     RANKLET_ASSIGN(const auto indices, test.u32s("pairs"));
+    if (indices.size() / 2 > most_self_test_inputs)
+        return test.wrong("pairs", {" has ", indices.size() / 2, " pairs, expected at most ", most_self_test_inputs});
     std::vector<TextPair> pairs;
     for (std::size_t i = 0; i + 1 < indices.size(); i += 2) {
         if (indices[i] >= texts.size() || indices[i + 1] >= texts.size())

@@ -49,7 +49,7 @@ public:
     /// when it does not lie in `text` or has no label, and for a score that is not a number.
     /// With an error nothing is added.
     RANKLET_COLD Result<void> add(std::string_view text, std::span<const TaggedSpan> spans,
-                                  const SpanAttributeOptions& options = {}) {
+                                  const SpanAttributeOptions& options = {}) RANKLET_MEMORY_TRY {
         RANKLET_TRY(detail::check_words(text));
         if (std::isnan(options.minimum_score)) return not_a_number();
         std::vector<std::pair<std::string, std::string>> found;
@@ -81,13 +81,16 @@ public:
                            normalize_value(text.substr(span.bytes.begin, span.bytes.end - span.bytes.begin)));
             found.emplace_back(std::move(name), std::move(value));
         }
-        for (auto& [name, value] : found) put(name, std::move(value));
+        std::vector<Set> sets = sets_;  // nothing is added unless all is
+        for (auto& [name, value] : found) put(sets, name, std::move(value));
+        sets_ = std::move(sets);
         return {};
     }
+    RANKLET_MEMORY_CATCH
 
     /// Each keyword's text. Error invalid_text for one that is not UTF-8; invalid_argument for a score that is not a
     /// number or a name that is empty. With an error nothing is added.
-    RANKLET_COLD Result<void> add(std::span<const Keyword> keywords, const KeywordAttributeOptions& options = {}) {
+    RANKLET_COLD Result<void> add(std::span<const Keyword> keywords, const KeywordAttributeOptions& options = {}) RANKLET_MEMORY_TRY {
         if (options.name.empty()) return make_error(ErrorCode::invalid_argument, {"an attribute needs a name"});
         if (utf8::valid_prefix(options.name) < options.name.size())
             return make_error(ErrorCode::invalid_text, {"the attribute's name is not UTF-8"});
@@ -101,9 +104,12 @@ public:
             if (!value.ok()) return make_error(value.error().code, {"keyword ", k, ": ", value.error().message});
             values.push_back(std::move(*value));
         }
-        for (std::string& value : values) put(options.name, std::move(value));
+        std::vector<Set> sets = sets_;
+        for (std::string& value : values) put(sets, options.name, std::move(value));
+        sets_ = std::move(sets);
         return {};
     }
+    RANKLET_MEMORY_CATCH
 
     /// The attributes so far, to give to Item::attributes, alone or beside others.
     std::vector<Attribute> attributes() const {
@@ -133,12 +139,12 @@ private:
     static bool cuts(std::string_view text, std::size_t at) noexcept {
         return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0u) == 0x80;
     }
-    void put(std::string_view name, std::string value) {
+    static void put(std::vector<Set>& sets, std::string_view name, std::string value) {
         bool says_something = false;
         detail::for_each_run(value, [&](const detail::WordRun&) { says_something = true; });
         if (!says_something) return;
-        auto set = std::find_if(sets_.begin(), sets_.end(), [&](const Set& s) { return s.name == name; });
-        if (set == sets_.end()) set = sets_.insert(sets_.end(), Set{std::string(name), {}});
+        auto set = std::find_if(sets.begin(), sets.end(), [&](const Set& s) { return s.name == name; });
+        if (set == sets.end()) set = sets.insert(sets.end(), Set{std::string(name), {}});
         if (std::find(set->values.begin(), set->values.end(), value) != set->values.end()) return;
         set->values.push_back(std::move(value));
     }

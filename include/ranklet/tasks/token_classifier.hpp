@@ -27,6 +27,7 @@ class ClassifierHead;
 
 /// Immutable once loaded; any number of threads may use one; copies share the weights. A text's spans do not depend on
 /// the batch or the number of threads. Prompts of the file are not put before texts.
+/// One that was made by default or moved from is empty: what returns a Result is an Error invalid_argument.
 class TokenClassifier : public Loadable<TokenClassifier> {
 public:
     // load, from_file, from_memory: errors as Bert's; missing when the file has no classifier.
@@ -91,15 +92,18 @@ RANKLET_FUNC Result<TokenClassifier> TokenClassifier::read(const ModelReader& re
     return model;
 }
 
-RANKLET_FUNC const std::vector<std::string>& TokenClassifier::labels() const noexcept { return head_->labels(); }
+RANKLET_FUNC const std::vector<std::string>& TokenClassifier::labels() const noexcept {
+    return detail::head_or_none(head_).labels();
+}
 
 RANKLET_FUNC Result<std::vector<TaggedSpan>> TokenClassifier::tag(std::string_view text,
-                                                                  const TagOptions& options) const {
+                                                                  const TagOptions& options) const RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(auto spans, tag(std::span(&text, 1), options));
     return std::move(spans.front());
 }
+RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<std::vector<std::vector<TaggedSpan>>> TokenClassifier::tag(TextList texts,
-                                                                               const TagOptions& options) const {
+                                                                               const TagOptions& options) const RANKLET_MEMORY_TRY {
     BatchOptions batch;
     batch.threads = options.threads;
     batch.windows = options.windows;
@@ -117,11 +121,13 @@ RANKLET_FUNC Result<std::vector<std::vector<TaggedSpan>>> TokenClassifier::tag(T
     }
     return spans;
 }
-RANKLET_FUNC Result<Matrix> TokenClassifier::logits(std::string_view text) const {
+RANKLET_MEMORY_CATCH
+RANKLET_FUNC Result<Matrix> TokenClassifier::logits(std::string_view text) const RANKLET_MEMORY_TRY {
     const TextList texts(&text, 1);
     RANKLET_ASSIGN(const Tokens tokens, tokenize(texts, bert_.max_length()));
     return run(texts, tokens.offsets, {});
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<void> TokenClassifier::self_test(const ModelReader& reader) const {
     RANKLET_TRY(bert_.self_test(reader));
@@ -133,6 +139,7 @@ RANKLET_FUNC Result<void> TokenClassifier::self_test(const ModelReader& reader) 
 
 // Places in the text are known to the tokenizer alone, so it runs here, and again with the encoder: it costs little.
 RANKLET_FUNC Result<TokenClassifier::Tokens> TokenClassifier::tokenize(TextList texts, std::size_t max_length) const {
+    RANKLET_TRY(bert_.prompt_text(""));  // an empty model's Error
     const WordPiece& tokenizer = bert_.tokenizer();
     EncodeOptions options;
     options.max_length = max_length;

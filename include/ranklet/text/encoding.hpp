@@ -86,6 +86,19 @@ struct Encoding {
     }
 };
 
+namespace detail {
+
+/// Empties an Encoding at its end unless the work on it was finished: an allocation that fails leaves no half of it.
+struct Unfinished {
+    Encoding& encoding;
+    bool finished = false;
+    ~Unfinished() {
+        if (!finished) encoding.clear();
+    }
+};
+
+}  // namespace detail
+
 struct EncodeOptions {
     /// Most tokens of the result, special ones included.
     std::size_t max_length = std::numeric_limits<std::size_t>::max();

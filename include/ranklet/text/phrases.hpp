@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/keyed_hash.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/text/normalize_value.hpp"
 #include "ranklet/text/stop_words.hpp"
@@ -34,14 +35,15 @@ struct Phrase {
 };
 
 /// Error invalid_text when the text is not UTF-8, invalid_argument for options that allow no phrase.
-inline Result<std::vector<Phrase>> candidate_phrases(std::string_view text, const PhraseOptions& options = {}) {
+inline Result<std::vector<Phrase>> candidate_phrases(std::string_view text,
+                                                     const PhraseOptions& options = {}) RANKLET_MEMORY_TRY {
     if (options.max_words == 0 || options.min_characters == 0 || options.max_characters < options.min_characters)
         return make_error(ErrorCode::invalid_argument,
                           {"phrases of 1 to ", options.max_words, " words, ", options.min_characters, " to ",
                            options.max_characters, " characters: there are none"});
     RANKLET_ASSIGN(const std::vector<detail::WordRun> runs, detail::content_runs(text));
     std::vector<Phrase> phrases;
-    std::unordered_set<std::string> seen;
+    std::unordered_set<std::string, detail::KeyedHash> seen;
     const auto add = [&](std::uint32_t begin, std::uint32_t end) {
         if (phrases.size() >= options.max_candidates) return;
         auto key = normalize_value(text.substr(begin, end - begin));
@@ -79,11 +81,13 @@ inline Result<std::vector<Phrase>> candidate_phrases(std::string_view text, cons
             at += length;
         }
         starts.push_back(runs[r].bytes.end);
-        for (std::size_t first = 0; first + 1 < starts.size() && phrases.size() < options.max_candidates; ++first)
-            for (std::size_t n = options.min_characters; n <= options.max_characters && first + n < starts.size(); ++n)
-                add(starts[first], starts[first + n]);
+        for (std::size_t first = 0; first + 1 < starts.size() && phrases.size() < options.max_candidates; ++first) {
+            const std::size_t longest = std::min(options.max_characters, starts.size() - 1 - first);
+            for (std::size_t n = options.min_characters; n <= longest; ++n) add(starts[first], starts[first + n]);
+        }
     }
     return phrases;
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_NAMESPACE_END

@@ -148,7 +148,7 @@ struct StrippedText {
 
 /// Words and Chinese stretches joined by single spaces; punctuation goes as well.
 /// Error invalid_text when the text is not UTF-8.
-inline Result<StrippedText> remove_stop_words(std::string_view text) {
+inline Result<StrippedText> remove_stop_words(std::string_view text) RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(const std::vector<detail::WordRun> runs, detail::content_runs(text));
     StrippedText out;
     for (const detail::WordRun& run : runs) {
@@ -160,5 +160,6 @@ inline Result<StrippedText> remove_stop_words(std::string_view text) {
     }
     return out;
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_NAMESPACE_END

@@ -153,7 +153,7 @@ inline bool continues_span(std::pair<TagRole, std::string_view> before, std::pai
 RANKLET_COLD inline Result<std::vector<TaggedSpan>> merge_tags(std::string_view text, std::span<const TagToken> tokens,
                                                                MatrixView<const float> scores,
                                                                std::span<const std::string> labels,
-                                                               const TagOptions& options = {}) {
+                                                               const TagOptions& options = {}) RANKLET_MEMORY_TRY {
     if (scores.rows != tokens.size() || scores.cols != labels.size() || labels.empty())
         return make_error(ErrorCode::invalid_argument,
                           {"scores of ", scores.rows, " tokens and ", scores.cols, " labels came with ", tokens.size(),
@@ -210,5 +210,6 @@ RANKLET_COLD inline Result<std::vector<TaggedSpan>> merge_tags(std::string_view 
     for (std::size_t s = 0; s < spans.size(); ++s) spans[s].code_points = places[s];
     return spans;
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_NAMESPACE_END

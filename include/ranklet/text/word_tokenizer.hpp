@@ -73,12 +73,13 @@ struct WordTokenizerConfig {
 /// Immutable once made, so any number of threads may use one.
 class WordTokenizer {
 public:
+    /// Without a vocabulary: encoding is an Error invalid_argument, as it is for one that was moved from.
     RANKLET_MOVES_OUT_OF_LINE(WordTokenizer);
 
     /// `words` by id; they are not kept. Errors: `invalid_argument` for an empty vocabulary, a word that stands twice
     /// or is empty, an unknown id out of range; `invalid_text` for a word that is not UTF-8; `unsupported` for a word of
     /// more than `max_token_bytes` and when the words need more than ByteTrie holds.
-    RANKLET_COLD static Result<WordTokenizer> create(TextList words, const WordTokenizerConfig& config) {
+    RANKLET_COLD static Result<WordTokenizer> create(TextList words, const WordTokenizerConfig& config) RANKLET_MEMORY_TRY {
         if (words.empty()) return make_error(ErrorCode::invalid_argument, {"the vocabulary is empty"});
         if (words.size() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()))
             return make_error(ErrorCode::unsupported, {"the vocabulary has ", words.size(), " words"});
@@ -98,12 +99,13 @@ public:
         if (!config.stop_words.empty()) RANKLET_TRY(tokenizer.take_stop_words(config.stop_words));
         return tokenizer;
     }
+    RANKLET_MEMORY_CATCH
 
-    std::size_t vocabulary_size() const noexcept { return size_; }
+    std::size_t vocabulary_size() const noexcept { return trie_.memory() == 0 ? 0 : size_; }
     const WordTokenizerConfig& config() const noexcept { return config_; }
     /// The id of a word, looked up as a word of a text is (lower-cased where the vocabulary is).
     std::optional<std::int32_t> id_of(std::string_view word) const {
-        if (word.empty() || utf8::valid_prefix(word) < word.size()) return std::nullopt;
+        if (vocabulary_size() == 0 || word.empty() || utf8::valid_prefix(word) < word.size()) return std::nullopt;
         std::int32_t id = ByteTrie::no_value;
         if (config_.cut == WordCut::vocabulary) {
             detail::EncodeScratch scratch;
@@ -120,8 +122,10 @@ public:
     /// The text's tokens into `out`, which is cleared first; no special tokens. Stops after options.max_length of them.
     /// No heap once `out` has grown to what the texts need. Errors, with `out` left empty: `invalid_text` with the
     /// offset of the first byte that is not UTF-8; `invalid_argument` for 4 GiB or more.
-    Result<void> encode(std::string_view text, const EncodeOptions& options, Encoding& out) const {
+    Result<void> encode(std::string_view text, const EncodeOptions& options, Encoding& out) const RANKLET_MEMORY_TRY {
+        detail::Unfinished encoding{out};
         out.clear();
+        if (vocabulary_size() == 0) return detail::empty_object("the tokenizer");
         if (text.size() > std::numeric_limits<std::uint32_t>::max())
             return make_error(ErrorCode::invalid_argument,
                               {"a text of ", text.size(), " bytes: 4 GiB or more is too long"});
@@ -139,14 +143,17 @@ public:
                 break;
         }
         if (out.size() > options.max_length) out.erase(options.max_length, out.size());
+        encoding.finished = true;
         return {};
     }
+    RANKLET_MEMORY_CATCH
     /// The same as a value of its own.
-    Result<Encoding> encode(std::string_view text, const EncodeOptions& options = {}) const {
+    Result<Encoding> encode(std::string_view text, const EncodeOptions& options = {}) const RANKLET_MEMORY_TRY {
         Encoding encoding;
         RANKLET_TRY(encode(text, options, encoding));
         return encoding;
     }
+    RANKLET_MEMORY_CATCH
 
 private:
     using ByteTrie = detail::ByteTrie;

@@ -53,7 +53,7 @@ public:
     /// Errors: `invalid_argument` for an empty vocabulary, a duplicate token, an id out of range, an added token whose
     /// content is not its id's; `missing` for no unk, cls or sep; `invalid_text` for a token that is not UTF-8;
     /// `unsupported` for a token of more than `max_token_bytes`.
-    static Result<WordPiece> create(TextList tokens, WordPieceConfig config) {
+    static Result<WordPiece> create(TextList tokens, WordPieceConfig config) RANKLET_MEMORY_TRY {
         WordPiece out(std::move(config));
         RANKLET_TRY(out.check_ids(tokens.size()));
         RANKLET_TRY(out.take_vocabulary(tokens));
@@ -61,7 +61,10 @@ public:
         RANKLET_TRY(out.build_trie());
         return out;
     }
+    RANKLET_MEMORY_CATCH
 
+    /// Without a vocabulary: encoding is an Error invalid_argument, as it is for one that was moved from.
+    WordPiece() : WordPiece(WordPieceConfig()) {}
     RANKLET_OUT_OF_LINE WordPiece(WordPiece&&) noexcept = default;
     RANKLET_OUT_OF_LINE WordPiece& operator=(WordPiece&&) noexcept = default;
     RANKLET_OUT_OF_LINE ~WordPiece() = default;
@@ -72,7 +75,8 @@ public:
     /// `options.max_length` loses its end but keeps its [SEP]. No heap once `out` has grown to what the texts need.
     /// Errors, with `out` left empty: `invalid_text` with the offset of the first byte that is not UTF-8;
     /// `invalid_argument` for 4 GiB or more, or a max_length with no room for the special tokens.
-    Result<void> encode(std::string_view text, const EncodeOptions& options, Encoding& out) const {
+    Result<void> encode(std::string_view text, const EncodeOptions& options, Encoding& out) const RANKLET_MEMORY_TRY {
+        detail::Unfinished encoding{out};
         out.clear();
         RANKLET_TRY(check_text(text));
         RANKLET_TRY(check_length(options, 2));
@@ -82,21 +86,24 @@ public:
         tokenize(text, 0, limit, out);
         if (out.size() > limit) out.erase(limit, out.size());
         if (special) out.push(config_.sep_id, 0, {}, -1);
+        encoding.finished = true;
         return {};
     }
+    RANKLET_MEMORY_CATCH
 
     /// The same as a value of its own.
-    Result<Encoding> encode(std::string_view text, const EncodeOptions& options = {}) const {
+    Result<Encoding> encode(std::string_view text, const EncodeOptions& options = {}) const RANKLET_MEMORY_TRY {
         Encoding encoding;
         RANKLET_TRY(encode(text, options, encoding));
         return encoding;
     }
+    RANKLET_MEMORY_CATCH
 
     /// The same for many texts, out[i] of texts[i], shared among `threads`. No influence on the result.
     /// Error: that of the first text that has one, which it names as "text N"; `invalid_argument` when
     /// `out` is not as long as `texts`. With an Error some texts may not have been read.
     Result<void> encode_batch(TextList texts, const EncodeOptions& options, std::span<Encoding> out,
-                              Threads threads = 1) const {
+                              Threads threads = 1) const RANKLET_MEMORY_TRY {
         if (out.size() != texts.size())
             return make_error(ErrorCode::invalid_argument,
                               {texts.size(), " texts are to be encoded into ", out.size(), " encodings"});
@@ -109,6 +116,7 @@ public:
                                           return {};
                                       });
     }
+    RANKLET_MEMORY_CATCH
 
     /// [CLS] a [SEP] b [SEP] into `out`; type ids are 1 from b on. Offsets and word indices are each text's own.
     /// What exceeds `options.max_length` is cut from the longer text's end, then from both (`longest_first`). As in
@@ -116,7 +124,8 @@ public:
     /// both do, the second may keep the odd token although the first is longer.
     /// Errors as encode's.
     Result<void> encode_pair(std::string_view a, std::string_view b, const EncodeOptions& options,
-                             Encoding& out) const {
+                             Encoding& out) const RANKLET_MEMORY_TRY {
+        detail::Unfinished encoding{out};
         out.clear();
         RANKLET_TRY(check_text(a));
         RANKLET_TRY(check_text(b));
@@ -135,11 +144,13 @@ public:
         out.erase(b_first + b_keep, b_last);
         out.erase(a_first + a_keep, a_last);
         if (special) out.push(config_.sep_id, 1, {}, -1);
+        encoding.finished = true;
         return {};
     }
+    RANKLET_MEMORY_CATCH
 
     /// Tokens, added ones included.
-    std::size_t vocabulary_size() const noexcept { return starts_.size() - 1; }
+    std::size_t vocabulary_size() const noexcept { return starts_.empty() ? 0 : starts_.size() - 1; }
     /// The token of an id, with its "##"; empty for an id that is out of range. Lives as long as this object.
     std::string_view token(std::int32_t id) const noexcept {
         if (id < 0 || static_cast<std::size_t>(id) >= vocabulary_size()) return {};
@@ -163,7 +174,7 @@ public:
     /// Text from ids, as Hugging Face's WordPiece decoder writes it (with its clean-up of spaces before punctuation).
     /// `skip_special` leaves special tokens out. Added tokens that match normalised text are written normalised. Error
     /// `invalid_argument` naming the first id that is out of range.
-    Result<std::string> decode(std::span<const std::int32_t> ids, bool skip_special) const {
+    Result<std::string> decode(std::span<const std::int32_t> ids, bool skip_special) const RANKLET_MEMORY_TRY {
         detail::WordPieceDecoder decoder;
         for (std::size_t i = 0; i < ids.size(); ++i) {
             if (ids[i] < 0 || static_cast<std::size_t>(ids[i]) >= vocabulary_size())
@@ -181,6 +192,7 @@ public:
         }
         return std::move(decoder).text();
     }
+    RANKLET_MEMORY_CATCH
 
 private:
     using AddedTokens = detail::AddedTokens;
@@ -354,6 +366,7 @@ private:
     // --- encoding ---
 
     Result<void> check_text(std::string_view text) const {
+        if (starts_.empty()) return detail::empty_object("the tokenizer");
         // A lower case takes at most three bytes for two.
         const std::size_t gib = config_.lower_text ? 2 : 4;
         if (text.size() >= gib << 30)
@@ -565,8 +578,8 @@ private:
         run.last_end = span.end;
         if (run.chars > config_.max_input_chars_per_word) return;
         ++run.chars;
-        if (run.bytes + 4 > scratch.word.size()) {
-            scratch.word.resize(run.bytes * 2 + 512);
+        if (run.bytes + 4 > scratch.word_spans.size()) {  // the one that grows last, if its memory can be had
+            scratch.word.resize(std::size_t{run.bytes} * 2 + 512);
             scratch.word_spans.resize(scratch.word.size());
         }
         const std::uint32_t length = utf8::encode(code, scratch.word.data() + run.bytes);
