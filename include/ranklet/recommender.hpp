@@ -185,9 +185,9 @@ public:
 
     /// The user met an item: one step of the decoder, whatever the history's length. A model without ratings remembers
     /// the rating and computes without it. NaN is no_rating, the default. Error mismatch when the item is of another
-    /// model's catalog, invalid_argument when the rating is infinite, outside the model's range (where the model has an
-    /// embedding for each rating: between the lowest and the highest of these) or so large that the state would not be
-    /// finite (where the model multiplies by the rating).
+    /// model's catalog, invalid_argument when the rating is infinite or so large that the state would not be finite (where
+    /// the model multiplies by it). Where the model has an embedding for each rating the nearest counts, beyond its range
+    /// that of the lowest or highest rating.
     /// With an error the user stays as before.
     Result<void> observe(const ItemRef& item, float rating = no_rating);
     /// Straight from `catalog.at(id)`: its error, if it is one, comes back.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -170,8 +171,16 @@ TEST_CASE("a limit on remembered events leaves scores as they are; what looks at
         REQUIRE(loaded.events().size() == 3);
         CHECK(loaded.events()[0].id == catalog[6].id());
         CHECK(loaded.state().forgotten == 6);
-        check_error(explain_events(model, some, catalog, catalog[0].id()), ErrorCode::unsupported,
-                    "has met 5 events that it does not remember");
+        auto replayed = model.new_user();
+        for (std::size_t e = 5; e < 8; ++e) succeed(replayed.observe(catalog[e]));
+        float apart = 0.0f;
+        for (std::size_t h = 0; h < replayed.state().hidden.size(); ++h)
+            apart = std::max(apart, std::abs(replayed.state().hidden[h] - some.state().hidden[h]));
+        const auto explained = explain_events(model, some, catalog, catalog[0].id());
+        if (apart > 1e-3f)
+            check_error(explained, ErrorCode::unsupported, "has met 5 events that it does not remember");
+        else  // a GRU over all tokens of texts: what it has forgotten itself is missed by nobody
+            CHECK((name.starts_with("tiny-text-gru") && explained.ok() && explained->size() == 3));
         auto fits = model.new_user({}, {.max_events = 3});
         for (std::size_t e = 0; e < 3; ++e) succeed(fits.observe(catalog[e]));
         CHECK(take(explain_events(model, fits, catalog, catalog[0].id())).size() == 3);  // nothing forgotten yet
@@ -190,7 +199,7 @@ TEST_CASE("a limit on remembered events leaves scores as they are; what looks at
     }
 }
 
-TEST_CASE("k = 0 is an empty list, and every absurd rating an error that leaves the user as before") {
+TEST_CASE("k = 0 is an empty list, and absurd ratings have a value or are an error that leaves the user as before") {
     constexpr float infinity = std::numeric_limits<float>::infinity();
     const Recommender model = take(Recommender::load("examples/models/demo-shop.gguf"));  // embeddings of 1 to 5
     const std::vector<Item> items{{"phone", "red phone"}, {"boat", "small boat"}};
@@ -200,21 +209,21 @@ TEST_CASE("k = 0 is an empty list, and every absurd rating an error that leaves 
     CHECK(take(model.recommend(user, catalog, {.k = std::numeric_limits<std::size_t>::max()})).size() == 2);
     succeed(user.observe(catalog.at("phone"), 4.0f));
     const auto before = user.save();
-    for (const float rating : {1e30f, -1e30f, 5.5f, 0.0f, 0.99f})
-        check_error(user.observe(catalog.at("boat"), rating), ErrorCode::invalid_argument,
-                    "is outside the model's range, 1 to 5");
     for (const float rating : {infinity, -infinity})
         check_error(user.observe(catalog.at("boat"), rating), ErrorCode::invalid_argument, "must not be infinite");
-    check_error(user.observe_text("boat", 6.0f), ErrorCode::invalid_argument, "is outside the model's range, 1 to 5");
+    check_error(user.observe_text("boat", infinity), ErrorCode::invalid_argument, "must not be infinite");
     CHECK(user.save() == before);
-    // Between two values the nearest counts; NaN is an event without a rating.
-    auto near = model.load_user(before).value(), exact = model.load_user(before).value();
-    succeed(near.observe(catalog.at("boat"), 4.8f));
-    succeed(exact.observe(catalog.at("boat"), 5.0f));
-    CHECK(near.state().hidden == exact.state().hidden);
-    auto silent = model.load_user(before).value(), unrated = model.load_user(before).value();
-    succeed(silent.observe(catalog.at("boat"), std::numeric_limits<float>::quiet_NaN()));
-    succeed(unrated.observe(catalog.at("boat")));
-    CHECK(silent.state().hidden == unrated.state().hidden);
-    CHECK(silent.state().hidden != exact.state().hidden);
+    // The nearest value counts, beyond the range its end; NaN is an event without a rating.
+    const auto state_after = [&](float rating) {
+        auto next = take(model.load_user(before));
+        succeed(next.observe(catalog.at("boat"), rating));
+        CHECK(next.events().size() == 2);
+        return next.state().hidden;
+    };
+    const auto five = state_after(5.0f), one = state_after(1.0f), unrated = state_after(ranklet::no_rating);
+    for (const float rating : {4.8f, 5.5f, 80.0f, 1e30f}) CHECK(state_after(rating) == five);
+    for (const float rating : {1.2f, 0.0f, -7.0f, -1e30f}) CHECK(state_after(rating) == one);
+    CHECK(state_after(std::numeric_limits<float>::quiet_NaN()) == unrated);
+    CHECK(five != one);
+    CHECK(five != unrated);
 }

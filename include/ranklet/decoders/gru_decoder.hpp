@@ -44,7 +44,6 @@ public:
     /// One GRU step with the item's vector.
     Result<void> observe(UserState& state, const CatalogData& items, std::size_t index, float rating,
                          Scratch& scratch) const override {
-        RANKLET_TRY(rating_.check(rating));
         const std::size_t in = gru_.in(), width = 3 * gru_.hidden();
         return step(state, scratch_bytes<float>(in) + scratch_bytes<float>(width) + gru_.step_scratch_size(1), scratch,
                     [&](std::span<float> hidden) {

@@ -39,18 +39,10 @@ public:
         return input;
     }
 
-    /// Error invalid_argument for a rating outside the range that the model has embeddings for.
-    Result<void> check(float rating) const {
-        if (mode_ != Mode::embedding || std::isnan(rating) || (rating >= values_.front() && rating <= values_.back()))
-            return {};
-        return make_error(ErrorCode::invalid_argument, {"the rating ", rating, " is outside the model's range, ",
-                                                        values_.front(), " to ", values_.back()});
-    }
-
     bool used() const noexcept { return mode_ != Mode::none; }
 
-    /// out = vector, changed by the rating: the embedding of the nearest value is added, or all is multiplied by it
-    /// (no_rating: unchanged); `out` may be `vector`. Precondition: check(rating).
+    /// out = vector, changed by the rating: the embedding of the nearest value is added (beyond the values: of the first or last), or all is multiplied by it
+    /// (no_rating: unchanged); `out` may be `vector`.
     void apply(const float* vector, float rating, float* out, std::size_t dim) const noexcept {
         std::copy_n(vector, dim, out);
         if (std::isnan(rating) || mode_ == Mode::none) return;

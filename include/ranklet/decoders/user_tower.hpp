@@ -109,7 +109,6 @@ public:
     /// One event: a step of the GRU, and a row of the memory, the oldest of which goes where it is full.
     Result<void> observe(UserState& state, const CatalogData& items, std::size_t index, float rating,
                          Scratch& scratch) const override {
-        RANKLET_TRY(rating_.check(rating));
         make_room(state);
         RANKLET_TRY(scratch.reserve(scratch_bytes<float>(in_) + scratch_bytes<float>(gru_size()) +
                                     scratch_bytes<float>(3 * hidden()) +
