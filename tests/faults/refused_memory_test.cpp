@@ -319,6 +319,13 @@ TEST_CASE("texts: classified, tagged, reranked, their keywords, tokens and attri
             RANKLET_ASSIGN(const Matrix states, bert.encode_tokens(text, batch));
             return Bytes() << vectors << states;
         });
+        BatchOptions windows = batch;
+        windows.windows.emplace();
+        refuse_each("encode in windows", [&]() -> Result<std::string> {
+            RANKLET_ASSIGN(const Matrix vectors, bert.encode(texts, windows));
+            RANKLET_ASSIGN(const Matrix scores, classifier.classify(texts, windows));
+            return Bytes() << vectors << scores;
+        });
         refuse_each("encode with word vectors", [&]() -> Result<std::string> {
             RANKLET_ASSIGN(const Matrix vectors, words.encode(texts, batch));
             return Bytes() << vectors;

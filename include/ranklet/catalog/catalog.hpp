@@ -13,7 +13,6 @@
 
 #include "ranklet/catalog/attributes.hpp"
 #include "ranklet/core/config.hpp"
-#include "ranklet/core/keyed_hash.hpp"
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/name_index.hpp"
 #include "ranklet/core/result.hpp"
@@ -176,7 +175,7 @@ public:
 
     /// The index of the item with this id, or size() when there is none.
     std::size_t find(std::string_view id) const noexcept {
-        return std::min(state_->places.find(id, state_->data.ids), size());
+        return state_ == nullptr ? 0 : std::min(state_->places.find(id, state_->data.ids), size());
     }
     /// The item with this id. Error missing when there is none.
     Result<ItemRef> at(std::string_view id) const {

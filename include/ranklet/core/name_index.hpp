@@ -1,5 +1,6 @@
 // NameIndex: where a name stands in a list of names.
-// In: names, kept by whoever has the list. Out: places, found by hashing.
+// In: names, kept by whoever has the list. Out: places, found by hashing under a key of the process: names may be an
+// outsider's choice.
 #pragma once
 
 #include <cstddef>
@@ -45,7 +46,7 @@ namespace detail {
 
 [[gnu::noinline]] RANKLET_FUNC std::size_t NameIndex::slot_of(std::string_view name,
                                                               std::span<const std::string> names) const noexcept {
-    std::size_t slot = KeyedHash()(name) & (slots_.size() - 1);  // names may be an outsider's choice
+    std::size_t slot = KeyedHash()(name) & (slots_.size() - 1);
     while (slots_[slot] != free_slot && names[slots_[slot]] != name) slot = (slot + 1) & (slots_.size() - 1);
     return slot;
 }

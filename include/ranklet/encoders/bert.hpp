@@ -59,9 +59,11 @@ public:
     Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const;
     /// The vectors [texts, dim]. Error invalid_text naming the first text that is not UTF-8.
     Result<Matrix> encode(TextList texts, const BatchOptions& options = {}) const;
-    Result<Matrix> encode(std::initializer_list<std::string_view> texts, const BatchOptions& options = {}) const {
+    Result<Matrix> encode(std::initializer_list<std::string_view> texts,
+                          const BatchOptions& options = {}) const RANKLET_MEMORY_TRY {
         return encode(TextList(texts), options);
     }
+    RANKLET_MEMORY_CATCH
     /// One text's token states [length, hidden], special tokens included; in windows: of all of its tokens.
     Result<Matrix> encode_tokens(std::string_view text, const BatchOptions& options = {}) const;
 
@@ -308,7 +310,8 @@ RANKLET_FUNC Result<void> check_one_window(const BatchOptions& options) {
 
 }  // namespace detail
 
-RANKLET_FUNC Result<std::vector<float>> Bert::encode(std::string_view text, const BatchOptions& options) const RANKLET_MEMORY_TRY {
+RANKLET_FUNC Result<std::vector<float>> Bert::encode(std::string_view text,
+                                                     const BatchOptions& options) const RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(const Matrix vectors, encode(std::span(&text, 1), options));
     const auto row = vectors.row(0);
     return std::vector<float>(row.begin(), row.end());

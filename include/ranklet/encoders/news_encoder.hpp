@@ -76,9 +76,11 @@ public:
     /// naming the first that is not UTF-8, missing for a prompt, which news models do not have, unsupported when no
     /// view is "title".
     Result<Matrix> encode(TextList texts, const BatchOptions& options = {}) const;
-    Result<Matrix> encode(std::initializer_list<std::string_view> texts, const BatchOptions& options = {}) const {
+    Result<Matrix> encode(std::initializer_list<std::string_view> texts,
+                          const BatchOptions& options = {}) const RANKLET_MEMORY_TRY {
         return encode(TextList(texts), options);
     }
+    RANKLET_MEMORY_CATCH
     /// Vectors of items: `inputs` [items * view_count()], each item's views in the model's order. Errors: invalid_text
     /// for a text that is not UTF-8, invalid_argument for a vector of another size or that is not finite; they name the
     /// view, and the item as `text N`; unsupported for BatchOptions::windows: a view reads as many words as its layers were

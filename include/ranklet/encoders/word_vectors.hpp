@@ -83,9 +83,11 @@ public:
     /// context, so windows would change nothing. Error invalid_text naming the first text that is not UTF-8; missing for a
     /// prompt: word vectors have none.
     Result<Matrix> encode(TextList texts, const BatchOptions& options = {}) const;
-    Result<Matrix> encode(std::initializer_list<std::string_view> texts, const BatchOptions& options = {}) const {
+    Result<Matrix> encode(std::initializer_list<std::string_view> texts,
+                          const BatchOptions& options = {}) const RANKLET_MEMORY_TRY {
         return encode(TextList(texts), options);
     }
+    RANKLET_MEMORY_CATCH
     /// Calls `sink(text, tokens, thread)` once for each text, from any of the threads, in any order; `tokens` is valid
     /// during the call. Errors as encode's; with one, some texts may not have been seen.
     Result<void> for_each_text(TextList texts, const BatchOptions& options,
@@ -284,11 +286,12 @@ RANKLET_FUNC WordVectors WordVectors::with_normalize(bool normalize) const {
     return result;
 }
 
-RANKLET_FUNC Result<void> WordVectors::tokenize(std::string_view text, Encoding& out) const {
+RANKLET_FUNC Result<void> WordVectors::tokenize(std::string_view text, Encoding& out) const RANKLET_MEMORY_TRY {
     return tokenize(text, false, out, nullptr);
 }
+RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<void> WordVectors::tokenize(std::string_view text, bool all, Encoding& out,
-                                            bool* more) const RANKLET_MEMORY_TRY {
+                                                bool* more) const RANKLET_MEMORY_TRY {
     RANKLET_TRY(check_loaded());
     constexpr std::size_t no_limit = EncodeOptions().max_length;
     const std::size_t limit = all ? no_limit : drop_unknown_ ? max_tokens_ : max_length_;

@@ -149,7 +149,8 @@ struct SifOptions {
 };
 
 /// `words` with SIF weights of these texts. The component is that of their vectors before they are normalised.
-inline Result<WordVectors> with_sif(const WordVectors& words, TextList texts, const SifOptions& options = {}) RANKLET_MEMORY_TRY {
+inline Result<WordVectors> with_sif(const WordVectors& words, TextList texts,
+                                    const SifOptions& options = {}) RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(const TokenCounts counts, count_tokens(words, texts));
     RANKLET_ASSIGN(std::vector<float> weights, sif_weights(counts, options.a));
     RANKLET_ASSIGN(const WordVectors weighted, words.with_weights(std::move(weights)));

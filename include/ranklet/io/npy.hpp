@@ -241,7 +241,8 @@ RANKLET_COLD inline Result<std::vector<std::string>> read_ids(const std::string&
 RANKLET_MEMORY_CATCH
 /// Writes what read_ids reads. Error invalid_argument naming an id that would not come back: empty, with a line end, a
 /// carriage return or a zero byte, with a blank at an end, or the first with a byte order mark; io.
-RANKLET_COLD inline Result<void> write_ids(const std::string& path, std::span<const std::string> ids) RANKLET_MEMORY_TRY {
+RANKLET_COLD inline Result<void> write_ids(const std::string& path,
+                                           std::span<const std::string> ids) RANKLET_MEMORY_TRY {
     std::string text;
     for (std::size_t i = 0; i < ids.size(); ++i) {
         const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };

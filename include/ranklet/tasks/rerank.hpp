@@ -46,9 +46,10 @@ Result<std::vector<Reranked>> rerank(const SequenceClassifier& model, std::strin
                                      const RerankOptions& options = {});
 inline Result<std::vector<Reranked>> rerank(const SequenceClassifier& model, std::string_view query,
                                             std::initializer_list<std::string_view> candidates,
-                                            const RerankOptions& options = {}) {
+                                            const RerankOptions& options = {}) RANKLET_MEMORY_TRY {
     return rerank(model, query, TextList(candidates), options);
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_NAMESPACE_END
 
@@ -61,7 +62,8 @@ RANKLET_NAMESPACE_END
 RANKLET_NAMESPACE_BEGIN
 
 RANKLET_FUNC Result<std::vector<Reranked>> rerank(const SequenceClassifier& model, std::string_view query,
-                                                  TextList candidates, const RerankOptions& options) RANKLET_MEMORY_TRY {
+                                                  TextList candidates,
+                                                  const RerankOptions& options) RANKLET_MEMORY_TRY {
     std::size_t label = 0;
     if (options.label.empty()) {
         if (model.labels().size() != 1)

@@ -135,7 +135,8 @@ Result<Matrix> SequenceClassifier::rows(Inputs inputs, BatchOptions options, boo
 }
 RANKLET_MEMORY_CATCH
 
-RANKLET_FUNC Result<Matrix> SequenceClassifier::classify(TextList texts, const BatchOptions& options) const RANKLET_MEMORY_TRY {
+RANKLET_FUNC Result<Matrix> SequenceClassifier::classify(TextList texts,
+                                                         const BatchOptions& options) const RANKLET_MEMORY_TRY {
     return rows(texts, options, true);
 }
 RANKLET_MEMORY_CATCH

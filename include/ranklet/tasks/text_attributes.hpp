@@ -90,7 +90,8 @@ public:
 
     /// Each keyword's text. Error invalid_text for one that is not UTF-8; invalid_argument for a score that is not a
     /// number or a name that is empty. With an error nothing is added.
-    RANKLET_COLD Result<void> add(std::span<const Keyword> keywords, const KeywordAttributeOptions& options = {}) RANKLET_MEMORY_TRY {
+    RANKLET_COLD Result<void> add(std::span<const Keyword> keywords,
+                                  const KeywordAttributeOptions& options = {}) RANKLET_MEMORY_TRY {
         if (options.name.empty()) return make_error(ErrorCode::invalid_argument, {"an attribute needs a name"});
         if (utf8::valid_prefix(options.name) < options.name.size())
             return make_error(ErrorCode::invalid_text, {"the attribute's name is not UTF-8"});

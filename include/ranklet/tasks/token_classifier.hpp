@@ -43,9 +43,10 @@ public:
     /// The spans of each text. Error invalid_text naming the first text that is not UTF-8.
     Result<std::vector<std::vector<TaggedSpan>>> tag(TextList texts, const TagOptions& options = {}) const;
     Result<std::vector<std::vector<TaggedSpan>>> tag(std::initializer_list<std::string_view> texts,
-                                                     const TagOptions& options = {}) const {
+                                                     const TagOptions& options = {}) const RANKLET_MEMORY_TRY {
         return tag(TextList(texts), options);
     }
+    RANKLET_MEMORY_CATCH
     /// Logits [tokens, labels] of one text, special tokens included.
     Result<Matrix> logits(std::string_view text) const;
 
@@ -102,8 +103,8 @@ RANKLET_FUNC Result<std::vector<TaggedSpan>> TokenClassifier::tag(std::string_vi
     return std::move(spans.front());
 }
 RANKLET_MEMORY_CATCH
-RANKLET_FUNC Result<std::vector<std::vector<TaggedSpan>>> TokenClassifier::tag(TextList texts,
-                                                                               const TagOptions& options) const RANKLET_MEMORY_TRY {
+RANKLET_FUNC Result<std::vector<std::vector<TaggedSpan>>> TokenClassifier::tag(
+    TextList texts, const TagOptions& options) const RANKLET_MEMORY_TRY {
     BatchOptions batch;
     batch.threads = options.threads;
     batch.windows = options.windows;

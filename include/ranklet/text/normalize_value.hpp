@@ -63,7 +63,7 @@ inline void compose(std::vector<std::uint32_t>& codes) {
 /// a sigma at a word's end is a final one), in composed or decomposed accents, or in white space alone, become one.
 /// Nothing else changes: accents, full-width forms and punctuation stay. For the strings of a Condition, so that
 /// "Nordfell " finds "nordfell". Error invalid_text when it is not UTF-8.
-RANKLET_COLD inline Result<std::string> normalize_value(std::string_view text) {
+RANKLET_COLD inline Result<std::string> normalize_value(std::string_view text) RANKLET_MEMORY_TRY {
     RANKLET_TRY(detail::check_words(text));
     detail::LoweredText lowered;
     lowered.assign(text);
@@ -87,5 +87,6 @@ RANKLET_COLD inline Result<std::string> normalize_value(std::string_view text) {
     for (const std::uint32_t code : codes) out.append(bytes, utf8::encode(code, bytes));
     return out;
 }
+RANKLET_MEMORY_CATCH
 
 RANKLET_NAMESPACE_END

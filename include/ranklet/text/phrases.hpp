@@ -44,11 +44,12 @@ inline Result<std::vector<Phrase>> candidate_phrases(std::string_view text,
     RANKLET_ASSIGN(const std::vector<detail::WordRun> runs, detail::content_runs(text));
     std::vector<Phrase> phrases;
     std::unordered_set<std::string, detail::KeyedHash> seen;
-    const auto add = [&](std::uint32_t begin, std::uint32_t end) {
-        if (phrases.size() >= options.max_candidates) return;
-        auto key = normalize_value(text.substr(begin, end - begin));
-        if (key.ok() && seen.insert(std::move(*key)).second)  // it is: the text was checked
+    const auto add = [&](std::uint32_t begin, std::uint32_t end) -> Result<void> {
+        if (phrases.size() >= options.max_candidates) return {};
+        RANKLET_ASSIGN(std::string key, normalize_value(text.substr(begin, end - begin)));
+        if (seen.insert(std::move(key)).second)
             phrases.push_back({std::string(text.substr(begin, end - begin)), {begin, end}});
+        return {};
     };
     const auto has_letter = [&](TokenSpan span) {  // numbers alone name nothing
         return std::any_of(text.begin() + span.begin, text.begin() + span.end,
@@ -69,7 +70,7 @@ inline Result<std::vector<Phrase>> candidate_phrases(std::string_view text,
             for (std::size_t last = r; last < runs.size() && last - r < options.max_words; ++last) {
                 if (last > r && !neighbours(last)) break;
                 letters = letters || has_letter(runs[last].bytes);
-                if (letters) add(runs[r].bytes.begin, runs[last].bytes.end);
+                if (letters) RANKLET_TRY(add(runs[r].bytes.begin, runs[last].bytes.end));
             }
             continue;
         }
@@ -83,7 +84,8 @@ inline Result<std::vector<Phrase>> candidate_phrases(std::string_view text,
         starts.push_back(runs[r].bytes.end);
         for (std::size_t first = 0; first + 1 < starts.size() && phrases.size() < options.max_candidates; ++first) {
             const std::size_t longest = std::min(options.max_characters, starts.size() - 1 - first);
-            for (std::size_t n = options.min_characters; n <= longest; ++n) add(starts[first], starts[first + n]);
+            for (std::size_t n = options.min_characters; n <= longest; ++n)
+                RANKLET_TRY(add(starts[first], starts[first + n]));
         }
     }
     return phrases;

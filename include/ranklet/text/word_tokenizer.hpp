@@ -79,7 +79,8 @@ public:
     /// `words` by id; they are not kept. Errors: `invalid_argument` for an empty vocabulary, a word that stands twice
     /// or is empty, an unknown id out of range; `invalid_text` for a word that is not UTF-8; `unsupported` for a word of
     /// more than `max_token_bytes` and when the words need more than ByteTrie holds.
-    RANKLET_COLD static Result<WordTokenizer> create(TextList words, const WordTokenizerConfig& config) RANKLET_MEMORY_TRY {
+    RANKLET_COLD static Result<WordTokenizer> create(TextList words,
+                                                     const WordTokenizerConfig& config) RANKLET_MEMORY_TRY {
         if (words.empty()) return make_error(ErrorCode::invalid_argument, {"the vocabulary is empty"});
         if (words.size() > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()))
             return make_error(ErrorCode::unsupported, {"the vocabulary has ", words.size(), " words"});
