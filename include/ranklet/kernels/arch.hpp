@@ -39,20 +39,20 @@ namespace detail {
 // Objects that are called, not functions that make the sequence and call others: half as many functions to inline.
 template <class Indices>
 struct Unroll;
-template <std::size_t... I>
-struct Unroll<std::index_sequence<I...>> {
+template <std::size_t... Index>
+struct Unroll<std::index_sequence<Index...>> {
     template <class Function>
     inline RANKLET_INLINE void operator()(const Function& f) const {
-        (f(I), ...);
+        (f(Index), ...);
     }
 };
 template <class Indices>
 struct UnrollTyped;
-template <std::size_t... I>
-struct UnrollTyped<std::index_sequence<I...>> {
+template <std::size_t... Index>
+struct UnrollTyped<std::index_sequence<Index...>> {
     template <class Function>
     inline RANKLET_INLINE void operator()(const Function& f) const {
-        (f(std::integral_constant<std::size_t, I>{}), ...);
+        (f(std::integral_constant<std::size_t, Index>{}), ...);
     }
 };
 }  // namespace detail
