@@ -206,7 +206,8 @@ TEST_CASE("what only the caller can check is worded with file and key in front")
     const Error error = a.wrong("number", {" is ", 7u, ", which is odd"});
     CHECK(error.code == ErrorCode::format);
     CHECK(error.message == "m.gguf: a.number is 7, which is odd");
-    CHECK(a.wrong("name", {" is unknown"}, ErrorCode::unsupported).code == ErrorCode::unsupported);
+    const Error other = a.wrong("name", {" is unknown"}, ErrorCode::unsupported);
+    CHECK(other.code == ErrorCode::unsupported);
     CHECK(a.at("number", Result<int>(3)).value() == 3);
     CHECK(message(a.at("number", Result<int>(Error{ErrorCode::invalid_argument, "it is odd"}))) ==
           "format: m.gguf: a.number: it is odd");
