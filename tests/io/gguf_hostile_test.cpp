@@ -25,6 +25,7 @@ static std::size_t largest_allocation = 0;
     if (void* memory = std::malloc(size != 0 ? size : 1)) return memory;
     std::abort();
 }
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return ::operator new(size); }
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 

@@ -200,7 +200,6 @@ TEST_CASE("a limit on remembered events leaves scores as they are; what looks at
 }
 
 TEST_CASE("k = 0 is an empty list, and absurd ratings have a value or are an error that leaves the user as before") {
-    constexpr float infinity = std::numeric_limits<float>::infinity();
     const Recommender model = take(Recommender::load("examples/models/demo-shop.gguf"));  // embeddings of 1 to 5
     const std::vector<Item> items{{"phone", "red phone"}, {"boat", "small boat"}};
     const Catalog catalog = take(model.encode_catalog(items));

@@ -519,7 +519,7 @@ TEST_CASE("tokens that begin alike, far into them or with zero bytes, are told a
         words.push_back(word);
     WordPieceConfig config = plain_config();
     config.clean_text = false;
-    const WordPiece tokenizer = std::move(WordPiece::create(words, config).value());
+    const WordPiece tokenizer = WordPiece::create(words, config).value();
     for (std::size_t id = first; id < words.size(); ++id) {
         CHECK(tokenizer.id_of(words[id]) == static_cast<std::int32_t>(id));
         CHECK(tokenizer.token(static_cast<std::int32_t>(id)) == words[id]);
