@@ -447,6 +447,11 @@ class Recommenders(FolderTest):
         metadata, tensors = self.convert(self.folder / "model.safetensors", "--items", self.folder / "real.tsv")
         self.assertEqual(metadata["ranklet.items.ids"], [f"x{n}" for n in range(1, 9)])
         self.assertEqual(tensors["ranklet.item_embd.weight"].shape, (8, 20))
+        # RecBole's own list of tokens: a line for each row, [PAD] first.
+        (self.folder / "real.tsv").write_text("[PAD]\n" + "".join(f"x{n}\n" for n in range(1, 9)))
+        for options in ((), ("--padding-row", "0")):
+            metadata, _ = self.convert(self.folder / "model.safetensors", "--items", self.folder / "real.tsv", *options)
+            self.assertEqual(metadata["ranklet.items.ids"], [f"x{n}" for n in range(1, 9)])
         self.tied()
         (self.folder / "all.tsv").write_text("".join(f"x{n}\n" for n in range(9)))
         metadata, _ = self.convert(self.folder / "model.safetensors", "--items", self.folder / "all.tsv")

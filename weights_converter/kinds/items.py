@@ -119,7 +119,7 @@ def _add_weights(model, source, stated, items):
         bias = output[:-len("weight")] + "bias"
         if bias in state:
             model.exact("ranklet.item_bias", state.take(bias, [outputs])[scored])
-    _add_ids(model, items, rows)
+    _add_ids(model, items, rows, len(embeddings))
     add_rating(model, state, source.settings, into)
     return len(rows), summary
 
@@ -164,10 +164,12 @@ def _item_rows(source, table, embeddings, output, outputs, stated, items):
         padding, why = zero, "it is zero"
     elif extra:
         padding, why = list(range(outputs, rows)), "beyond the items"
-    elif output is not None or items is not None and len(items.ids) == rows:
+    elif output is not None:
         return np.arange(rows)
     elif _is_recbole(state, table):
         padding, why = [0], "[PAD] in RecBole's GRU4Rec"
+    elif items is not None and len(items.ids) == rows:
+        return np.arange(rows)
     else:
         raise ConversionError(f"{state.path}: whether a row of {table} is padding and no item is not stated: --padding-row 0 "
                               "where it is the first (padding_idx=0), --padding-row none where every row is an item")
@@ -203,15 +205,20 @@ class _ItemList:
             self.titles.append(title)
 
 
-def _add_ids(model, items, rows):
-    """Ids and titles of the items; without a list of them the rows' numbers, which the library counts by itself from 0."""
+def _add_ids(model, items, rows, all_rows):
+    """Ids and titles of the items; without a list of them the rows' numbers, which the library counts by itself from 0.
+
+    A list has a line an item, or a line for each of all rows, those of padding included.
+    """
     if items is None:
         if rows[-1] >= len(rows):
             model.key("ranklet.items.ids", [str(row) for row in rows], "[string]")
         return
-    if len(items.ids) != len(rows):
-        raise ConversionError(f"{items.path}: {len(items.ids)} lines, the model has {len(rows)} items; --padding-row says which "
-                              "row of the item embeddings is none")
-    model.key("ranklet.items.ids", items.ids, "[string]")
-    if any(items.titles):
-        model.key("ranklet.items.texts", items.titles, "[string]")
+    if len(items.ids) not in (len(rows), all_rows):
+        without = "" if len(rows) == all_rows else f" (and {all_rows} rows, padding included)"
+        raise ConversionError(f"{items.path}: {len(items.ids)} lines, the model has {len(rows)} items{without}; --padding-row says "
+                              "which row of the item embeddings is none")
+    lines = rows if len(items.ids) == all_rows else range(len(rows))
+    model.key("ranklet.items.ids", [items.ids[line] for line in lines], "[string]")
+    if any(items.titles[line] for line in lines):
+        model.key("ranklet.items.texts", [items.titles[line] for line in lines], "[string]")

@@ -312,7 +312,11 @@ def _add_user(model, state, path, folder, kind, value, memory, parts, dim):
     model.key("ranklet.recommender.scoring", "user_tower", "string")
     hidden = _add_gru(model, state, user, dim) if kind in ("lstur", "narm") else 0
     width = hidden if memory == "states" else dim
-    gates = f", gates {gate_activation(user)}" if "recurrent_activation" in user.value else ""
+    gates = ""
+    if "recurrent_activation" in user.value:
+        gates = f", gates {gate_activation(user)}"
+    elif user.value.get("gru") == "keras_reset_before":  # the form that comes from Keras before 2.3, as a rule
+        gates = ", gates sigmoid: recurrent_activation is not stated; Keras before 2.3 has hard_sigmoid_keras2"
     what = [f"GRU {dim} -> {hidden}{gates}"] * bool(hidden)
     sizes = {"state": hidden}
     if kind == "lstur":

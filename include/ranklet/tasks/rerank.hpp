@@ -65,6 +65,7 @@ RANKLET_FUNC Result<std::vector<Reranked>> rerank(const SequenceClassifier& mode
                                                   TextList candidates,
                                                   const RerankOptions& options) RANKLET_MEMORY_TRY {
     std::size_t label = 0;
+    if (model.labels().empty()) return detail::empty_object("the classifier");
     if (options.label.empty()) {
         if (model.labels().size() != 1)
             return make_error(ErrorCode::invalid_argument,
