@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "endless_text.hpp"
 #include "ranklet/encoders/bert.hpp"
 #include "ranklet/encoders/news_encoder.hpp"
 #include "ranklet/encoders/sentence_head.hpp"
@@ -25,19 +26,6 @@ using ranklet::TextRead;
 using ranklet::Windows;
 
 Bert load_bert(const std::string& name) { return take(Bert::load(model_path(name))); }
-
-// Words of one token each in the tiny models' vocabularies.
-constexpr std::array<std::string_view, 4> words{"red", "phone", "the", "case"};
-
-/// Words [first, last) of an endless text.
-std::string text_of(std::size_t first, std::size_t last) {
-    std::string text;
-    for (std::size_t i = first; i < last; ++i) {
-        if (i > first) text += ' ';
-        text += words[(i * i + i / 3) % words.size()];
-    }
-    return text;
-}
 
 void check_read(const TextRead& read, std::size_t bytes, std::size_t tokens, std::size_t windows, bool whole) {
     CHECK(read.bytes == bytes);

@@ -1,8 +1,4 @@
 // Layers with fixed sizes, in double precision, and with shapes that do not fit.
-#if defined(__GNUC__) && !defined(__clang__)
-// g++ 12 warns falsely of its own AVX-512 header, which Eigen's sums of f64 use (GCC bug 105593).
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
 
 #include <doctest/doctest.h>
 

@@ -1,8 +1,4 @@
 // Packed weights of all three kinds against plain sums; what does not fit is refused; fixed sizes touch no heap.
-#if defined(__GNUC__) && !defined(__clang__)
-// g++ 12 warns falsely of its own AVX-512 header, which Eigen's sums of f64 use (GCC bug 105593).
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
 #include "ranklet/layers/packed_weights.hpp"
 
 #include <doctest/doctest.h>

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "endless_text.hpp"
 #include "ranklet/tasks/keywords.hpp"
 #include "ranklet/tasks/rerank.hpp"
 #include "ranklet/tasks/token_classifier.hpp"
@@ -25,18 +26,6 @@ using ranklet::TextRead;
 using ranklet::TokenClassifier;
 using ranklet::Windows;
 using ranklet::WindowScores;
-
-// Words of one token each.
-constexpr std::array<std::string_view, 4> words{"red", "phone", "the", "case"};
-
-std::string text_of(std::size_t first, std::size_t last) {
-    std::string text;
-    for (std::size_t i = first; i < last; ++i) {
-        if (i > first) text += ' ';
-        text += words[(i * i + i / 3) % words.size()];
-    }
-    return text;
-}
 
 }  // namespace
 
