@@ -207,8 +207,9 @@ private:
 
 /// The catalog with the changes, as a new snapshot: what encoding all its items from scratch would give, bit for bit;
 /// only new and replaced items are encoded. `options` (prompt, threads, windows) as for encode_catalog; prompt and windows
-/// should be those of the rest; `read` has an entry for each item that is encoded: the replaced ones, then the new ones. Texts are kept where
-/// `catalog` keeps them (keep_texts counts for an empty one). Filters of the old snapshot do not fit the new one; users go on, their events are remembered by id.
+/// should be those of the rest; `read` has an entry for each item that is encoded: the replaced ones, then the new ones.
+/// Texts are kept where `catalog` keeps them (keep_texts counts for an empty one). Filters of the old snapshot do not fit
+/// the new one; users go on, their events are remembered by id.
 /// Error invalid_argument naming an id that is to be added and is there already, or that stands twice in the changes;
 /// missing naming one that is to be replaced or removed and is not there; mismatch when the catalog is of another
 /// model; unsupported when items are to be encoded and the model has no text encoder; otherwise as encode_catalog.
