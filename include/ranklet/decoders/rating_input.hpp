@@ -41,7 +41,8 @@ public:
 
     bool used() const noexcept { return mode_ != Mode::none; }
 
-    /// out = vector, changed by the rating: the embedding of the nearest value is added (beyond the values: of the first or last), or all is multiplied by it
+    /// out = vector, changed by the rating: the embedding of the nearest value is added (beyond the values: of the first or
+    /// last), or all is multiplied by it
     /// (no_rating: unchanged); `out` may be `vector`.
     void apply(const float* vector, float rating, float* out, std::size_t dim) const noexcept {
         std::copy_n(vector, dim, out);
