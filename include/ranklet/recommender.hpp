@@ -633,10 +633,11 @@ RANKLET_FUNC Result<void> Recommender::score(const User& user, const CatalogData
                                              Workspace& workspace) const {
     const Decoder& scorer = decoder();
     const std::size_t n = data.ids.size(), piece = scorer.piece(), pieces = (n + piece - 1) / piece;
-    const std::size_t threads = std::min(resolve_threads(options.threads), std::max<std::size_t>(pieces, 1));
+    Threads threads = detail::worth(options.threads, n * scorer.work());
+    threads.count = std::min(threads.count, std::max<std::size_t>(pieces, 1));
     workspace.buffers_.scores.resize(n);
     workspace.query_.resize(scorer.query_size());
-    if (workspace.scratch_.size() < threads) workspace.scratch_.resize(threads);
+    if (workspace.scratch_.size() < threads.count) workspace.scratch_.resize(threads.count);
     for (Scratch& scratch : workspace.scratch_) RANKLET_TRY(scratch.reserve(scorer.scratch_size()));
     const ScoreRequest request{user.state(), data, options.initial_state};
     scorer.begin(request, workspace.query_.data(), workspace.scratch_[0]);

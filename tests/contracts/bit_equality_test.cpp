@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "recommender/models.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -67,7 +68,7 @@ TEST_CASE("a text's vector has the same bits alone and in batches of every size,
             REQUIRE(different == 0);
         }
         for (std::size_t count = 1; count <= 3; ++count) {  // fewer texts than threads: they share each text's work
-            const Matrix few = take(bert.encode(std::span<const std::string_view>(texts).first(count), {.threads = 4}));
+            const Matrix few = take(bert.encode(std::span<const std::string_view>(texts).first(count), {.threads = finely(4)}));
             for (std::size_t t = 0; t < count; ++t) CHECK(same_bits(few.row(t), alone[t]));
         }
         for (const std::size_t threads : thread_counts)
@@ -75,7 +76,7 @@ TEST_CASE("a text's vector has the same bits alone and in batches of every size,
                 const std::vector<std::size_t> order = shuffled(n, seed);
                 Texts mixed;
                 for (const std::size_t t : order) mixed.push_back(texts[t]);
-                const Matrix batch = take(bert.encode(std::span<const std::string_view>(mixed), {.threads = threads}));
+                const Matrix batch = take(bert.encode(std::span<const std::string_view>(mixed), {.threads = finely(threads)}));
                 std::size_t different = 0;
                 for (std::size_t t = 0; t < n; ++t) different += !same_bits(batch.row(t), alone[order[t]]);
                 REQUIRE(different == 0);
@@ -89,7 +90,7 @@ TEST_CASE("token states have the same bits alone and among other texts") {
     const Texts texts(items.texts.begin(), items.texts.end());
     for (const std::size_t threads : thread_counts) {
         std::vector<char> same(texts.size(), 0);
-        succeed(bert.for_each_text(texts, {.threads = threads},
+        succeed(bert.for_each_text(texts, {.threads = finely(threads)},
                                    [&](std::size_t t, ranklet::MatrixView<const float> states, ranklet::Scratch&) {
                                        const Matrix alone = take(bert.encode_tokens(texts[t]));
                                        same[t] = same_bits(flat(alone), {states.data, states.rows * states.cols});
@@ -106,9 +107,9 @@ TEST_CASE(
     for (const std::size_t threads : thread_counts) {
         CAPTURE(threads);
         ranklet::Scratch scratch;
-        succeed(scratch.reserve(bert.model().scratch_size(large.batch.tokens(), large.batch.longest(), threads)));
+        succeed(scratch.reserve(bert.model().scratch_size(large.batch.tokens(), large.batch.longest(), finely(threads))));
         Matrix states = take(Matrix::zeroed(large.batch.tokens(), bert.hidden()));
-        bert.model().forward(large.batch, states.view(), scratch, threads);
+        bert.model().forward(large.batch, states.view(), scratch, finely(threads));
         if (threads == 1) expected.assign(flat(states).begin(), flat(states).end());
         CHECK(same_bits(flat(states), expected));
     }
@@ -122,7 +123,7 @@ TEST_CASE("a catalog has the same bits with any number of threads, and an item's
         const Items items(300, 8);
         const Catalog catalog = take(model.encode_catalog(items.items));
         for (const std::size_t threads : thread_counts)
-            CHECK(same_data(take(model.encode_catalog(items.items, {.threads = threads})), catalog));
+            CHECK(same_data(take(model.encode_catalog(items.items, {.threads = finely(threads)})), catalog));
 
         const auto user = make_user(model, catalog);
         const auto scores = take(model.scores(user, catalog));
@@ -149,8 +150,8 @@ TEST_CASE("scores and recommendations have the same bits with any number of thre
         const auto ranking = take(model.recommend(user, catalog, options));
         Recommender::Workspace workspace;
         for (const std::size_t threads : thread_counts) {
-            options.threads = threads;
-            CHECK(same_bits(take(model.scores(user, catalog, {.threads = threads})), scores));
+            options.threads = finely(threads);
+            CHECK(same_bits(take(model.scores(user, catalog, {.threads = finely(threads)})), scores));
             for (int call = 0; call < 2; ++call) {
                 const auto again = take(model.recommend(user, catalog, options, workspace));
                 REQUIRE(again.size() == ranking.size());
@@ -174,9 +175,9 @@ TEST_CASE("news models: catalogs and scores have the same bits with any number o
         const auto user = make_user(model, catalog);
         const auto scores = take(model.scores(user, catalog));
         for (const std::size_t threads : thread_counts) {
-            const Catalog other = take(model.encode_catalog(items.items, {.threads = threads}));
+            const Catalog other = take(model.encode_catalog(items.items, {.threads = finely(threads)}));
             CHECK(same_data(other, catalog));
-            CHECK(same_bits(take(model.scores(make_user(model, other), other, {.threads = threads})), scores));
+            CHECK(same_bits(take(model.scores(make_user(model, other), other, {.threads = finely(threads)})), scores));
         }
     }
 }

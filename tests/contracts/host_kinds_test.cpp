@@ -24,6 +24,7 @@
 #include "ranklet/explain/explain.hpp"
 #include "recommender/catalogs.hpp"
 #include "recommender/models.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -344,7 +345,7 @@ TEST_CASE("a host's kinds rank: recommend, scores and scores_of are the decoder'
         ranklet::RecommendOptions options;
         options.k = 3;
         options.exclude_seen = true;
-        options.threads = threads;
+        options.threads = finely(threads);
         const auto ranking = take(model.recommend(user, catalog, options));
         REQUIRE(ranking.size() == 3);
         CHECK(ranking[0].id == items[best].id);

@@ -17,6 +17,7 @@
 #include "ranklet/layers/head_attention.hpp"
 #include "ranklet/text/word_tokenizer.hpp"
 #include "recommender/models.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -58,7 +59,7 @@ TEST_CASE("a ranking in its own workspace touches no heap from the second call o
                 CAPTURE(threads);
                 CAPTURE(filtered);
                 RecommendOptions options;
-                options.threads = threads;
+                options.threads = finely(threads);
                 options.exclude_seen = filtered;
                 if (filtered) {
                     options.allow = allow;
@@ -198,9 +199,10 @@ TEST_CASE("forward passes of BertModel, GruStack and a text's head touch no heap
     for (const std::size_t threads : {1u, 2u, 5u}) {
         CAPTURE(threads);
         ranklet::Scratch scratch;
-        succeed(scratch.reserve(shared.model().scratch_size(large.batch.tokens(), large.batch.longest(), threads)));
+        succeed(scratch.reserve(shared.model().scratch_size(large.batch.tokens(), large.batch.longest(), finely(threads))));
         auto states = take(ranklet::Matrix::zeroed(large.batch.tokens(), shared.hidden()));
-        const auto run = [&] { shared.model().forward(large.batch, states.view(), scratch, threads); };
+        const Threads used = finely(threads);
+        const auto run = [&] { shared.model().forward(large.batch, states.view(), scratch, used); };
         if (threads > 1) run();  // the threads themselves start once in a program
         CHECK(requests_of(run) == 0);
         CHECK(states.row(0)[0] != 0.0f);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "recommender/models.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -87,7 +88,7 @@ TEST_CASE("threads that each encode a catalog with threads of their own get the 
     const Catalog expected = take(model.encode_catalog(items.items));
     std::atomic<std::size_t> wrong{0};
     at_once(4, [&](std::size_t t) {
-        const auto catalog = model.encode_catalog(items.items, {.threads = 1 + t % 3});
+        const auto catalog = model.encode_catalog(items.items, {.threads = finely(1 + t % 3)});
         wrong += !catalog.ok() || !same_parts(catalog->data(), expected.data());
     });
     CHECK(wrong == 0);

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "ranklet/core/groups.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -141,7 +142,7 @@ TEST_CASE("every input is in one group, from any number of threads, and the end 
         for (const std::size_t inputs : {0u, 1u, 10u, 64u, 100u}) {
             std::vector<std::atomic<int>> seen(inputs);
             std::vector<std::size_t> told;
-            GroupOptions options{.threads = threads};
+            GroupOptions options{.threads = ranklet_test::finely(threads)};
             options.progress = [&](std::size_t done, std::size_t all) {
                 CHECK(all == inputs);
                 told.push_back(done);
@@ -151,7 +152,7 @@ TEST_CASE("every input is in one group, from any number of threads, and the end 
                 for (std::size_t i = first; i < last; ++i) ++seen[i];
                 return {};
             };
-            CHECK(for_each_group(inputs, 10, options, run).ok());
+            CHECK(for_each_group(inputs, 10, options, 100, run).ok());
             for (const auto& times : seen) CHECK(times == 1);
             REQUIRE_FALSE(told.empty());
             CHECK(told.back() == inputs);
@@ -162,10 +163,10 @@ TEST_CASE("every input is in one group, from any number of threads, and the end 
 TEST_CASE("the first input's error is the one that comes back, whatever is done first") {
     for (const std::size_t threads : {1u, 3u}) {
         bool ended = false;
-        GroupOptions options{.threads = threads};
+        GroupOptions options{.threads = ranklet_test::finely(threads)};
         options.progress = [&](std::size_t done, std::size_t all) { ended = ended || done == all; };
         const auto result =
-            for_each_group(100, 10, options, [&](std::size_t first, std::size_t, std::size_t) -> Result<void> {
+            for_each_group(100, 10, options, 100, [&](std::size_t first, std::size_t, std::size_t) -> Result<void> {
                 if (first == 30) std::this_thread::sleep_for(std::chrono::milliseconds(5));
                 if (first < 30) return {};
                 return about_input(Error{ErrorCode::invalid_text, "it is broken"}, first + 3);
@@ -175,7 +176,7 @@ TEST_CASE("the first input's error is the one that comes back, whatever is done 
         CHECK(result.error().message == "it is broken");
         CHECK_FALSE(ended);
         const auto named = ranklet::detail::name_input(
-            for_each_group(1, 1, options,
+            for_each_group(1, 1, options, 100,
                            [](std::size_t, std::size_t, std::size_t) {
                                return Result<void>(about_input(Error{ErrorCode::format, "odd"}, 0));
                            }),
@@ -197,19 +198,19 @@ TEST_CASE("a loop over groups ends at a stop or a deadline: no group begins afte
             ++begun;
             return {};
         };
-        GroupOptions options{.threads = threads, .stop = [] { return true; }};
-        CHECK(for_each_group(100, 10, options, run).error().code == ErrorCode::stopped);
+        GroupOptions options{.threads = ranklet_test::finely(threads), .stop = [] { return true; }};
+        CHECK(for_each_group(100, 10, options, 100, run).error().code == ErrorCode::stopped);
         CHECK(begun == 0);
-        options = {.threads = threads, .deadline = steady_clock::now() - hours(1)};
-        CHECK(for_each_group(100, 10, options, run).error().code == ErrorCode::deadline);
+        options = {.threads = ranklet_test::finely(threads), .deadline = steady_clock::now() - hours(1)};
+        CHECK(for_each_group(100, 10, options, 100, run).error().code == ErrorCode::deadline);
         CHECK(begun == 0);
-        options = {.threads = threads, .deadline = steady_clock::now() + hours(1)};
-        CHECK(for_each_group(100, 10, options, run).ok());
+        options = {.threads = ranklet_test::finely(threads), .deadline = steady_clock::now() + hours(1)};
+        CHECK(for_each_group(100, 10, options, 100, run).ok());
         CHECK(begun == 10);
         // Asked by what is done: the groups of other threads may be on their way, no more.
         begun = 0;
         std::atomic<bool> stop{false};
-        options = {.threads = threads, .stop = stop};
+        options = {.threads = ranklet_test::finely(threads), .stop = stop};
         options.progress = [&](std::size_t done, std::size_t) {
             CHECK(done <= 10 * static_cast<std::size_t>(begun));  // what was not begun is not done
         };
@@ -218,7 +219,7 @@ TEST_CASE("a loop over groups ends at a stop or a deadline: no group begins afte
             stop = true;
             return {};
         };
-        CHECK(for_each_group(100, 10, options, stopping).error().code == ErrorCode::stopped);
+        CHECK(for_each_group(100, 10, options, 100, stopping).error().code == ErrorCode::stopped);
         CHECK(begun >= 1);
         CHECK(static_cast<std::size_t>(begun) <= threads);
     }

@@ -19,6 +19,7 @@
 #include "ranklet/model_file/self_test.hpp"
 #include "ranklet/text/wordpiece.hpp"
 #include "recommender/models.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -94,7 +95,7 @@ TEST_CASE("text that is not UTF-8 is an error that names the text, wherever it s
         std::vector<std::string_view> texts(100, "phone");
         texts[place] = "the \xF0\x9F\x98";
         for (const std::size_t threads : {1u, 2u})
-            check_error(bert.encode(std::span<const std::string_view>(texts), {.threads = threads}),
+            check_error(bert.encode(std::span<const std::string_view>(texts), {.threads = finely(threads)}),
                         ErrorCode::invalid_text, "text " + std::to_string(place) + ":");
     }
 }

@@ -13,6 +13,7 @@
 #include "ranklet/text/windows.hpp"
 #include "ranklet/text/wordpiece.hpp"
 #include "recommender/models.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -123,7 +124,7 @@ TEST_CASE("in windows a text's token states are those of its parts, each token's
     check_read(read, text.size(), tokens, 3, true);
     // A text that fits is as without, bit for bit; so are others beside it, with any number of threads.
     const std::vector<std::string_view> texts{"red phone", text, "", text};
-    options.threads = 3;
+    options.threads = finely(3);
     const Matrix several = take(bert.encode(texts, options));
     options.threads = 1;
     for (std::size_t i = 0; i < texts.size(); ++i)

@@ -18,6 +18,7 @@
 #include "ranklet/text/word_tokenizer.hpp"
 #include "ranklet/text/wordpiece.hpp"
 #include "recommender/models.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -162,7 +163,7 @@ TEST_CASE("a text's vector has the same bits alone, in any batch, with any numbe
         const std::vector<std::string_view> views(texts.begin(), texts.end());
         const Matrix one = take(words.encode(views));
         for (const std::size_t threads : {2u, 3u, 0u}) {
-            const Matrix many = take(words.encode(views, {.threads = threads}));
+            const Matrix many = take(words.encode(views, {.threads = finely(threads)}));
             CHECK(std::memcmp(one.view().data, many.view().data, 700 * words.dim() * sizeof(float)) == 0);
         }
         for (std::size_t t = 0; t < texts.size(); t += 13) {
@@ -190,7 +191,7 @@ TEST_CASE("progress ends with all texts; a prompt does not exist; the first brok
     CHECK(words.encode("a", {.prompt = ""}).ok());
     texts[299] = texts[133] = "\xFF";
     for (const std::size_t threads : {1u, 4u})
-        check_error(words.encode(texts, {.threads = threads}), ErrorCode::invalid_text, "text 133: ");
+        check_error(words.encode(texts, {.threads = finely(threads)}), ErrorCode::invalid_text, "text 133: ");
 }
 
 TEST_CASE("model2vec's unknown tokens do not count, not for the mean and not for max_length") {

@@ -14,6 +14,7 @@
 #include "ranklet/explain/explain.hpp"
 #include "ranklet/model_file/reader.hpp"
 #include "recommender/models.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -99,7 +100,7 @@ TEST_CASE("a word's contribution to a news item is its score minus that of the i
         options.text = titles[0];
         options.vectors = vectors;
         for (const std::size_t threads : {1u, 2u}) {
-            options.threads = threads;
+            options.threads = finely(threads);
             const auto found = take(explain_text(model, user, catalog, "item-0", options));
             REQUIRE(found.size() == items.size() - 1);
             for (std::size_t p = 0; p < found.size(); ++p) {

@@ -15,6 +15,7 @@
 #include "ranklet/encoders/word_weights.hpp"
 #include "ranklet/ranklet.hpp"
 #include "recommender/models.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -161,7 +162,7 @@ TEST_CASE("catalogs: encoded, changed, saved and loaded, on one thread and two")
         for (const std::size_t threads : {1u, 2u}) {
             if (threads > 1 && name != "tiny-dot-product" && name != "tiny-words-dot" && name != "news-nrms") continue;
             BatchOptions options;
-            options.threads = threads;
+            options.threads = ranklet_test::finely(threads);
             refuse_each("encode_catalog " + name, [&]() -> Result<std::string> {
                 RANKLET_ASSIGN(const auto encoded, model.encode_catalog(goods.texts.items, options));
                 return Bytes() << encoded;
@@ -229,7 +230,7 @@ TEST_CASE("rankings, scores and explanations, on one thread and two, in a worksp
         Recommender::Workspace workspace;
         for (const std::size_t threads : {1u, 2u}) {
             RecommendOptions options;
-            options.threads = threads;
+            options.threads = ranklet_test::finely(threads);
             options.deny = ids;
             options.exclude_seen = true;
             const auto ranked = [](std::span<const Recommendation> items) {
@@ -251,12 +252,12 @@ TEST_CASE("rankings, scores and explanations, on one thread and two, in a worksp
                 },
                 [&] { workspace = Recommender::Workspace(); });
             refuse_each("scores_of " + name, [&]() -> Result<std::string> {
-                RANKLET_ASSIGN(const auto scores, model.scores_of(user, catalog, ids, {threads}));
-                RANKLET_ASSIGN(const auto all, model.scores(user, catalog, {threads}));
+                RANKLET_ASSIGN(const auto scores, model.scores_of(user, catalog, ids, {ranklet_test::finely(threads)}));
+                RANKLET_ASSIGN(const auto all, model.scores(user, catalog, {ranklet_test::finely(threads)}));
                 return Bytes() << scores << all;
             });
             ExplainOptions explained;
-            explained.threads = threads;
+            explained.threads = ranklet_test::finely(threads);
             if (model.encodes_text()) explained.text = goods.texts.texts[2];
             refuse_each("explain " + name, [&]() -> Result<std::string> {
                 RANKLET_ASSIGN(const auto why, explain(model, user, catalog, catalog[2].id(), explained));
@@ -284,9 +285,9 @@ TEST_CASE("texts: classified, tagged, reranked, their keywords, tokens and attri
     const auto news = take(NewsEncoder::load(path("news-nrms")));
     for (const std::size_t threads : {1u, 2u}) {
         BatchOptions batch;
-        batch.threads = threads;
+        batch.threads = ranklet_test::finely(threads);
         TagOptions tags;
-        tags.threads = threads;
+        tags.threads = ranklet_test::finely(threads);
         refuse_each("classify", [&]() -> Result<std::string> {
             RANKLET_ASSIGN(const Matrix scores, classifier.classify(texts, batch));
             return Bytes() << scores;
@@ -296,7 +297,7 @@ TEST_CASE("texts: classified, tagged, reranked, their keywords, tokens and attri
             return Bytes() << scores;
         });
         refuse_each("rerank", [&]() -> Result<std::string> {
-            RANKLET_ASSIGN(const auto order, rerank(reranker, "red", texts, {.threads = threads}));
+            RANKLET_ASSIGN(const auto order, rerank(reranker, "red", texts, {.threads = ranklet_test::finely(threads)}));
             Bytes bytes;
             for (const auto& each : order) bytes << each.score;
             return bytes;
@@ -309,7 +310,7 @@ TEST_CASE("texts: classified, tagged, reranked, their keywords, tokens and attri
             return bytes;
         });
         refuse_each("keywords", [&]() -> Result<std::string> {
-            RANKLET_ASSIGN(const auto found, extract_keywords(bert, text, {.diversity = 0.3f, .threads = threads}));
+            RANKLET_ASSIGN(const auto found, extract_keywords(bert, text, {.diversity = 0.3f, .threads = ranklet_test::finely(threads)}));
             Bytes bytes;
             for (const auto& each : found) bytes << each.text << each.score;
             return bytes;
@@ -336,7 +337,7 @@ TEST_CASE("texts: classified, tagged, reranked, their keywords, tokens and attri
         });
         std::vector<Encoding> encodings(texts.size());
         refuse_each("encode_batch", [&]() -> Result<std::string> {
-            RANKLET_TRY(bert.tokenizer().encode_batch(texts, {}, encodings, threads));
+            RANKLET_TRY(bert.tokenizer().encode_batch(texts, {}, encodings, ranklet_test::finely(threads)));
             return Bytes() << encodings[0].ids << encodings[4].ids;
         });
     }
@@ -419,7 +420,7 @@ TEST_CASE("filters, files of vectors, and indexes of every type on one thread an
                 "index",
                 [&]() -> Result<std::string> {
                     RANKLET_ASSIGN(const auto index, VectorIndex::create(vectors, type));
-                    RANKLET_ASSIGN(const auto found, index.search(queries, {.k = 3, .threads = threads}, workspace));
+                    RANKLET_ASSIGN(const auto found, index.search(queries, {.k = 3, .threads = ranklet_test::finely(threads)}, workspace));
                     Bytes bytes;
                     for (const auto& hits : found)
                         for (const auto& hit : hits) bytes << hit.index << hit.score;

@@ -18,6 +18,7 @@
 #include "ranklet/layers/linear.hpp"
 #include "ranklet/layers/reset_before_gru.hpp"
 #include "ranklet/layers/transformer_layer.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -138,7 +139,7 @@ Linear<T> random_linear(Random& random, std::size_t in, std::size_t out, Weights
 /// Texts through one transformer layer, by default two of 3 and 9 tokens.
 template <class T>
 std::vector<T> run_transformer(std::size_t dim = 12, const std::vector<std::size_t>& offsets = {0, 3, 12},
-                               std::size_t threads = 1, Weights kind = Weights::plain) {
+                               Threads threads = 1, Weights kind = Weights::plain) {
     Random random(14);
     const std::size_t inner = dim + 8, tokens = offsets.back();
     const auto linear = [&](std::size_t in, std::size_t out) { return random_linear<T>(random, in, out, kind); };
@@ -170,7 +171,7 @@ std::vector<T> run_transformer(std::size_t dim = 12, const std::vector<std::size
 }
 
 /// Two GRU layers: five steps of one sequence, then one step of three sequences.
-std::vector<float> run_gru_stack(std::size_t threads, Weights kind) {
+std::vector<float> run_gru_stack(Threads threads, Weights kind) {
     Random random(16);
     const std::size_t hidden = 160, steps = 5, sequences = 3;
     std::vector<Gru<float>> layers(2);
@@ -603,7 +604,7 @@ TEST_CASE("threads that share a product's outputs or a text's heads change no bi
         const std::size_t m = 70, in = 128, out = 331;  // enough for eleven threads; the last panel is a part
         const Linear<float> layer = random_linear<float>(random, in, out, kind);
         const std::vector<float> x = row_of<float>(random, m * in), residual = row_of<float>(random, m * out);
-        const auto run = [&](std::size_t threads, bool with_residual) {
+        const auto run = [&](Threads threads, bool with_residual) {
             Scratch scratch = scratch_of(layer.scratch_size(m));
             std::vector<float> y(m * out);
             if (with_residual)
@@ -618,10 +619,10 @@ TEST_CASE("threads that share a product's outputs or a text's heads change no bi
         const std::vector<float> gru_states = run_gru_stack(1, kind);
         for (const std::size_t threads : {2u, 3u, 5u, 11u, 64u}) {
             CAPTURE(threads);
-            CHECK(same_bits(run(threads, false), alone));
-            CHECK(same_bits(run(threads, true), added));
-            CHECK(same_bits(run_transformer<float>(96, offsets, threads, kind), states));
-            CHECK(same_bits(run_gru_stack(threads, kind), gru_states));
+            CHECK(same_bits(run(finely(threads), false), alone));
+            CHECK(same_bits(run(finely(threads), true), added));
+            CHECK(same_bits(run_transformer<float>(96, offsets, finely(threads), kind), states));
+            CHECK(same_bits(run_gru_stack(finely(threads), kind), gru_states));
         }
     }
 }

@@ -13,6 +13,7 @@
 #include "ranklet/core/half.hpp"
 #include "ranklet/kernels/ops_eigen.hpp"
 #include "ranklet/layers/gru.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -28,7 +29,7 @@ using Epilogue = ranklet::kernels::Epilogue<float>;
 
 /// y = epilogue(x W^T) of [m, in] inputs on `threads` threads.
 std::vector<float> product(const PackedWeights<>& weights, const std::vector<float>& x, const Epilogue& epilogue,
-                           std::size_t threads = 1) {
+                           ranklet::Threads threads = 1) {
     const std::size_t m = x.size() / weights.in();
     Scratch scratch;
     REQUIRE(scratch.reserve(weights.scratch_size(m)).ok());
@@ -122,7 +123,7 @@ TEST_CASE("several threads give the bits of one, for weights of every kind") {
     REQUIRE(kinds[1].pack({&half, 1}, none).ok());
     REQUIRE(kinds[2].pack({&bytes, 1}, std::vector<float>(out, 0.01f), none).ok());
     const Epilogue epilogue{bias.data(), Activation::gelu};
-    for (const auto& weights : kinds) CHECK(same_bits(product(weights, x, epilogue), product(weights, x, epilogue, 3)));
+    for (const auto& weights : kinds) CHECK(same_bits(product(weights, x, epilogue), product(weights, x, epilogue, finely(3))));
 }
 
 TEST_CASE("weights that do not fit together are refused") {

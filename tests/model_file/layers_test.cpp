@@ -14,6 +14,7 @@
 #include "io/gguf_builder.hpp"
 #include "io/temporary_folder.hpp"
 #include "kernels/reference.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -222,7 +223,7 @@ TEST_CASE("threads share the outputs of a bf16 map, with the same bits") {
     for (const std::size_t threads : {2u, 3u, 8u}) {
         std::fill(several.begin(), several.end(), 0.0f);
         linear.forward({x.data(), rows, in}, {several.data(), rows, out}, scratch, ranklet::Activation::identity,
-                       threads);
+                       finely(threads));
         CHECK(same_bits(several, one));
     }
 }

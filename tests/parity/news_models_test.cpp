@@ -7,6 +7,7 @@
 #include "ranklet/decoders/decoder.hpp"
 #include "ranklet/encoders/news_encoder.hpp"
 #include "ranklet/recommender.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -91,7 +92,7 @@ TEST_CASE("an item's vector has the same bits alone, in any order, and with any 
         const auto catalog = take(model.encode_catalog(items.items));
         std::vector<ranklet::Item> reversed(items.items.rbegin(), items.items.rend());
         for (const std::size_t threads : {1u, 2u, 3u}) {
-            const auto other = take(model.encode_catalog(reversed, {.threads = threads}));
+            const auto other = take(model.encode_catalog(reversed, {.threads = ranklet_test::finely(threads)}));
             for (std::size_t i = 0; i < catalog.size(); ++i) {
                 const auto a = catalog[i].vector(), b = other[catalog.size() - 1 - i].vector();
                 CHECK(std::equal(a.begin(), a.end(), b.begin(), b.end()));

@@ -7,6 +7,7 @@
 #include "parity/golden.hpp"
 #include "ranklet/encoders/bert.hpp"
 #include "ranklet/text/wordpiece.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -58,7 +59,7 @@ void check_configuration(const std::string& name) {
     }
 
     ranklet::BatchOptions batch;
-    batch.threads = 2;
+    batch.threads = ranklet_test::finely(2);
     const ranklet::Matrix vectors = take(bert.encode(std::span<const std::string_view>(views), batch));
     for (const Oracle& other : oracles) {
         if (!std::filesystem::exists(oracle + other.name + ".vectors.f32")) {

@@ -11,6 +11,7 @@
 #include "kernels/reference.hpp"
 #include "ranklet/core/half.hpp"
 #include "ranklet/kernels/reduce.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -94,7 +95,7 @@ TEST_CASE("an exact 8-bit search is the f32 search: ties, near-ties, tiny and hu
             const auto index = VectorIndex::create(c.row_view(), type, c.bias);
             REQUIRE(index.ok());
             for (const std::size_t threads : {1u, 3u}) {
-                const auto found = index->search(c.query_view(), {.k = k, .threads = threads}, workspace);
+                const auto found = index->search(c.query_view(), {.k = k, .threads = finely(threads)}, workspace);
                 REQUIRE(found.ok());
                 REQUIRE(found->size() == c.m);
                 for (std::size_t q = 0; q < c.m; ++q) REQUIRE(equal((*found)[q], plain(c, c.rows, q, k)));
@@ -115,7 +116,7 @@ TEST_CASE("f16 and i8 searches score the rounded rows, and a query's result does
     CHECK(f16.memory() == 500 * 70 * 2);
 
     const auto i8 = VectorIndex::create(c.row_view(), RowType::i8).value();
-    const auto together = i8.search(c.query_view(), {.k = 20, .threads = 2}, workspace).value();
+    const auto together = i8.search(c.query_view(), {.k = 20, .threads = finely(2)}, workspace).value();
     c.bias.clear();
     std::size_t same = 0;
     for (std::size_t q = 0; q < c.m; ++q) {

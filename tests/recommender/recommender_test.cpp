@@ -16,6 +16,7 @@
 #include "ranklet/encoders/item_table.hpp"
 #include "ranklet/ranking/vector_index.hpp"
 #include "recommender/models.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -329,13 +330,13 @@ TEST_CASE("no items, one item and thousands of items make catalogs that can be r
         const Recommender model = load_model(name);
         for (const std::size_t n : {0u, 1u, 3000u}) {
             const Items items(n);
-            const Catalog catalog = take(model.encode_catalog(items.items, {.threads = 2}));
+            const Catalog catalog = take(model.encode_catalog(items.items, {.threads = finely(2)}));
             CHECK(catalog.size() == n);
             auto user = model.new_user();
             if (n > 0) observe_some(user, catalog, 3, 1);
             RecommendOptions options;
             options.k = 7;
-            options.threads = 2;
+            options.threads = finely(2);
             const Ranking ranking = recommend(model, user, catalog, options);
             CHECK(ranking.size() == std::min<std::size_t>(n, 7));
             for (const auto& r : ranking) CHECK(std::isfinite(r.score));
@@ -365,7 +366,7 @@ TEST_CASE("the first of several broken texts is the one that is named, with any 
     Items items(500);
     for (const std::size_t broken : {499u, 401u, 133u, 300u}) items.items[broken].text = "\xFF";
     for (const std::size_t threads : {1u, 2u, 8u})
-        check_error(model.encode_catalog(items.items, {.threads = threads}), ErrorCode::invalid_text, "item-133");
+        check_error(model.encode_catalog(items.items, {.threads = finely(threads)}), ErrorCode::invalid_text, "item-133");
 }
 
 TEST_CASE("the empty text, blanks and unknown characters are items like others") {
@@ -388,7 +389,7 @@ TEST_CASE("progress is told up to the end, never backwards") {
     for (const std::size_t threads : {1u, 3u}) {
         std::vector<std::size_t> told;
         BatchOptions options;
-        options.threads = threads;
+        options.threads = finely(threads);
         options.progress = [&](std::size_t done, std::size_t all) {
             CHECK(all == 300);
             told.push_back(done);

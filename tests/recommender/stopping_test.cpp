@@ -15,6 +15,7 @@
 #include "ranklet/tasks/sequence_classifier.hpp"
 #include "recommender/catalogs.hpp"
 #include "recommender/models.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -51,13 +52,13 @@ void check_ends(const Call& call, const Check& check) {
     for (const std::size_t threads : {1u, 3u}) {
         CAPTURE(threads);
         {
-            BatchOptions options{.threads = threads};
+            BatchOptions options{.threads = finely(threads)};
             const StopAtFirstProgress stop(options);
             check_error(call(options), ErrorCode::stopped, "the call was stopped before it was done");
         }
         std::stop_source source;
         BatchOptions options{
-            .threads = threads, .stop = source.get_token(), .deadline = steady_clock::now() + hours(1)};
+            .threads = finely(threads), .stop = source.get_token(), .deadline = steady_clock::now() + hours(1)};
         check(take(call(options)));
         source.request_stop();
         const auto stopped = call(options);
@@ -66,7 +67,7 @@ void check_ends(const Call& call, const Check& check) {
         options.stop = {};
         options.deadline = steady_clock::now() - hours(1);
         check_error(call(options), ErrorCode::deadline, "the call was not done at its deadline");
-        check(take(call({.threads = threads})));
+        check(take(call({.threads = finely(threads)})));
     }
 }
 
@@ -96,7 +97,7 @@ TEST_CASE("a token states' catalog ends between its pieces too") {
     const Items items(620);
     for (const std::size_t threads : {1u, 3u}) {
         std::atomic<bool> stop{false};
-        BatchOptions options{.threads = threads, .stop = stop};
+        BatchOptions options{.threads = finely(threads), .stop = stop};
         std::size_t last = 0;
         options.progress = [&](std::size_t done, std::size_t all) {
             CHECK(all == 620);
@@ -132,11 +133,11 @@ TEST_CASE("encoders end at a stop and at a deadline") {
 
 TEST_CASE("a text that more threads share than there are texts ends too") {
     const auto bert = take(ranklet::Bert::load(model_path("tiny-minilm")));
-    BatchOptions options{.threads = 3, .stop = [] { return true; }};
+    BatchOptions options{.threads = finely(3), .stop = [] { return true; }};
     check_error(bert.encode("phone", options), ErrorCode::stopped);
-    options = {.threads = 3, .deadline = steady_clock::now() - hours(1)};
+    options = {.threads = finely(3), .deadline = steady_clock::now() - hours(1)};
     check_error(bert.encode("phone", options), ErrorCode::deadline);
-    CHECK(same_bits(take(bert.encode("phone", {.threads = 3})), take(bert.encode("phone"))));
+    CHECK(same_bits(take(bert.encode("phone", {.threads = finely(3)})), take(bert.encode("phone"))));
 }
 
 TEST_CASE("a user whose event was stopped is as before, and so is a catalog whose update was") {
@@ -168,9 +169,9 @@ TEST_CASE("a search of an index ends between groups of queries, and its workspac
         for (const std::size_t threads : {1u, 3u}) {
             const auto index = take(ranklet::VectorIndex::create({rows.data(), n, dim}, type));
             ranklet::VectorIndex::Workspace workspace, other;
-            const auto plain = take(index.search(wanted, {.k = 5, .threads = threads}, other));
+            const auto plain = take(index.search(wanted, {.k = 5, .threads = finely(threads)}, other));
             std::atomic<int> asked{0};
-            ranklet::SearchOptions options{.k = 5, .threads = threads, .stop = [&] { return ++asked > 3; }};
+            ranklet::SearchOptions options{.k = 5, .threads = finely(threads), .stop = [&] { return ++asked > 3; }};
             check_error(index.search(wanted, options, workspace), ErrorCode::stopped);
             options.stop = {};
             options.deadline = steady_clock::now() - hours(1);

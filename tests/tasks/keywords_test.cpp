@@ -10,6 +10,7 @@
 
 #include "ranklet/encoders/bert.hpp"
 #include "recommender/models.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -50,7 +51,7 @@ TEST_CASE("keywords come by their cosine with the whole text, the same with any 
                   keywords[i].text);
         }
         options.k = 3;
-        options.threads = 3;
+        options.threads = finely(3);
         const auto three = take(extract_keywords(bert, text, options));
         REQUIRE(three.size() == 3);
         for (std::size_t i = 0; i < 3; ++i)

@@ -11,6 +11,7 @@
 #include "ranklet/tasks/rerank.hpp"
 #include "ranklet/tasks/token_classifier.hpp"
 #include "recommender/models.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -178,7 +179,7 @@ TEST_CASE("many items are told each in its place, in whatever pieces they are en
     const auto model = load_model("tiny-text-gru");
     const Items some(600);
     std::vector<TextRead> read(600);
-    (void)take(model.encode_catalog(some.items, {.threads = 2, .read = read}));
+    (void)take(model.encode_catalog(some.items, {.threads = finely(2), .read = read}));
     std::size_t cut = 0;
     for (std::size_t i = 0; i < 600; ++i) {
         TextRead own;

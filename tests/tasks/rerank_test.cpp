@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "recommender/models.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -40,7 +41,7 @@ TEST_CASE("candidates come by score, equal ones as they were given, each with th
     }
     RerankOptions options;
     options.k = 5;
-    options.threads = 3;
+    options.threads = finely(3);
     const auto top = take(rerank(model, "new phone", candidates, options));
     REQUIRE(top.size() == 5);
     for (std::size_t r = 0; r < top.size(); ++r) {

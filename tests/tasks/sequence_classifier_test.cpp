@@ -12,6 +12,7 @@
 #include "ranklet/model_file/reader.hpp"
 #include "ranklet/tasks/token_classifier.hpp"
 #include "recommender/models.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -52,7 +53,7 @@ TEST_CASE("scores of texts and pairs have the same bits alone, in any batch, and
         const Matrix of_pairs = take(model.classify(std::span<const TextPair>(pairs)));
         for (const std::size_t threads : {2u, 3u}) {
             ranklet::BatchOptions options;
-            options.threads = threads;
+            options.threads = finely(threads);
             const Matrix other_texts = take(model.classify(std::span<const std::string_view>(views), options));
             const Matrix other_pairs = take(model.classify(std::span<const TextPair>(pairs), options));
             CHECK(std::ranges::equal(flat(of_texts), flat(other_texts)));

@@ -10,6 +10,7 @@
 #include "ranklet/text/utf8.hpp"
 #include "ranklet/text/wordpiece.hpp"
 #include "recommender/models.hpp"
+#include "threads.hpp"
 
 namespace {
 
@@ -76,7 +77,7 @@ TEST_CASE("a text's spans are the same alone, in any batch, and with any number 
             TagOptions options;
             options.aggregation = aggregation;
             const auto all = take(model.tag(std::span<const std::string_view>(views), options));
-            options.threads = 3;
+            options.threads = finely(3);
             const auto threaded = take(model.tag(std::span<const std::string_view>(views), options));
             options.threads = 1;
             for (std::size_t i = 0; i < views.size(); ++i) {

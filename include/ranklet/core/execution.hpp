@@ -12,16 +12,53 @@
 #include <utility>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/function_view.hpp"
 #include "ranklet/core/result.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
-/// Threads that a call may use, written as a number: `{.threads = 2}`; 0: as many as the machine offers. It has no
-/// influence on any number that the library computes. Without OpenMP every call runs on the caller's thread.
+namespace detail {
+class Team;
+}
+struct Threads;
+
+/// Lends a call the threads that it runs on beside the caller's own, where OpenMP shall not: a ThreadPool
+/// (core/thread_pool.hpp), or a host's own threads by a class derived from this one. Handed over in a call's options,
+/// `{.threads = pool}`, it has to outlive the call.
+class Executor {
+public:
+    /// Threads that work at the same time, the caller's included: what `threads = 0` asks for. Always the same.
+    virtual std::size_t threads() const noexcept = 0;
+    /// Calls `job(0)` to `job(jobs - 1)`, each at most once and at least one of them, from any threads, together or one
+    /// after the other, and returns when all that it called have returned. (Each job takes pieces of the call's work
+    /// until none is left, so the first can do all of it, and who comes late finds nothing to do.) May be called from
+    /// several threads at once, and from within a job. An exception that it throws is not passed on: what was not done
+    /// by then is done on the caller's thread.
+    virtual void run(std::size_t jobs, FunctionView<void(std::size_t)> job) = 0;
+
+    /// Calls `call(threads)` once; what it shares among `threads` runs on at most `most` of them. Over run(), unless an
+    /// executor has a way of its own to be ready for the next piece of work.
+    virtual void lend(std::size_t most, FunctionView<void(Threads)> call) noexcept;
+
+protected:
+    ~Executor() = default;
+};
+
+/// Threads that a call may use, the caller's included: a number, `{.threads = 2}` (0: as many as the machine offers; they
+/// are OpenMP's, and never more than the processors; without OpenMP the caller's alone), or those of an Executor,
+/// `{.threads = pool}`. It has no influence on any number that the library computes, and it is a limit: work too small to
+/// be worth another thread is done by the caller.
 struct Threads {
     std::size_t count = 1;
+    Executor* executor = nullptr;  // not owned; none: OpenMP
+    detail::Team* team = nullptr;  // of a call that runs already
+    /// The least work to hand to a thread, in products of a matrix multiplication (a core does some 30 in a nanosecond);
+    /// 0: what pays for a thread that has to be woken, and may share its core with a busy process.
+    std::size_t grain = 0;
 
     constexpr Threads(std::size_t threads = 1) noexcept : count(threads) {}
+    /// At most `most` threads of the executor's; 0: all.
+    constexpr Threads(Executor& lends, std::size_t most = 0) noexcept : count(most), executor(&lends) {}
 };
 
 /// Asks a long call to end: made of a std::stop_token (or whatever has `stop_requested()`), of a std::atomic<bool> that

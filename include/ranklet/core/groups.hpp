@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <string_view>
 #include <vector>
 
 #include "ranklet/core/config.hpp"
@@ -13,11 +14,12 @@
 #include "ranklet/core/function_view.hpp"
 #include "ranklet/core/parallel.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/core/text_list.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 namespace detail {
 
-/// What for_each_group reads of a call's options.
+/// What for_each_group reads of a call's options, where a call has fewer of its own.
 struct GroupOptions {
     Threads threads = 1;
     std::function<void(std::size_t, std::size_t)> progress = {};
@@ -40,7 +42,7 @@ inline std::size_t group_threads(std::size_t inputs, std::size_t group, Threads 
 
 /// Where a call's options are.
 struct GroupCall {
-    Threads threads;
+    Threads threads;  // 1 where the work is not worth more
     const std::function<void(std::size_t, std::size_t)>& progress;
     const StopToken& stop;
     const Deadline& deadline;
@@ -50,10 +52,20 @@ Result<void> run_groups(std::size_t inputs, std::size_t group, const GroupCall& 
 
 /// Calls `run(first, last, thread)` -> Result<void> once for each group of at most `group` inputs, from any of
 /// group_threads() threads, in any order. With an Error some groups may not have been run. `options` has `threads`,
-/// `stop` and `deadline` (asked before each group), and `progress`: (inputs done, inputs), from the calling thread.
+/// `stop` and `deadline` (asked before each group), and `progress`: (inputs done, inputs), from one thread, the caller's
+/// unless an executor has others. `work`: of all groups, as detail::piece_work counts it.
 template <class Options, class Run>
-Result<void> for_each_group(std::size_t inputs, std::size_t group, const Options& options, const Run& run) {
-    return run_groups(inputs, group, {options.threads, options.progress, options.stop, options.deadline}, run);
+Result<void> for_each_group(std::size_t inputs, std::size_t group, const Options& options, std::size_t work,
+                            const Run& run) {
+    return run_groups(inputs, group,
+                      {worth(options.threads, work), options.progress, options.stop, options.deadline}, run);
+}
+
+/// What reading texts costs, each byte so many products.
+inline std::size_t text_work(TextList texts, std::size_t a_byte = 1000) {
+    std::size_t bytes = 0;
+    for (const std::string_view text : texts) bytes += text.size();
+    return bytes * a_byte;
 }
 
 }  // namespace detail
@@ -69,7 +81,9 @@ RANKLET_FUNC Result<void> run_groups(std::size_t inputs, std::size_t group, cons
     std::vector<Result<void>> results((inputs + group - 1) / group);
     std::atomic<std::size_t> done{0};
     std::atomic<bool> ended{false};  // by the caller's wish: the groups that are left end at once
-    parallel_for(results.size(), group_threads(inputs, group, call.threads), [&](std::size_t g, std::size_t thread) {
+    Threads threads = call.threads;
+    threads.count = group_threads(inputs, group, threads);
+    parallel_for(results.size(), threads, [&](std::size_t g, std::size_t thread) {
         if (ended.load(std::memory_order_relaxed)) return;
         const std::size_t first = g * group, last = std::min(inputs, first + group);
         results[g] = catch_out_of_memory([&]() -> Result<void> {

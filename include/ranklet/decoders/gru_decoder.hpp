@@ -91,9 +91,10 @@ protected:
         RANKLET_ASSIGN(Matrix projected, Matrix::zeroed(rows.rows, 3 * bottom.hidden()));
         constexpr std::size_t piece = 256;
         const std::size_t pieces = (rows.rows + piece - 1) / piece;
-        std::vector<Scratch> scratch(std::min(resolve_threads(threads), std::max<std::size_t>(pieces, 1)));
+        threads = detail::worth(threads, rows.rows * rows.cols * projected.cols());
+        std::vector<Scratch> scratch(std::clamp<std::size_t>(pieces, 1, threads.count));
         for (Scratch& each : scratch) RANKLET_TRY(each.reserve(bottom.input_scratch_size(std::min(piece, rows.rows))));
-        parallel_for(pieces, scratch.size(), [&](std::size_t p, std::size_t thread) {
+        parallel_for(pieces, threads, [&](std::size_t p, std::size_t thread) {
             const std::size_t first = p * piece, count = std::min(piece, rows.rows - first);
             bottom.project_input(rows.middle_rows(first, count), projected.view().middle_rows(first, count),
                                  scratch[thread]);

@@ -42,6 +42,7 @@ public:
     }
 
     std::size_t piece() const noexcept override { return most; }
+    std::size_t work() const noexcept override { return 6 * gru().state_size() * gru().hidden(); }
     std::size_t query_size() const noexcept override { return gru().layer_count() * 3 * gru().hidden(); }
     std::size_t scratch_size() const noexcept override {
         return scratch_bytes<float>(most * gru().hidden()) + scratch_bytes<float>(most * 3 * gru().hidden()) +

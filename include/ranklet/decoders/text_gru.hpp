@@ -51,9 +51,10 @@ public:
         begin_user(zero);
         const std::size_t n = items.ids.size(), pieces = (n + most - 1) / most;
         RANKLET_ASSIGN(Matrix scores, Matrix::zeroed(n, 1));
-        std::vector<Scratch> scratch(std::min(resolve_threads(threads), std::max<std::size_t>(pieces, 1)));
+        threads = detail::worth(threads, n * work());
+        std::vector<Scratch> scratch(std::clamp<std::size_t>(pieces, 1, threads.count));
         for (Scratch& each : scratch) RANKLET_TRY(each.reserve(scratch_size()));
-        parallel_for(pieces, scratch.size(), [&](std::size_t p, std::size_t thread) {
+        parallel_for(pieces, threads, [&](std::size_t p, std::size_t thread) {
             const IndexRange range{p * most, std::min(n, (p + 1) * most)};
             run_candidates(zero.hidden.data(), items, range, scores.view().data + range.first, scratch[thread]);
         });
@@ -81,6 +82,7 @@ public:
     }
 
     std::size_t piece() const noexcept override { return most; }
+    std::size_t work() const noexcept override { return 8 * 6 * gru().state_size() * gru().hidden(); }  // of eight tokens
     /// Whether the state is that of a user without events, then the state.
     std::size_t query_size() const noexcept override { return 1 + gru().state_size(); }
     std::size_t scratch_size() const noexcept override {

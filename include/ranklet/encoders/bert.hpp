@@ -182,12 +182,12 @@ private:
             encoded.offsets.push_back(ids.size());
         }
         const TokenBatch batch{ids, {}, encoded.offsets};
-        const std::size_t threads = resolve_threads(options.threads);
+        const Threads threads = detail::worth(options.threads, batch.tokens() * bert.model.token_work());
         Scratch scratch;
         RANKLET_TRY(scratch.reserve(
             std::max(bert.model.scratch_size(batch.tokens(), batch.longest(), threads), bert.head.scratch_size())));
         RANKLET_ASSIGN(Matrix states, Matrix::zeroed(ids.size(), bert.model.hidden()));
-        bert.model.forward(batch, states.view(), scratch, threads);
+        run_together(threads, [&](Threads together) { bert.model.forward(batch, states.view(), scratch, together); });
         if (form == ItemForm::token_states) {
             encoded.rows = std::move(states);
             return encoded;

@@ -62,6 +62,12 @@ public:
     std::size_t hidden() const noexcept { return words_.dim(); }
     std::size_t vocabulary_size() const noexcept { return words_.count(); }
     std::size_t layer_count() const noexcept { return layers_.size(); }
+    /// What a token of a text costs, without attention, in products.
+    std::size_t token_work() const noexcept {
+        std::size_t work = 0;
+        for (const auto& layer : layers_) work += layer.row_work();
+        return work;
+    }
     /// The most tokens a text may have.
     std::size_t max_tokens() const noexcept { return positions_.count() - position_offset_; }
     /// Kinds of token types; 0 when the model has none.
@@ -90,16 +96,16 @@ public:
     }
 
     /// Scratch bytes of forward().
-    std::size_t scratch_size(std::size_t tokens, std::size_t longest, std::size_t threads = 1) const noexcept {
+    std::size_t scratch_size(std::size_t tokens, std::size_t longest, Threads threads = 1) const noexcept {
         std::size_t largest = scratch_bytes<float>(hidden());  // the embedding's
         for (const auto& layer : layers_) largest = std::max(largest, layer.scratch_size(tokens, longest, threads));
         return largest;  // a file's layers may have weights of different kinds
     }
 
-    /// states [tokens, hidden]. Each step is shared among `threads` (resolved): for a text that is waited for; many
-    /// texts are better shared text by text. Precondition: check(batch) is fine and `scratch` has scratch_size().
+    /// states [tokens, hidden]. Each step is shared among `threads` (best in run_together): for a text that is waited
+    /// for; many texts are better shared text by text. Precondition: check(batch) is fine and `scratch` has scratch_size().
     void forward(const TokenBatch& batch, MatrixView<float> states, Scratch& scratch,
-                 std::size_t threads = 1) const noexcept {
+                 Threads threads = 1) const noexcept {
         embed(batch, states, scratch);
         norm_.forward(states, states);
         for (const auto& layer : layers_) layer.forward(states, batch.offsets, scratch, threads);

@@ -137,6 +137,7 @@ RANKLET_NAMESPACE_END
 RANKLET_NAMESPACE_BEGIN
 
 struct NewsEncoder::State {
+    static constexpr std::size_t item_work = 5'000'000;        // of a convolution over some words, in products
     static constexpr std::size_t group = 16;                   // items handed to a thread at a time
     static constexpr std::uint32_t most_elements = 1'000'000;  // of all views: an item's share of a thread's scratch
 
@@ -272,7 +273,7 @@ struct NewsEncoder::State {
         RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(n, dim()));
         std::vector<Worker> workers(detail::group_threads(n, group, options.threads));
         RANKLET_TRY(detail::for_each_group(
-            n, group, options, [&](std::size_t first, std::size_t last, std::size_t thread) -> Result<void> {
+            n, group, options, n * item_work, [&](std::size_t first, std::size_t last, std::size_t thread) -> Result<void> {
                 for (std::size_t i = first; i < last; ++i)
                     if (const auto status =
                             encode_item(inputs.subspan(i * views.size(), views.size()), vectors.row(i).data(),

@@ -60,11 +60,18 @@ public:
             share ? std::max<std::size_t>(inputs.size(), 1)
                   : std::clamp<std::size_t>((inputs.size() + wanted - 1) / wanted, 1, max_group_texts);
         std::vector<Worker> workers(group_threads(inputs.size(), group_texts, options_.threads));
-        for (Worker& worker : workers) worker.threads = share ? wanted : 1;
-        return for_each_group(inputs.size(), group_texts, options_,
-                              [&](std::size_t first, std::size_t last, std::size_t thread) {
-                                  return group(inputs, first, last, workers[thread]);
-                              });
+        const std::size_t work = work_of(inputs);
+        Result<void> status;
+        run_together(share ? worth(options_.threads, work) : Threads(1), [&](Threads together) {
+            for (Worker& worker : workers) worker.threads = together;
+            status = catch_out_of_memory([&] {
+                return for_each_group(inputs.size(), group_texts, options_, work,
+                                      [&](std::size_t first, std::size_t last, std::size_t thread) {
+                                          return group(inputs, first, last, workers[thread]);
+                                      });
+            });
+        });
+        return status;
     }
 
 private:
@@ -82,7 +89,7 @@ private:
         std::vector<std::size_t> offsets;
         std::vector<TextWindow> windows;
         AlignedBuffer<float> states;
-        std::size_t threads = 1;  // that share one batch's work
+        Threads threads = 1;  // that share one batch's work
 
         void clear() {
             ids.clear();
@@ -104,6 +111,20 @@ private:
         if (!options_.windows) return {};
         RANKLET_TRY(overlap(room_beside(is_pair<Input> ? 3 : 2)));  // a prompt leaves less
         return {};
+    }
+    // A token is four bytes or so, of a text that may be cut.
+    template <class Inputs>
+    std::size_t work_of(Inputs inputs) const {
+        const auto tokens = [&](std::string_view text) {
+            return 2 + (options_.windows ? text.size() / 4 : std::min(text.size() / 4, max_length_));
+        };
+        std::size_t sum = 0;
+        for (const auto& input : inputs)
+            if constexpr (is_pair<typename Inputs::value_type>)
+                sum += tokens(input.first) + tokens(input.second);
+            else
+                sum += tokens(input);
+        return sum * model_.token_work();
     }
     // Tokens of a text in a window with so many others.
     std::size_t room_beside(std::size_t others) const noexcept { return max_length_ - std::min(max_length_, others); }

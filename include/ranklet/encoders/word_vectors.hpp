@@ -377,7 +377,8 @@ RANKLET_FUNC Result<void> WordVectors::run(TextList texts, const BatchOptions& o
     constexpr std::size_t group = 64;
     std::vector<Encoding> tokens(detail::group_threads(texts.size(), group, options.threads));
     return detail::for_each_group(
-        texts.size(), group, options, [&](std::size_t first, std::size_t last, std::size_t thread) -> Result<void> {
+        texts.size(), group, options, detail::text_work(texts),
+        [&](std::size_t first, std::size_t last, std::size_t thread) -> Result<void> {
             for (std::size_t text = first; text < last; ++text) {
                 bool more = false;
                 const auto found = tokenize(texts[text], all, tokens[thread], options.read.empty() ? nullptr : &more);

@@ -145,7 +145,7 @@ RANKLET_MEMORY_CATCH
 struct SifOptions {
     float a = 1e-3f;
     bool remove_component = true;  ///< the first singular vector of the texts' vectors is taken out of every vector
-    std::size_t threads = 1;
+    Threads threads = 1;
 };
 
 /// `words` with SIF weights of these texts. The component is that of their vectors before they are normalised.

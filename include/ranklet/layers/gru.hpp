@@ -59,12 +59,12 @@ public:
     std::size_t state_scratch_size(std::size_t rows) const noexcept { return from_state_.scratch_size(rows); }
     /// The input's part of the gates, all steps in one product: out [steps, 3 * hidden] = x W_ih^T + b_ih.
     void project_input(MatrixView<const T> x, MatrixView<T> out, Scratch& scratch,
-                       std::size_t threads = 1) const noexcept {
+                       Threads threads = 1) const noexcept {
         from_input_.forward(x, out, scratch, Activation::identity, threads);
     }
     /// The state's part of the gates: out [rows, 3 * hidden] = h W_hh^T + b_hh.
     void project_state(MatrixView<const T> h, MatrixView<T> out, Scratch& scratch,
-                       std::size_t threads = 1) const noexcept {
+                       Threads threads = 1) const noexcept {
         from_state_.forward(h, out, scratch, Activation::identity, threads);
     }
 
@@ -77,7 +77,7 @@ public:
     /// Scratch bytes of step().
     std::size_t step_scratch_size() const noexcept { return scratch_bytes<T>(3 * hidden()) + state_scratch_size(1); }
     /// One step: `projected` [3 * hidden] from project_input; `next` may be `state`.
-    void step(const T* projected, const T* state, T* next, Scratch& scratch, std::size_t threads = 1) const noexcept {
+    void step(const T* projected, const T* state, T* next, Scratch& scratch, Threads threads = 1) const noexcept {
         const ScratchFrame frame(scratch);
         T* from_state = scratch.take<T>(3 * hidden());
         project_state({state, 1, hidden()}, {from_state, 1, 3 * hidden()}, scratch, threads);
@@ -90,17 +90,23 @@ public:
     }
     /// states[i] follows x[i]; `initial` [hidden] comes before the first. Each product is shared among `threads`.
     void forward(MatrixView<const T> x, const T* initial, MatrixView<T> states, Scratch& scratch,
-                 std::size_t threads = 1) const noexcept {
+                 Threads threads = 1) const noexcept {
         const ScratchFrame frame(scratch);
         const MatrixView<T> projected(scratch.take<T>(x.rows * 3 * hidden()), x.rows, 3 * hidden());
-        project_input(x, projected, scratch, threads);
-        for (std::size_t i = 0; i < x.rows; ++i) {
-            step(projected.row(i).data(), initial, states.row(i).data(), scratch, threads);
-            initial = states.row(i).data();
-        }
+        run_together(detail::worth(threads, x.rows * gates_work()), [&](Threads together) {
+            project_input(x, projected, scratch, together);
+            const T* state = initial;
+            for (std::size_t i = 0; i < x.rows; ++i) {
+                step(projected.row(i).data(), state, states.row(i).data(), scratch, together);
+                state = states.row(i).data();
+            }
+        });
     }
 
 private:
+    // Of one step, in products (detail::piece_work): weights that are read for one row cost five.
+    std::size_t gates_work() const noexcept { return 3 * hidden() * (in() + 5 * hidden()); }
+
     Linear<T, In, gates> from_input_;
     Linear<T, Hidden, gates> from_state_;
     GateActivation activation_ = GateActivation::sigmoid;
@@ -139,7 +145,7 @@ public:
     /// Runs over x [steps, in] (steps >= 1) from `state`, which becomes the state after the last step.
     /// outputs [steps, hidden], the top layer's states, must not overlap x. Each product is shared among `threads`.
     void forward(MatrixView<const T> x, std::span<T> state, MatrixView<T> outputs, Scratch& scratch,
-                 std::size_t threads = 1) const noexcept {
+                 Threads threads = 1) const noexcept {
         const ScratchFrame frame(scratch);
         const MatrixView<T> spare(scratch.take<T>(x.rows * hidden()), x.rows, hidden());
         MatrixView<const T> input = x;
@@ -169,7 +175,7 @@ public:
     /// [3 * hidden] the bottom layer's input part for row r (Gru::project_input).
     /// Each product is shared among `threads`.
     [[gnu::noinline]] void step(const T* const* projected, MatrixView<T> states, Scratch& scratch,
-                                std::size_t threads = 1) const noexcept {
+                                Threads threads = 1) const noexcept {
         const ScratchFrame frame(scratch);
         const std::size_t rows = states.rows, width = 3 * hidden();
         const MatrixView<T> from_state(scratch.take<T>(rows * width), rows, width);

@@ -87,14 +87,14 @@ public:
     void forward(MatrixView<const T> x, MatrixView<T> y, Activation activation = Activation::identity) const noexcept {
         weights_.multiply(x, {bias(), activation}, y);
     }
-    /// The same with weights of any kind. With several `threads` (resolved) each computes some of the outputs.
+    /// The same with weights of any kind. Several `threads` each compute some of the outputs.
     void forward(MatrixView<const T> x, MatrixView<T> y, Scratch& scratch, Activation activation = Activation::identity,
-                 std::size_t threads = 1) const noexcept {
+                 Threads threads = 1) const noexcept {
         weights_.multiply(x, {bias(), activation}, y, scratch, threads);
     }
     /// y = x W^T + b + residual. y must overlap neither x nor residual.
     void forward_residual(MatrixView<const T> x, MatrixView<const T> residual, MatrixView<T> y, Scratch& scratch,
-                          std::size_t threads = 1) const noexcept {
+                          Threads threads = 1) const noexcept {
         weights_.multiply(x, {bias(), Activation::identity, residual.data, residual.stride}, y, scratch, threads);
     }
 

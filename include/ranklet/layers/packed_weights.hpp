@@ -107,23 +107,23 @@ public:
         assert(!rounds_inputs());
         multiply_outputs({0, out()}, x, {}, epilogue, y);
     }
-    /// The same with weights of any kind. With several `threads` (resolved) each computes some of the outputs.
+    /// The same with weights of any kind. Several `threads` each compute some of the outputs.
     void multiply(MatrixView<const T> x, const kernels::Epilogue<T>& epilogue, MatrixView<T> y, Scratch& scratch,
-                  std::size_t threads = 1) const noexcept {
+                  Threads threads = 1) const noexcept {
         const ScratchFrame frame(scratch);
         const kernels::RoundedRows rounded = round(x, scratch);
         // Few rows wait for the weights. Small numbers are multiplied faster, and read faster.
         const std::size_t faster = kind_ == WeightKind::i8 ? 4 : rounds_inputs() ? 2 : 1;
         const std::size_t work = (x.rows + 4) * in() * out() / faster;
-        const std::size_t shares = std::clamp<std::size_t>(work / work_a_thread, 1, threads);
-        parallel_for(shares, shares, [&](std::size_t share, std::size_t) {
-            const IndexRange outputs = detail::partition(out(), shares, share, Ops::output_grain);
+        const Threads used = detail::worth(threads, work);
+        const std::size_t parts = detail::pieces_of(work, used);
+        parallel_for(parts, used, [&](std::size_t part, std::size_t) {
+            const IndexRange outputs = detail::partition(out(), parts, part, Ops::output_grain);
             if (outputs.first < outputs.last) multiply_outputs(outputs, x, rounded, epilogue, y);
         });
     }
 
 private:
-    static constexpr std::size_t work_a_thread = 400'000;  // multiplications in f32 that are worth waking a thread for
     static constexpr std::ptrdiff_t packed_extent =
         In == dynamic || Out == dynamic ? dynamic
                                         : static_cast<std::ptrdiff_t>(Ops::packed_size(static_cast<std::size_t>(Out),

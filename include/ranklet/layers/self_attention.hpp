@@ -39,16 +39,16 @@ public:
     std::size_t heads() const noexcept { return heads_; }
 
     /// Scratch bytes for `tokens` tokens in texts of at most `longest`.
-    std::size_t scratch_size(std::size_t tokens, std::size_t longest, std::size_t threads = 1) const noexcept {
+    std::size_t scratch_size(std::size_t tokens, std::size_t longest, Threads threads = 1) const noexcept {
         return scratch_matrix_bytes<T>(tokens, 3 * dim()) + scratch_matrix_bytes<T>(tokens, dim()) +
-               std::max({std::min(threads, heads_) * scratch_bytes<std::byte>(head_scratch_size(longest)),
+               std::max({std::min(resolve_threads(threads), heads_) * scratch_bytes<std::byte>(head_scratch_size(longest)),
                          qkv_.scratch_size(tokens), output_.scratch_size(tokens)});
     }
 
     /// y = attention(x) + residual. Text t has tokens [offsets[t], offsets[t + 1]). y must be neither x nor residual
-    /// (which may be x). Products and heads are shared among `threads` (resolved).
+    /// (which may be x). Products and heads are shared among `threads`.
     void forward(MatrixView<const T> x, std::span<const std::size_t> offsets, MatrixView<const T> residual,
-                 MatrixView<T> y, Scratch& scratch, std::size_t threads = 1) const noexcept {
+                 MatrixView<T> y, Scratch& scratch, Threads threads = 1) const noexcept {
         const ScratchFrame frame(scratch);
         const std::size_t width = dim();
         const MatrixView<T> qkv = scratch_matrix<T>(scratch, x.rows, 3 * width);
@@ -59,7 +59,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t products_a_thread = 60'000;  // that are worth waking a thread for
+    static constexpr std::size_t work_a_pair = 7;  // of tokens, an element: two products and a share of the softmax
 
     std::size_t head_scratch_size(std::size_t longest) const noexcept {
         return kernels::Ops<T>::attention_scratch_size(longest, dim() / heads_);
@@ -67,7 +67,7 @@ private:
 
     // context = softmax(q k^T / sqrt(head)) v of each text and head.
     void attend(MatrixView<const T> qkv, std::span<const std::size_t> offsets, MatrixView<T> context, Scratch& scratch,
-                std::size_t threads) const noexcept {
+                Threads threads) const noexcept {
         std::size_t longest = 0, pairs = 0;
         for (std::size_t t = 0; t + 1 < offsets.size(); ++t) {
             const std::size_t length = offsets[t + 1] - offsets[t];
@@ -75,13 +75,15 @@ private:
             pairs += length * length;
         }
         const std::size_t width = dim(), head = width / heads_;
-        const std::size_t parts =
-            std::clamp<std::size_t>(pairs * width / products_a_thread, 1, std::min(threads, heads_));
+        const std::size_t work = pairs * width * work_a_pair;
+        threads = detail::worth(threads, work);
+        threads.count = std::min(threads.count, heads_);
+        const std::size_t parts = std::min(detail::pieces_of(work, threads), heads_);
         const std::size_t bytes = head_scratch_size(longest);
         const ScratchFrame frame(scratch);
-        std::byte* memory = scratch.take<std::byte>(parts * scratch_bytes<std::byte>(bytes));
-        parallel_for(parts, parts, [&](std::size_t p, std::size_t) {
-            Scratch own = Scratch::over(memory + p * scratch_bytes<std::byte>(bytes), bytes);
+        std::byte* memory = scratch.take<std::byte>(threads.count * scratch_bytes<std::byte>(bytes));
+        parallel_for(parts, threads, [&](std::size_t p, std::size_t thread) {
+            Scratch own = Scratch::over(memory + thread * scratch_bytes<std::byte>(bytes), bytes);
             const IndexRange range = detail::partition(heads_, parts, p);
             for (std::size_t t = 0; t + 1 < offsets.size(); ++t) {
                 const T* text = qkv.data + offsets[t] * qkv.stride;

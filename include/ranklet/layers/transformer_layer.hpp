@@ -38,16 +38,16 @@ public:
     }
 
     /// Scratch bytes for `tokens` tokens in texts of at most `longest`.
-    std::size_t scratch_size(std::size_t tokens, std::size_t longest, std::size_t threads = 1) const noexcept {
+    std::size_t scratch_size(std::size_t tokens, std::size_t longest, Threads threads = 1) const noexcept {
         return scratch_matrix_bytes<T>(tokens, attention_.dim()) +
                std::max(attention_.scratch_size(tokens, longest, threads),
                         scratch_matrix_bytes<T>(tokens, up_.out()) +
                             std::max(up_.scratch_size(tokens), down_.scratch_size(tokens)));
     }
 
-    /// The work of each step is shared among `threads` (resolved); the bits do not depend on how many there are.
+    /// The work of each step is shared among `threads`; the bits do not depend on how many there are.
     void forward(MatrixView<T> x, std::span<const std::size_t> offsets, Scratch& scratch,
-                 std::size_t threads = 1) const noexcept {
+                 Threads threads = 1) const noexcept {
         const ScratchFrame frame(scratch);
         const MatrixView<T> sum = scratch_matrix<T>(scratch, x.rows, x.cols);
         attention_.forward(x, offsets, x, sum, scratch, threads);
@@ -57,6 +57,9 @@ public:
         down_.forward_residual(inner, x, sum, scratch, threads);
         output_norm_.forward(sum, x);
     }
+
+    /// Products of each row of x, without attention.
+    std::size_t row_work() const noexcept { return 4 * attention_.dim() * attention_.dim() + 2 * up_.in() * up_.out(); }
 
 private:
     SelfAttention<T> attention_;

@@ -136,7 +136,12 @@ RANKLET_FUNC Result<std::span<const std::span<const Hit>>> VectorIndex::search(
         if (detail::StoredRows::wants_packed(m)) RANKLET_TRY(workspace.queries.pack(exact || type() == RowType::i8));
     }
     const std::size_t blocks = (size() + block - 1) / block;
-    const std::size_t threads = std::clamp<std::size_t>(blocks, 1, resolve_threads(options.threads));
+    // A row is read once for all queries of a group; a piece of the scan is some blocks.
+    const std::size_t work = size() * dim() * (m + 8);
+    Threads lent = detail::worth(options.threads, work);
+    const std::size_t threads = lent.count = std::clamp<std::size_t>(blocks, 1, lent.count);
+    const std::size_t piece = lent.grain > 0 ? lent.grain : 4 * detail::piece_work;
+    const std::size_t pieces = std::clamp<std::size_t>(work / piece, 1, std::max<std::size_t>(blocks, 1));
     if (workspace.threads.size() < threads) workspace.threads.resize(threads);
     for (std::size_t t = 0; t < threads; ++t) {
         auto& thread = workspace.threads[t];
@@ -145,27 +150,29 @@ RANKLET_FUNC Result<std::span<const std::span<const Hit>>> VectorIndex::search(
         thread.heaps.resize(m * k);
         thread.best.resize(m);
         thread.candidates.resize(m);
+        thread.status = {};
         for (std::size_t q = 0; q < m; ++q) {
             thread.best[q] = detail::BestHits(std::span(thread.heaps).subspan(q * k, k));
             thread.candidates[q].clear();
         }
     }
-    parallel_for(threads, threads, [&](std::size_t t, std::size_t) {
-        workspace.threads[t].status = detail::catch_out_of_memory([&]() -> Result<void> {
-            const IndexRange rows = detail::partition(size(), threads, t, block);
+    workspace.hits.resize(m * k);
+    workspace.found.resize(m);
+    const auto scan = [&](std::size_t p, std::size_t t) {
+        auto& thread = workspace.threads[t];
+        if (!thread.status.ok()) return;
+        thread.status = detail::catch_out_of_memory([&]() -> Result<void> {
+            const IndexRange rows = detail::partition(size(), pieces, p, block);
             for (std::size_t first = 0; first < m; first += group) {
                 RANKLET_TRY(check_stop(options.stop, options.deadline));
                 for (std::size_t row = rows.first; row < rows.last; row += block)
                     score_block(row, std::min(block, rows.last - row), first, std::min(group, m - first), exact,
-                                workspace, workspace.threads[t]);
+                                workspace, thread);
             }
             return {};
         });
-    });
-    for (std::size_t t = 0; t < threads; ++t) RANKLET_TRY(workspace.threads[t].status);
-    workspace.hits.resize(m * k);
-    workspace.found.resize(m);
-    parallel_for(m, threads, [&](std::size_t q, std::size_t) {
+    };
+    const auto collect = [&](std::size_t q, std::size_t) {
         detail::BestHits best(std::span(workspace.hits).subspan(q * k, k));
         if (exact)
             rescore(q, threads, workspace, best);
@@ -173,7 +180,16 @@ RANKLET_FUNC Result<std::span<const std::span<const Hit>>> VectorIndex::search(
             for (std::size_t t = 0; t < threads; ++t)
                 for (const Hit& hit : workspace.threads[t].best[q].hits()) best.push(hit);
         workspace.found[q] = best.sorted();
+    };
+    const auto status = [&]() -> Result<void> {
+        for (std::size_t t = 0; t < threads; ++t) RANKLET_TRY(workspace.threads[t].status);
+        return {};
+    };
+    run_together(lent, [&](Threads together) {
+        parallel_for(pieces, together, scan);
+        if (status().ok()) parallel_for(m, together, collect);
     });
+    RANKLET_TRY(status());
     return std::span<const std::span<const Hit>>(workspace.found);
 }
 RANKLET_MEMORY_CATCH

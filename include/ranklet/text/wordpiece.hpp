@@ -108,7 +108,7 @@ public:
             return make_error(ErrorCode::invalid_argument,
                               {texts.size(), " texts are to be encoded into ", out.size(), " encodings"});
         constexpr std::size_t group = 64;
-        return detail::for_each_group(texts.size(), group, detail::GroupOptions{threads},
+        return detail::for_each_group(texts.size(), group, detail::GroupOptions{threads}, detail::text_work(texts),
                                       [&](std::size_t first, std::size_t last, std::size_t) -> Result<void> {
                                           for (std::size_t i = first; i < last; ++i)
                                               if (const auto status = encode(texts[i], options, out[i]); !status.ok())
