@@ -83,7 +83,8 @@ void measure(benchmark::State& state, const Work& work) {
     }
     std::optional<ranklet::ThreadPool> threads;
     if (state.range(0) == pool) threads.emplace(2);
-    const ranklet::Threads used = threads ? ranklet::Threads(*threads) : ranklet::Threads(state.range(0) == openmp ? 2 : 1);
+    const ranklet::Threads used =
+        threads ? ranklet::Threads(*threads) : ranklet::Threads(state.range(0) == openmp ? 2 : 1);
     work(used);
     for (auto _ : state) work(used);
 }
@@ -132,7 +133,8 @@ void neighbour_encode_one(benchmark::State& state) {
         return result;
     };
     ranklet::TransformerLayer<> layer;
-    layer.assign(std::move(attention), norm(), linear(dim, inner), linear(inner, dim), norm(), ranklet::Activation::gelu)
+    layer
+        .assign(std::move(attention), norm(), linear(dim, inner), linear(inner, dim), norm(), ranklet::Activation::gelu)
         .value();
     const auto text = numbers(tokens * dim);
     const std::size_t offsets[] = {0, tokens};
@@ -209,9 +211,9 @@ void arguments(benchmark::internal::Benchmark* benchmark, std::initializer_list<
             for (const std::int64_t where : {one_thread, openmp, pool}) benchmark->Args({where, busy, size});
 }
 BENCHMARK(neighbour_gru)->Apply([](auto* b) { arguments(b, {50}); });
-BENCHMARK(neighbour_encode_one)->Apply([](auto* b) { arguments(b, {8, 32, 128}); });
-BENCHMARK(neighbour_encode)->Apply([](auto* b) { arguments(b, {8, 100, 1000}); });
+BENCHMARK(neighbour_encode_one)->Apply([](auto* b) { arguments(b, {8, 32, 128, 400}); });
+BENCHMARK(neighbour_encode)->Apply([](auto* b) { arguments(b, {8, 100, 400}); });
 BENCHMARK(neighbour_recommend)->Apply([](auto* b) { arguments(b, {1000, 20000}); });
-BENCHMARK(neighbour_search)->Apply([](auto* b) { arguments(b, {2000, 20000, 200000}); });
+BENCHMARK(neighbour_search)->Apply([](auto* b) { arguments(b, {2000, 20000, 400000}); });
 
 }  // namespace

@@ -68,7 +68,8 @@ TEST_CASE("a text's vector has the same bits alone and in batches of every size,
             REQUIRE(different == 0);
         }
         for (std::size_t count = 1; count <= 3; ++count) {  // fewer texts than threads: they share each text's work
-            const Matrix few = take(bert.encode(std::span<const std::string_view>(texts).first(count), {.threads = finely(4)}));
+            const Matrix few =
+                take(bert.encode(std::span<const std::string_view>(texts).first(count), {.threads = finely(4)}));
             for (std::size_t t = 0; t < count; ++t) CHECK(same_bits(few.row(t), alone[t]));
         }
         for (const std::size_t threads : thread_counts)
@@ -76,7 +77,8 @@ TEST_CASE("a text's vector has the same bits alone and in batches of every size,
                 const std::vector<std::size_t> order = shuffled(n, seed);
                 Texts mixed;
                 for (const std::size_t t : order) mixed.push_back(texts[t]);
-                const Matrix batch = take(bert.encode(std::span<const std::string_view>(mixed), {.threads = finely(threads)}));
+                const Matrix batch =
+                    take(bert.encode(std::span<const std::string_view>(mixed), {.threads = finely(threads)}));
                 std::size_t different = 0;
                 for (std::size_t t = 0; t < n; ++t) different += !same_bits(batch.row(t), alone[order[t]]);
                 REQUIRE(different == 0);
@@ -107,7 +109,8 @@ TEST_CASE(
     for (const std::size_t threads : thread_counts) {
         CAPTURE(threads);
         ranklet::Scratch scratch;
-        succeed(scratch.reserve(bert.model().scratch_size(large.batch.tokens(), large.batch.longest(), finely(threads))));
+        succeed(
+            scratch.reserve(bert.model().scratch_size(large.batch.tokens(), large.batch.longest(), finely(threads))));
         Matrix states = take(Matrix::zeroed(large.batch.tokens(), bert.hidden()));
         bert.model().forward(large.batch, states.view(), scratch, finely(threads));
         if (threads == 1) expected.assign(flat(states).begin(), flat(states).end());

@@ -199,7 +199,8 @@ TEST_CASE("forward passes of BertModel, GruStack and a text's head touch no heap
     for (const std::size_t threads : {1u, 2u, 5u}) {
         CAPTURE(threads);
         ranklet::Scratch scratch;
-        succeed(scratch.reserve(shared.model().scratch_size(large.batch.tokens(), large.batch.longest(), finely(threads))));
+        succeed(
+            scratch.reserve(shared.model().scratch_size(large.batch.tokens(), large.batch.longest(), finely(threads))));
         auto states = take(ranklet::Matrix::zeroed(large.batch.tokens(), shared.hidden()));
         const Threads used = finely(threads);
         const auto run = [&] { shared.model().forward(large.batch, states.view(), scratch, used); };

@@ -62,14 +62,14 @@ TEST_CASE("work is cut into pieces that pay, and is not shared where it would be
     CHECK(pieces_of(100 * piece_work, 1) == 1);
     CHECK(pieces_of(piece_work, 2) == 1);
     CHECK(pieces_of(3 * piece_work, 2) == 3);
-    CHECK(pieces_of(100 * piece_work, 2) == 8);  // a few more than threads
+    CHECK(pieces_of(100 * piece_work, 2) == 4);  // a few more than threads
     ranklet::ThreadPool pool(3);
-    CHECK(worth(pool, 3 * piece_work).count == 1);
-    CHECK(worth(pool, 4 * piece_work).count == 3);
-    CHECK(worth({pool, 2}, 4 * piece_work).count == 2);
-    CHECK(worth(1, 1000 * piece_work).count == 1);
-    CHECK(worth(2, 99 * piece_work).count == 1);
-    CHECK(worth(2, 100 * piece_work).count == ranklet::resolve_threads(2));
+    CHECK(worth(pool, 15 * piece_work).count == 1);
+    CHECK(worth(pool, 16 * piece_work).count == 3);
+    CHECK(worth({pool, 2}, 16 * piece_work).count == 2);
+    CHECK(worth(1, 100000 * piece_work).count == 1);
+    CHECK(worth(2, 3999 * piece_work).count == 1);
+    CHECK(worth(2, 4000 * piece_work).count == ranklet::resolve_threads(2));
     ranklet::run_together(pool, [&](Threads together) {  // threads that are awake already
         CHECK(worth(together, piece_work).count == 1);
         CHECK(worth(together, 2 * piece_work).count == 3);

@@ -78,9 +78,8 @@ TEST_CASE("rounds of one call follow each other: what one wrote the next reads")
         CHECK(together.count == 4);
         for (int round = 1; round <= 500; ++round) {
             const std::vector<int> before = values;
-            parallel_for(values.size(), together, [&](std::size_t i, std::size_t) {
-                values[i] = before[(i + 1) % before.size()] + 1;
-            });
+            parallel_for(values.size(), together,
+                         [&](std::size_t i, std::size_t) { values[i] = before[(i + 1) % before.size()] + 1; });
         }
     });
     for (const int value : values) CHECK(value == 500);

@@ -297,7 +297,8 @@ TEST_CASE("texts: classified, tagged, reranked, their keywords, tokens and attri
             return Bytes() << scores;
         });
         refuse_each("rerank", [&]() -> Result<std::string> {
-            RANKLET_ASSIGN(const auto order, rerank(reranker, "red", texts, {.threads = ranklet_test::finely(threads)}));
+            RANKLET_ASSIGN(const auto order,
+                           rerank(reranker, "red", texts, {.threads = ranklet_test::finely(threads)}));
             Bytes bytes;
             for (const auto& each : order) bytes << each.score;
             return bytes;
@@ -310,7 +311,8 @@ TEST_CASE("texts: classified, tagged, reranked, their keywords, tokens and attri
             return bytes;
         });
         refuse_each("keywords", [&]() -> Result<std::string> {
-            RANKLET_ASSIGN(const auto found, extract_keywords(bert, text, {.diversity = 0.3f, .threads = ranklet_test::finely(threads)}));
+            RANKLET_ASSIGN(const auto found,
+                           extract_keywords(bert, text, {.diversity = 0.3f, .threads = ranklet_test::finely(threads)}));
             Bytes bytes;
             for (const auto& each : found) bytes << each.text << each.score;
             return bytes;
@@ -420,7 +422,9 @@ TEST_CASE("filters, files of vectors, and indexes of every type on one thread an
                 "index",
                 [&]() -> Result<std::string> {
                     RANKLET_ASSIGN(const auto index, VectorIndex::create(vectors, type));
-                    RANKLET_ASSIGN(const auto found, index.search(queries, {.k = 3, .threads = ranklet_test::finely(threads)}, workspace));
+                    RANKLET_ASSIGN(
+                        const auto found,
+                        index.search(queries, {.k = 3, .threads = ranklet_test::finely(threads)}, workspace));
                     Bytes bytes;
                     for (const auto& hits : found)
                         for (const auto& hit : hits) bytes << hit.index << hit.score;

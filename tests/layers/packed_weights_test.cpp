@@ -123,7 +123,8 @@ TEST_CASE("several threads give the bits of one, for weights of every kind") {
     REQUIRE(kinds[1].pack({&half, 1}, none).ok());
     REQUIRE(kinds[2].pack({&bytes, 1}, std::vector<float>(out, 0.01f), none).ok());
     const Epilogue epilogue{bias.data(), Activation::gelu};
-    for (const auto& weights : kinds) CHECK(same_bits(product(weights, x, epilogue), product(weights, x, epilogue, finely(3))));
+    for (const auto& weights : kinds)
+        CHECK(same_bits(product(weights, x, epilogue), product(weights, x, epilogue, finely(3))));
 }
 
 TEST_CASE("weights that do not fit together are refused") {

@@ -65,28 +65,32 @@ Error error_of(const Result<T>& result) {
 
 TEST_CASE("encoders name a broken text once, whichever thread met it") {
     const auto check_encoder = [](const auto& encoder) {
-        check_texts(
-            [&](Texts texts, std::size_t threads) { return error_of(encoder.encode(texts, {.threads = finely(threads)})); });
+        check_texts([&](Texts texts, std::size_t threads) {
+            return error_of(encoder.encode(texts, {.threads = finely(threads)}));
+        });
         check_input(encoder.encode(broken), ErrorCode::invalid_text, 0,
                     error_of(encoder.encode(Texts(&broken, 1))).message);
     };
     check_encoder(take(ranklet::Bert::load(model_path("tiny-minilm"))));
     check_encoder(take(ranklet::WordVectors::load(model_path("tiny-words"))));
     const auto news = take(ranklet::NewsEncoder::load(model_path("news-nrms")));
-    check_texts([&](Texts texts, std::size_t threads) { return error_of(news.encode(texts, {.threads = finely(threads)})); });
+    check_texts(
+        [&](Texts texts, std::size_t threads) { return error_of(news.encode(texts, {.threads = finely(threads)})); });
 }
 
 TEST_CASE("classifiers, pairs and the tokenizer's batches name a broken text once") {
     const auto classifier = take(ranklet::SequenceClassifier::load(model_path("tiny-cross-encoder")));
-    check_texts(
-        [&](Texts texts, std::size_t threads) { return error_of(classifier.classify(texts, {.threads = finely(threads)})); });
+    check_texts([&](Texts texts, std::size_t threads) {
+        return error_of(classifier.classify(texts, {.threads = finely(threads)}));
+    });
     check_texts([&](Texts texts, std::size_t threads) {
         std::vector<TextPair> pairs;
         for (const std::string_view text : texts) pairs.push_back({"query", text});
         return error_of(classifier.classify(std::span<const TextPair>(pairs), {.threads = finely(threads)}));
     });
     const auto tagger = take(ranklet::TokenClassifier::load(model_path("tiny-tokens")));
-    check_texts([&](Texts texts, std::size_t threads) { return error_of(tagger.tag(texts, {.threads = finely(threads)})); });
+    check_texts(
+        [&](Texts texts, std::size_t threads) { return error_of(tagger.tag(texts, {.threads = finely(threads)})); });
     check_texts([&](Texts texts, std::size_t threads) {
         std::vector<ranklet::Encoding> out(texts.size());
         return error_of(classifier.bert().tokenizer().encode_batch(texts, {}, out, finely(threads)));

@@ -366,7 +366,8 @@ TEST_CASE("the first of several broken texts is the one that is named, with any 
     Items items(500);
     for (const std::size_t broken : {499u, 401u, 133u, 300u}) items.items[broken].text = "\xFF";
     for (const std::size_t threads : {1u, 2u, 8u})
-        check_error(model.encode_catalog(items.items, {.threads = finely(threads)}), ErrorCode::invalid_text, "item-133");
+        check_error(model.encode_catalog(items.items, {.threads = finely(threads)}), ErrorCode::invalid_text,
+                    "item-133");
 }
 
 TEST_CASE("the empty text, blanks and unknown characters are items like others") {

@@ -1,12 +1,13 @@
 // WordPiece's behaviour, trap by trap, on a small vocabulary.
 #include "ranklet/text/wordpiece.hpp"
-#include "threads.hpp"
 
 #include <doctest/doctest.h>
 
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "threads.hpp"
 
 using namespace ranklet;
 

@@ -57,8 +57,8 @@ Result<void> run_groups(std::size_t inputs, std::size_t group, const GroupCall& 
 template <class Options, class Run>
 Result<void> for_each_group(std::size_t inputs, std::size_t group, const Options& options, std::size_t work,
                             const Run& run) {
-    return run_groups(inputs, group,
-                      {worth(options.threads, work), options.progress, options.stop, options.deadline}, run);
+    return run_groups(inputs, group, {worth(options.threads, work), options.progress, options.stop, options.deadline},
+                      run);
 }
 
 /// What reading texts costs, each byte so many products.

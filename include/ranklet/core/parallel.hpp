@@ -29,21 +29,25 @@ void run_together(Threads threads, FunctionView<void(Threads)> call) noexcept;
 
 namespace detail {
 
-/// Work is counted in products of a matrix multiplication, of which a core does some 30 in a nanosecond: what a piece
-/// needs so that its handing over, a microsecond or two among threads that wait, is not felt.
-inline constexpr std::size_t piece_work = 2'000'000;
+/// Work is counted in products of a matrix multiplication, of which a core does 30 to 70 in a nanosecond: what a piece
+/// needs so that its handing over, a microsecond among threads that wait, is not felt.
+inline constexpr std::size_t piece_work = 500'000;
 
-/// Pieces for so much work over resolved threads: 1 when it is too little to be shared.
+/// Pieces for so much work over resolved threads: 1 when it is too little to be shared. Two for each thread: who is slow
+/// takes fewer, and wide ones are multiplied faster.
 inline std::size_t pieces_of(std::size_t work, const Threads& threads) noexcept {
     const std::size_t piece = threads.grain > 0 ? threads.grain : piece_work;
-    return threads.count < 2 ? 1 : std::clamp<std::size_t>(work / piece, 1, 4 * threads.count);
+    return threads.count < 2 ? 1 : std::clamp<std::size_t>(work / piece, 1, 2 * threads.count);
 }
 
-/// `threads`, resolved, or 1 where so much work is not worth another: it would be done before a thread that comes late,
-/// as one does that shares its core with a busy process. OpenMP's regions wait for that thread even so.
+/// `threads`, resolved, or 1 where so much work is not worth another: with an executor, where it would be done before a
+/// thread is awake. OpenMP's regions end when every thread has come by, which beside a busy process takes some 5 ms more,
+/// so there it is some 30 ms of work.
 inline Threads worth(Threads threads, std::size_t work) noexcept {
     if (threads.count == 1) return threads;
-    const std::size_t pieces = threads.grain > 0 || threads.team != nullptr ? 2 : threads.executor != nullptr ? 4 : 100;
+    const std::size_t pieces = threads.grain > 0 || threads.team != nullptr ? 2
+                               : threads.executor != nullptr                ? 16
+                                                                            : 4000;
     if (work / pieces < (threads.grain > 0 ? threads.grain : piece_work)) return 1;
     threads.count = resolve_threads(threads);
     return threads;
@@ -139,7 +143,7 @@ RANKLET_FUNC void run_together(Threads threads, FunctionView<void(Threads)> call
         if (omp_get_thread_num() > 0) {
             team.help(static_cast<std::size_t>(omp_get_thread_num()));
         } else {
-            Threads together(static_cast<std::size_t>(omp_get_num_threads()));
+            Threads together(static_cast<std::size_t>(omp_get_num_threads()));  // may be fewer
             together.team = &team;
             together.grain = threads.grain;
             call(together);

@@ -1,7 +1,7 @@
 // Team: hands the pieces of a call's work to the threads that help it.
 // In: rounds of pieces from the thread that owns the team. Out: every piece done once; pieces write to places of their own.
 // A round waits for no thread but those that hold a piece: who comes late, or was put aside by the system between two
-// pieces, finds the work done by the others. Who waits looks for a few microseconds, then sleeps.
+// pieces, finds the work done by the others. Who waits looks for some 100 microseconds, then sleeps.
 #pragma once
 
 #include <atomic>
@@ -61,10 +61,10 @@ RANKLET_NAMESPACE_END
 RANKLET_NAMESPACE_BEGIN
 namespace detail {
 
-/// Waits until `word` is no longer `old`: some 30 microseconds awake, which is what the next round of a call takes to
-/// come, and then asleep, so that a thread with nothing to do leaves its core to those that have.
+/// Waits until `word` is no longer `old`: some 100 microseconds awake, as waking a thread takes about that long and the
+/// next round of a call comes sooner, and then asleep, so that a thread with nothing to do leaves its core to others.
 RANKLET_FUNC void wait_for_change(const std::atomic<std::uint32_t>& word, std::uint32_t old) noexcept {
-    for (int look = 0; look < 600; ++look) {
+    for (int look = 0; look < 2500; ++look) {
         if (word.load(std::memory_order_acquire) != old) return;
 #if defined(__x86_64__) || defined(__i386__)
         __builtin_ia32_pause();
@@ -99,7 +99,8 @@ RANKLET_FUNC void Team::share(std::size_t pieces, std::size_t threads, const Pie
 RANKLET_FUNC void Team::take(std::size_t thread) noexcept {
     std::uint64_t left = left_.load(std::memory_order_acquire);
     while (left >> 16 != 0 && thread < (left & 0xffff)) {
-        if (!left_.compare_exchange_weak(left, left - state(1, 0), std::memory_order_acq_rel, std::memory_order_acquire))
+        if (!left_.compare_exchange_weak(left, left - state(1, 0), std::memory_order_acq_rel,
+                                         std::memory_order_acquire))
             continue;
         const std::uint64_t pieces = pieces_;
         (*function_)(static_cast<std::size_t>(pieces - (left >> 16)), thread);

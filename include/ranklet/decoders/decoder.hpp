@@ -63,7 +63,7 @@ public:
     /// Candidates to score in one call of score().
     virtual std::size_t piece() const noexcept = 0;
     /// What scoring one costs, roughly, in products as detail::piece_work counts them: whether threads share it.
-    virtual std::size_t work() const noexcept { return 8 * query_size(); }  // a row is read from memory
+    virtual std::size_t work() const noexcept { return 16 * query_size(); }  // a row comes from memory
     /// Floats that begin() writes.
     virtual std::size_t query_size() const noexcept = 0;
     /// Scratch bytes of begin() and of score().

@@ -82,7 +82,9 @@ public:
     }
 
     std::size_t piece() const noexcept override { return most; }
-    std::size_t work() const noexcept override { return 8 * 6 * gru().state_size() * gru().hidden(); }  // of eight tokens
+    std::size_t work() const noexcept override {
+        return 8 * 6 * gru().state_size() * gru().hidden();
+    }  // of eight tokens
     /// Whether the state is that of a user without events, then the state.
     std::size_t query_size() const noexcept override { return 1 + gru().state_size(); }
     std::size_t scratch_size() const noexcept override {

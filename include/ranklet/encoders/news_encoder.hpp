@@ -273,7 +273,8 @@ struct NewsEncoder::State {
         RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(n, dim()));
         std::vector<Worker> workers(detail::group_threads(n, group, options.threads));
         RANKLET_TRY(detail::for_each_group(
-            n, group, options, n * item_work, [&](std::size_t first, std::size_t last, std::size_t thread) -> Result<void> {
+            n, group, options, n * item_work,
+            [&](std::size_t first, std::size_t last, std::size_t thread) -> Result<void> {
                 for (std::size_t i = first; i < last; ++i)
                     if (const auto status =
                             encode_item(inputs.subspan(i * views.size(), views.size()), vectors.row(i).data(),

@@ -58,13 +58,11 @@ public:
     std::size_t input_scratch_size(std::size_t rows) const noexcept { return from_input_.scratch_size(rows); }
     std::size_t state_scratch_size(std::size_t rows) const noexcept { return from_state_.scratch_size(rows); }
     /// The input's part of the gates, all steps in one product: out [steps, 3 * hidden] = x W_ih^T + b_ih.
-    void project_input(MatrixView<const T> x, MatrixView<T> out, Scratch& scratch,
-                       Threads threads = 1) const noexcept {
+    void project_input(MatrixView<const T> x, MatrixView<T> out, Scratch& scratch, Threads threads = 1) const noexcept {
         from_input_.forward(x, out, scratch, Activation::identity, threads);
     }
     /// The state's part of the gates: out [rows, 3 * hidden] = h W_hh^T + b_hh.
-    void project_state(MatrixView<const T> h, MatrixView<T> out, Scratch& scratch,
-                       Threads threads = 1) const noexcept {
+    void project_state(MatrixView<const T> h, MatrixView<T> out, Scratch& scratch, Threads threads = 1) const noexcept {
         from_state_.forward(h, out, scratch, Activation::identity, threads);
     }
 

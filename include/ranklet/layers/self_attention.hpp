@@ -41,8 +41,9 @@ public:
     /// Scratch bytes for `tokens` tokens in texts of at most `longest`.
     std::size_t scratch_size(std::size_t tokens, std::size_t longest, Threads threads = 1) const noexcept {
         return scratch_matrix_bytes<T>(tokens, 3 * dim()) + scratch_matrix_bytes<T>(tokens, dim()) +
-               std::max({std::min(resolve_threads(threads), heads_) * scratch_bytes<std::byte>(head_scratch_size(longest)),
-                         qkv_.scratch_size(tokens), output_.scratch_size(tokens)});
+               std::max(
+                   {std::min(resolve_threads(threads), heads_) * scratch_bytes<std::byte>(head_scratch_size(longest)),
+                    qkv_.scratch_size(tokens), output_.scratch_size(tokens)});
     }
 
     /// y = attention(x) + residual. Text t has tokens [offsets[t], offsets[t + 1]). y must be neither x nor residual

@@ -136,11 +136,11 @@ RANKLET_FUNC Result<std::span<const std::span<const Hit>>> VectorIndex::search(
         if (detail::StoredRows::wants_packed(m)) RANKLET_TRY(workspace.queries.pack(exact || type() == RowType::i8));
     }
     const std::size_t blocks = (size() + block - 1) / block;
-    // A row is read once for all queries of a group; a piece of the scan is some blocks.
-    const std::size_t work = size() * dim() * (m + 8);
+    // A row comes from memory, once for all queries of a group; a piece of the scan is some blocks.
+    const std::size_t work = size() * dim() * (m + 16);
     Threads lent = detail::worth(options.threads, work);
     const std::size_t threads = lent.count = std::clamp<std::size_t>(blocks, 1, lent.count);
-    const std::size_t piece = lent.grain > 0 ? lent.grain : 4 * detail::piece_work;
+    const std::size_t piece = lent.grain > 0 ? lent.grain : 16 * detail::piece_work;
     const std::size_t pieces = std::clamp<std::size_t>(work / piece, 1, std::max<std::size_t>(blocks, 1));
     if (workspace.threads.size() < threads) workspace.threads.resize(threads);
     for (std::size_t t = 0; t < threads; ++t) {
