@@ -202,7 +202,7 @@ TEST_CASE("forward passes of BertModel, GruStack and a text's head touch no heap
         succeed(
             scratch.reserve(shared.model().scratch_size(large.batch.tokens(), large.batch.longest(), finely(threads))));
         auto states = take(ranklet::Matrix::zeroed(large.batch.tokens(), shared.hidden()));
-        const Threads used = finely(threads);
+        const ranklet::Threads used = finely(threads);
         const auto run = [&] { shared.model().forward(large.batch, states.view(), scratch, used); };
         if (threads > 1) run();  // the threads themselves start once in a program
         CHECK(requests_of(run) == 0);

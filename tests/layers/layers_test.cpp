@@ -139,7 +139,7 @@ Linear<T> random_linear(Random& random, std::size_t in, std::size_t out, Weights
 /// Texts through one transformer layer, by default two of 3 and 9 tokens.
 template <class T>
 std::vector<T> run_transformer(std::size_t dim = 12, const std::vector<std::size_t>& offsets = {0, 3, 12},
-                               Threads threads = 1, Weights kind = Weights::plain) {
+                               ranklet::Threads threads = 1, Weights kind = Weights::plain) {
     Random random(14);
     const std::size_t inner = dim + 8, tokens = offsets.back();
     const auto linear = [&](std::size_t in, std::size_t out) { return random_linear<T>(random, in, out, kind); };
@@ -171,7 +171,7 @@ std::vector<T> run_transformer(std::size_t dim = 12, const std::vector<std::size
 }
 
 /// Two GRU layers: five steps of one sequence, then one step of three sequences.
-std::vector<float> run_gru_stack(Threads threads, Weights kind) {
+std::vector<float> run_gru_stack(ranklet::Threads threads, Weights kind) {
     Random random(16);
     const std::size_t hidden = 160, steps = 5, sequences = 3;
     std::vector<Gru<float>> layers(2);
@@ -604,7 +604,7 @@ TEST_CASE("threads that share a product's outputs or a text's heads change no bi
         const std::size_t m = 70, in = 128, out = 331;  // enough for eleven threads; the last panel is a part
         const Linear<float> layer = random_linear<float>(random, in, out, kind);
         const std::vector<float> x = row_of<float>(random, m * in), residual = row_of<float>(random, m * out);
-        const auto run = [&](Threads threads, bool with_residual) {
+        const auto run = [&](ranklet::Threads threads, bool with_residual) {
             Scratch scratch = scratch_of(layer.scratch_size(m));
             std::vector<float> y(m * out);
             if (with_residual)
