@@ -205,13 +205,12 @@ TEST_CASE("a process that was forked after threads were used goes on with its ow
         alarm(20);  // rather than for ever
         bool right = does_all(100, pool) && does_all(100, openmp);
         run_together(pool, [&](Threads together) { right = right && together.count == 1; });
-        {
-            ThreadPool own(3);
-            right = right && does_all(100, own);
-            run_together(own, [&](Threads together) { right = right && together.count == 3; });
-            ThreadPool* inherited = &pool;
-            inherited->~ThreadPool();
-        }
+#if !defined(__SANITIZE_THREAD__)  // which allows no threads after a fork
+        ThreadPool own(3);
+        right = right && does_all(100, own);
+        run_together(own, [&](Threads together) { right = right && together.count == 3; });
+#endif
+        pool.~ThreadPool();  // waits for no thread that the child does not have
         _exit(right ? 0 : 1);
     }
     int status = -1;
