@@ -10,6 +10,10 @@
 #include <cstdlib>
 #include <new>
 
+#if defined(__linux__)
+#include <malloc.h>
+#endif
+
 #include "heap_counters.hpp"
 #include "ranklet/core/config.hpp"
 
@@ -17,6 +21,23 @@ namespace {
 
 using ranklet_test::heap_requests;
 
+void* in_use(void* memory) noexcept {
+#if defined(__linux__)
+    if (memory == nullptr) return memory;
+    const std::size_t size = malloc_usable_size(memory);
+    const std::size_t now = ranklet_test::heap_bytes.fetch_add(size) + size;
+    std::size_t most = ranklet_test::most_heap_bytes;
+    while (now > most && !ranklet_test::most_heap_bytes.compare_exchange_weak(most, now)) {
+    }
+#endif
+    return memory;
+}
+void give_back(void* memory) noexcept {
+#if defined(__linux__)
+    if (memory != nullptr) ranklet_test::heap_bytes -= malloc_usable_size(memory);
+#endif
+    std::free(memory);
+}
 void* allocate(std::size_t size, std::size_t align) noexcept {
     ++heap_requests;
     if (ranklet_test::heap_requests_until_refusal.load() >= 0 &&
@@ -28,8 +49,8 @@ void* allocate(std::size_t size, std::size_t align) noexcept {
     while (size > largest && !ranklet_test::largest_heap_request.compare_exchange_weak(largest, size)) {
     }
     size = size == 0 ? 1 : size;
-    return align <= alignof(std::max_align_t) ? std::malloc(size)
-                                              : std::aligned_alloc(align, (size + align - 1) / align * align);
+    return in_use(align <= alignof(std::max_align_t) ? std::malloc(size)
+                                                     : std::aligned_alloc(align, (size + align - 1) / align * align));
 }
 void* allocate_or_fail(std::size_t size, std::size_t align) {
     void* memory = allocate(size, align);
@@ -65,19 +86,19 @@ RANKLET_APART void* operator new(std::size_t size, std::align_val_t align, const
 RANKLET_APART void* operator new[](std::size_t size, std::align_val_t align, const std::nothrow_t&) noexcept {
     return allocate(size, static_cast<std::size_t>(align));
 }
-RANKLET_APART void operator delete(void* memory) noexcept { std::free(memory); }
-RANKLET_APART void operator delete[](void* memory) noexcept { std::free(memory); }
-RANKLET_APART void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-RANKLET_APART void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
-RANKLET_APART void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-RANKLET_APART void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
-RANKLET_APART void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-RANKLET_APART void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-RANKLET_APART void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
-RANKLET_APART void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+RANKLET_APART void operator delete(void* memory) noexcept { give_back(memory); }
+RANKLET_APART void operator delete[](void* memory) noexcept { give_back(memory); }
+RANKLET_APART void operator delete(void* memory, std::size_t) noexcept { give_back(memory); }
+RANKLET_APART void operator delete[](void* memory, std::size_t) noexcept { give_back(memory); }
+RANKLET_APART void operator delete(void* memory, std::align_val_t) noexcept { give_back(memory); }
+RANKLET_APART void operator delete[](void* memory, std::align_val_t) noexcept { give_back(memory); }
+RANKLET_APART void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { give_back(memory); }
+RANKLET_APART void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { give_back(memory); }
+RANKLET_APART void operator delete(void* memory, const std::nothrow_t&) noexcept { give_back(memory); }
+RANKLET_APART void operator delete[](void* memory, const std::nothrow_t&) noexcept { give_back(memory); }
 RANKLET_APART void operator delete(void* memory, std::align_val_t, const std::nothrow_t&) noexcept {
-    std::free(memory);
+    give_back(memory);
 }
 RANKLET_APART void operator delete[](void* memory, std::align_val_t, const std::nothrow_t&) noexcept {
-    std::free(memory);
+    give_back(memory);
 }
