@@ -92,10 +92,11 @@ def make_classifier(writer, folder, limit, overlap):
         means, greatest = [], []
         for given in inputs:
             first = None
-            if len(given) == 2:  # the first text whole, or what fits half of a window
+            if len(given) == 2:  # the first text whole, or what fits half of a window, or all that the second leaves
                 first, fits = whole(tokenizer, given[0]).ids, limit - 3
-                if len(first) + len(whole(tokenizer, given[1]).ids) > fits:
-                    first = first[:fits // 2]
+                second = len(whole(tokenizer, given[1]).ids)
+                if len(first) + second > fits:
+                    first = first[:max(fits // 2, fits - second)]
             windows, types = cut(tokenizer, limit, overlap, given[-1], first)
             logits = [model(ids, token_type_ids=kinds).logits[0].numpy() for ids, kinds in zip(windows, types)]
             means.append(np.mean(logits, axis=0))

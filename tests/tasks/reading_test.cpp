@@ -108,6 +108,23 @@ TEST_CASE("a long first text of a pair is cut to half of a window, which is told
     CHECK((read[2].whole && read[3].whole));
 }
 
+TEST_CASE(
+    "a long first text keeps what a short second one leaves: windows take nothing from it that truncation does not") {
+    const auto model = take(SequenceClassifier::load(model_path("tiny-cross-encoder")));
+    const std::size_t room = model.bert().max_length() - 3;
+    const std::string query = text_of(0, room + 9);
+    for (const std::size_t tokens : {std::size_t{1}, std::size_t{3}, room / 2 - 1}) {
+        CAPTURE(tokens);
+        const std::string passage = text_of(1, 1 + tokens);
+        const std::vector<TextPair> pairs{{query, passage}};
+        std::vector<TextRead> read(2);
+        const Matrix found = take(model.logits(pairs, {.windows = Windows{2}, .read = read}));
+        CHECK(same_bits(found.row(0), take(model.logits(pairs)).row(0)));
+        CHECK((!read[0].whole && read[0].tokens == room - tokens && read[0].windows == 1));
+        CHECK((read[1].whole && read[1].tokens == tokens && read[1].windows == 1));
+    }
+}
+
 TEST_CASE("re-ranking finds the passage that a truncated candidate loses, and tells what was read") {
     const auto model = take(SequenceClassifier::load(model_path("tiny-cross-encoder")));
     const std::string long_one = text_of(0, 70);

@@ -165,9 +165,10 @@ private:
             return append<Input>({text, 0, 1, size, 0, 0, size}, 1, 1, size - 1, worker);
         }
         const std::size_t before = fixed_part(input, worker), tokens = worker.encoding.size() - before - 1;
-        const auto shared = overlap(room_beside(before + 1));
+        const std::size_t room = room_beside(before + 1);
+        const auto shared = tokens <= room ? Result<std::size_t>(0) : overlap(room);  // of one window with nothing
         if (!shared.ok()) return about_input(shared.error(), text);
-        cut_windows(tokens, room_beside(before + 1), *shared, worker.cuts);
+        cut_windows(tokens, room, *shared, worker.cuts);
         const std::size_t count = worker.cuts.size();
         if (!options_.read.empty()) tell_windows(input, text, before, worker);
         for (std::size_t w = 0; w < count; ++w) {
@@ -209,9 +210,12 @@ private:
         while (before + 1 < encoding.size() && encoding.offsets[before].begin < prompt_.size()) ++before;
         return before;
     }
-    // [CLS], the first text and [SEP]; what of that text half of a window does not hold is taken out.
+    // [CLS], the first text and [SEP]; what of that text half of a window does not hold, or all that a shorter second text
+    // leaves of it, is taken out.
     std::size_t fixed_part(const TextPair&, Worker& worker) const {
-        const std::size_t before = second_text(worker.encoding), most = room_beside(3) / 2;
+        const std::size_t before = second_text(worker.encoding), room = room_beside(3);
+        const std::size_t second = worker.encoding.size() - before - 1;
+        const std::size_t most = std::max(room / 2, room - std::min(room, second));
         worker.first_is_cut = before - 2 > most;
         if (!worker.first_is_cut) return before;
         worker.encoding.erase(1 + most, before - 1);
