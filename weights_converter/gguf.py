@@ -47,13 +47,17 @@ def i8_scales(array):
     aside) stays as it is, with scales of 1."""
     if array.dtype == np.int8:
         return np.ones(array.shape[:-1], "<f4")
-    single = np.ascontiguousarray(array, dtype="<f4")
+    with np.errstate(over="ignore"):  # encode_tensor says what does not fit
+        single = np.ascontiguousarray(array, dtype="<f4")
     return (np.max(np.abs(single), axis=-1) / np.float32(127)).astype("<f4")
 
 
 def encode_tensor(name, array, dtype):
     """The array as it stands in the file ('<f4', '<f2', 'i1' or bfloat16's bits); a finite value must stay finite."""
-    single = np.ascontiguousarray(array, dtype="<f4")
+    with np.errstate(over="ignore"):
+        single = np.ascontiguousarray(array, dtype="<f4")
+    if array.dtype == np.float64 and (lost := np.isinf(single) & np.isfinite(array)).any():
+        raise ConversionError(f"tensor {name}: {array[lost][0]:g} does not fit into f32")
     if dtype == "f32":
         return single
     if dtype == "i8":

@@ -96,8 +96,10 @@ def _by_id(vocabulary, added, path):
         if i in content_of:
             raise ConversionError(f"{path}: tokens {content_of[i]!r} and {token!r} share the id {i}")
         content_of[i] = token
-    outside = set()
+    outside, id_of = set(), {}
     for token in added:
+        if id_of.setdefault(token.content, token.id) != token.id:
+            raise ConversionError(f"{path}: added token {token.content!r} has two ids, {id_of[token.content]} and {token.id}")
         if vocabulary.get(token.content, token.id) != token.id or content_of.get(token.id, token.content) != token.content:
             raise ConversionError(f"{path}: added token {token.content!r} with id {token.id} contradicts the vocabulary")
         if token.id not in content_of:

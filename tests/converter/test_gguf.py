@@ -1,5 +1,6 @@
 import struct
 import unittest
+import warnings
 import zlib
 from unittest import mock
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from helpers import FolderTest, layouts, needs_torch, same, torch
 from weights_converter.errors import ConversionError
-from weights_converter.gguf import CHECKSUM_KEY, GGUFWriter, bf16_from_f32, f32_from_bf16, read_gguf
+from weights_converter.gguf import CHECKSUM_KEY, GGUFWriter, bf16_from_f32, encode_tensor, f32_from_bf16, read_gguf
 
 
 class Writing(FolderTest):
@@ -73,6 +74,14 @@ class Writing(FolderTest):
         with self.assertRaisesRegex(ConversionError, "tensor big: 70000 does not fit into f16"):
             writer.write()
         self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_a_float64_that_float32_cannot_hold_names_its_tensor_without_numpys_warning(self):
+        for dtype in ("f32", "f16", "bf16", "i8"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                with self.assertRaisesRegex(ConversionError, "tensor big: 1e[+]39 does not fit into f32"):
+                    encode_tensor("big", np.array([[1, 1e39]]), dtype)
+                self.assertTrue(np.isinf(encode_tensor("big", np.array([[1, np.inf]]), "f32")[0, 1]))
 
     def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(self):
         path = self.folder / "x.gguf"

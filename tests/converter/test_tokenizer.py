@@ -235,6 +235,8 @@ class Files(FolderTest):
                 ("share the id 7", lambda v: v["model"]["vocab"].update(x1=7, x2=7)),
                 ("'x' has the id -1", lambda v: v["model"]["vocab"].update(x=-1)),
                 ("contradicts the vocabulary", lambda v: v["added_tokens"][0].update(id=9)),
+                ("added token '<new>' has two ids, 900 and 901", lambda v: v["added_tokens"].extend(
+                    {**v["added_tokens"][0], "id": i, "content": "<new>"} for i in (900, 901))),
                 ("truncation from the Left", lambda v: v.update(truncation={"direction": "Left"})),
                 ("has no model", lambda v: v.pop("model"))):
             self.write()
