@@ -469,6 +469,41 @@ class Recommenders(FolderTest):
             same(self, tensors["ranklet.item_bias"], state["fc.bias"][outputs - 8:])
             self.assertEqual(metadata["ranklet.items.ids"], [str(n) for n in range(1, 9)])
 
+    def longer_than_its_outputs(self, table="item_emb", gru="gru", output="fc", outputs=8, zero=()):
+        """9 rows of items, none of them zero but `zero`, and fewer outputs; -> state."""
+        draw = layouts.Draw("longer")
+        state = {f"{table}.weight": draw.normal(9, 20), **layouts.gru_state(draw, 20, 28, prefix=f"{gru}.")}
+        state[f"{table}.weight"][list(zero)] = 0
+        layouts.put(state, output, draw.linear(outputs, 28))
+        layouts.write_safetensors(self.folder / "model.safetensors", state)
+        return state
+
+    def test_a_table_a_row_longer_than_its_outputs_says_at_which_end_its_padding_is(self):
+        file = self.folder / "model.safetensors"
+        both = ("item_emb.weight has 9 rows, fc.weight scores 8 items; which row is padding is not stated", "--padding-row 0 where "
+                "it is the first", "--padding-row 8 where it is the last")
+        state = self.longer_than_its_outputs()
+        self.refused(file, *both)
+        for row in (0, 8):
+            self.check_padding(state, row, "--padding-row", row, why="as stated")
+            same(self, self.convert(file, "--padding-row", row)[1]["ranklet.item_out.weight"], state["fc.weight"])
+        for row in (0, 8):
+            self.check_padding(self.longer_than_its_outputs(zero=[row]), row, why="it is zero")
+        for output in ("fc", "s_fc"):
+            self.check_padding(self.longer_than_its_outputs("item_embeddings", output=output), 8, why="beyond the items")
+        for names in (("item_embeddings", "rnn", "s_fc"), ("item_embeddings", "gru", "out"), ("item_embedding", "gru", "s_fc")):
+            self.longer_than_its_outputs(*names)
+            self.refused(file, "which row is padding is not stated")
+
+    def test_rows_beyond_the_items_are_several_only_where_they_are_zero(self):
+        state = self.longer_than_its_outputs(outputs=7, zero=[7, 8])
+        _, tensors = self.convert(self.folder / "model.safetensors")
+        same(self, tensors["ranklet.item_embd.weight"], state["item_emb.weight"][:7])
+        self.assertIn("rows 7 to 8 are padding (they are zero) and dropped", self.stderr)
+        for zero in ((), [8]):
+            self.longer_than_its_outputs(outputs=7, zero=zero)
+            self.refused(self.folder / "model.safetensors", "scores 7 items and its last 2 rows are not zero: where the items begin")
+
     def test_a_list_of_items_is_read_without_its_mark_and_blanks(self):
         self.tied("item_embedding", "gru_layers")
         (self.folder / "items.tsv").write_bytes(b"\xef\xbb\xbfa\tThe first \r\nb \r\n c\t x\ty\r\n" + b"".join(b"%d\n" % n for n in range(5)))

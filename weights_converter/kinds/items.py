@@ -139,10 +139,11 @@ def _item_rows(source, table, embeddings, output, outputs, stated, items):
     """The embeddings' rows that are items, in order; the others are padding, of which the person who converts is told.
 
     What trained checkpoints have in a row that stands for no item differs (zeros, or what the table was initialised
-    with), so it is known by what is stated, by the number of outputs, by zeros, or by the layout's names.
+    with), so it is known by what is stated, by zeros, or by the layout's names. Fewer outputs than rows tell how many rows
+    are padding, not whether they stand in front or at the end: a wrong guess would shift every item by one.
     """
     state, rows = source.state, len(embeddings)
-    extra = rows - outputs  # rows that no output scores: padding, however it looks
+    extra = rows - outputs  # so many rows no output scores: padding, however they look
     if extra < 0:
         raise ConversionError(f"{state.path}: {table} has {rows} rows, {output} scores {outputs} items")
     zero = [row for row in dict.fromkeys((0, rows - 1)) if not embeddings[row].any()]
@@ -162,8 +163,15 @@ def _item_rows(source, table, embeddings, output, outputs, stated, items):
         raise ConversionError(f"{state.path}: {how} and its first row is zero: where the items begin cannot be told")
     elif zero and extra < 2:
         padding, why = zero, "it is zero"
+    elif extra and not embeddings[outputs:].any():
+        padding, why = list(range(outputs, rows)), "they are zero"
+    elif extra == 1 and _pads_at_the_end(state, table, output):
+        padding, why = [outputs], "beyond the items"
+    elif extra == 1:
+        raise ConversionError(f"{state.path}: {how}; which row is padding is not stated: --padding-row 0 where it is the first "
+                              f"(padding_idx=0), --padding-row {outputs} where it is the last")
     elif extra:
-        padding, why = list(range(outputs, rows)), "beyond the items"
+        raise ConversionError(f"{state.path}: {how} and its last {extra} rows are not zero: where the items begin cannot be told")
     elif output is not None:
         return np.arange(rows)
     elif _is_recbole(state, table):
@@ -185,6 +193,14 @@ def _is_recbole(state, table):
     prefix = table[:-len("item_embedding.weight")]
     return table == f"{prefix}item_embedding.weight" and all(
         f"{prefix}{name}" in state for name in ("gru_layers.weight_ih_l0", "dense.weight", "dense.bias"))
+
+
+def _pads_at_the_end(state, table, output):
+    """The common PyTorch form of GRU4Rec: item_embeddings with a row more than there are items, gru, and s_fc or fc. Short
+    histories are filled with the number of items, the last row, which keeps its initial numbers."""
+    prefix = table[:-len("item_embeddings.weight")]
+    return (table == f"{prefix}item_embeddings.weight" and f"{prefix}gru.weight_ih_l0" in state
+            and output in (f"{prefix}s_fc.weight", f"{prefix}fc.weight"))
 
 
 # ---- the items' names
