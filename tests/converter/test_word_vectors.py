@@ -3,6 +3,7 @@ import json
 import re
 import struct
 import unittest
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -276,6 +277,20 @@ class Files(FolderTest):
         self.assertIn("1 row left out whose word is not UTF-8", self.stderr)
         self.check(path, rows[:1], "--drop-bad-rows", "--max-words", "1", words=["a"])
         self.refused(self.file(binary_of(["\0"], rows[:1] * np.float32("nan"))), "no row can be used", options=("--drop-bad-rows",))
+
+    def test_a_number_beyond_float32_is_an_error_of_one_line_without_numpys_warning(self):
+        path = self.file(b"2 3\nking 1 2 3\nqueen 1 1e39 2\n")
+        for dtype in ("f32", "f16", "bf16", "i8"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                self.refused(path, "line 3", "'queen'", "inf at 1", "every number must be finite", options=("--dtype", dtype))
+        path = self.file(b"2 3\nking 1 2 3\nqueen 1 1e38 -2\n")  # f32 holds it, bf16 too
+        for dtype, code in (("f16", 1), ("bf16", 0), ("f32", 0)):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                got, _, stderr = run(path, self.folder / "big.gguf", "--dtype", dtype)
+            self.assertEqual(got, code, stderr)
+            self.assertEqual("1e+38 does not fit into f16" in stderr, code == 1, stderr)
 
     def test_words_that_texts_reach(self):
         words = ["u.s.", "node.js", "c++", "new york", "cafe\u0301", "it\u2019s", "οδος", "c"]

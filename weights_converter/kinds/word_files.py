@@ -256,7 +256,8 @@ def _add_line(rows, line, dim, place):
         return rows.bad(place, f"with fewer than {dim} numbers",
                         f"{found} numbers{'' if has_word else ' and no word'}, expected a word and {dim}")
     try:
-        vector = np.array([float(part) for part in parts[1:]], dtype=np.float32)
+        with np.errstate(over="ignore"):  # rows.add says which number does not fit
+            vector = np.array([float(part) for part in parts[1:]], dtype=np.float32)
     except ValueError:
         bad = next(part for part in parts[1:] if not _is_number(part))
         return rows.bad(place, "with what is not a number",
