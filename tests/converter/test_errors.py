@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import unittest
+import warnings
 
 import numpy as np
 
@@ -291,6 +292,19 @@ class Recommenders(FolderTest):
         self.refused_with("scoring is next_event, the command line says text_gru", options=("--scoring", "text_gru"))
         self.refused_with("how items are scored is not stated; give --scoring", settings={"scoring": None},
                           **{"user_proj.weight": np.ones((24, 40), np.float32)})
+
+
+class Overflow(FolderTest):
+    def test_weights_that_overflow_float32_in_the_self_test_write_no_file_and_no_warning_of_numpys(self):
+        for dtype in ("f32", "i8"):  # float64 holds the attention's numbers, float32 gives NaN
+            folder, state = self.encoder(dtype)
+            for name in state:
+                if name.endswith(("query.weight", "key.weight")):
+                    state[name] = state[name] * np.float32(1e25)
+            layouts.write_safetensors(folder / "model.safetensors", state)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                self.refused(folder, "the self-test's own outputs are not finite", options=("--pooling", "mean", "--dtype", dtype))
 
 
 class LearnedItems(FolderTest):
