@@ -16,6 +16,7 @@
 #include "ranklet/core/half.hpp"
 #include "ranklet/layers/layers.hpp"
 #include "ranklet/ranklet.hpp"
+#include "titles.hpp"
 
 namespace {
 
@@ -24,25 +25,6 @@ using Clock = std::chrono::steady_clock;
 std::string model_path() {
     const char* path = std::getenv("RANKLET_BENCH_MODEL");
     return path != nullptr ? path : "examples/models/demo-shop.gguf";
-}
-
-/// The demo shop's titles, a column of its catalog.
-const std::vector<std::string>& titles() {
-    static const std::vector<std::string> result = [] {
-        std::vector<std::string> lines;
-        std::ifstream file("examples/data/catalog.tsv");
-        std::string line;
-        std::getline(file, line);  // the names of the columns
-        while (std::getline(file, line)) {
-            std::size_t first = 0;
-            for (int column = 0; column < 3 && first != std::string::npos; ++column)
-                first = line.find('\t', first) + (line.find('\t', first) == std::string::npos ? 0 : 1);
-            if (first == std::string::npos) continue;
-            lines.push_back(line.substr(first, line.find('\t', first) - first));
-        }
-        return lines;
-    }();
-    return result;
 }
 
 /// Peak resident memory, MB.

@@ -1,11 +1,10 @@
 // Two threads beside a process that keeps a core busy: no call becomes much slower than on one thread.
-// In: the demo's model and titles, and sizes of all-MiniLM-L6-v2 with weights made up. Out: the same work on one thread, two of OpenMP's and
-// two of a ThreadPool's, without and with a neighbour that spins, pinned to the last core. bench/neighbour.sh makes ratios.
+// In: the demo's model and titles, and sizes of all-MiniLM-L6-v2 with weights made up. Out: the same work on one thread,
+// two of OpenMP's and two of a ThreadPool's, without and with a neighbour that spins, pinned to the last core. bench/neighbour.sh makes ratios.
 // Started in the repository's root; skipped where a process cannot be pinned, or has one core.
 #include <benchmark/benchmark.h>
 
 #include <cstdint>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +20,7 @@
 #include "ranklet/core/thread_pool.hpp"
 #include "ranklet/layers/layers.hpp"
 #include "ranklet/ranklet.hpp"
+#include "titles.hpp"
 
 namespace {
 
@@ -149,16 +149,6 @@ void neighbour_encode_one(benchmark::State& state) {
                               });
         benchmark::DoNotOptimize(states.data());
     });
-}
-
-const std::vector<std::string>& titles() {
-    static const std::vector<std::string> result = [] {
-        std::vector<std::string> lines;
-        std::ifstream file("examples/data/catalog.tsv");
-        for (std::string line; std::getline(file, line);) lines.push_back(line.substr(line.find('\t') + 1));
-        return lines;
-    }();
-    return result;
 }
 
 /// So many of the demo shop's texts, by the demo's model.

@@ -11,6 +11,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <ranklet/core/thread_pool.hpp>
 #include <ranklet/ranklet.hpp>
 #include <sstream>
 #include <stdexcept>
@@ -34,6 +35,11 @@ struct Options {
     }
     std::size_t number(const std::string& key) const { return std::stoul(text(key)); }
     bool has(const std::string& key) const { return values.count(key) != 0; }
+    /// Those of a pool: with OpenMP short work stays on one thread.
+    ranklet::Threads threads() const {
+        static std::map<std::size_t, ranklet::ThreadPool> pools;
+        return pools.try_emplace(number("threads"), number("threads")).first->second;
+    }
 };
 
 /// A piece of work: `run` does it once, `write` stores what the last run gave.
@@ -93,7 +99,7 @@ Work encode(const Options& o) {
     s->model = model_of(o);
     s->texts = lines_of(o.text("texts"), o.number("count"));
     s->views.assign(s->texts.begin(), s->texts.end());
-    const std::size_t threads = o.number("threads");
+    const ranklet::Threads threads = o.threads();
     return {[=] {
                 ranklet::BatchOptions options;
                 options.threads = threads;
@@ -142,7 +148,8 @@ Work encode_ids(const Options& o) {
 /// x [steps, sequences, hidden] to states of the same shape.
 Work gru(const Options& o) {
     struct State {
-        std::size_t hidden, steps, sequences, threads;
+        std::size_t hidden, steps, sequences;
+        ranklet::Threads threads;
         ranklet::GruStack<float> stack;
         ranklet::AlignedBuffer<float> x;
         ranklet::Matrix states, projected, current;
@@ -153,7 +160,7 @@ Work gru(const Options& o) {
     const std::size_t h = s->hidden = o.number("hidden");
     s->steps = o.number("steps");
     s->sequences = o.number("sequences");
-    s->threads = o.number("threads");
+    s->threads = o.threads();
     const auto weights = floats_of(o.text("weights"));
     if (weights.size() != 6 * h * h + 6 * h) throw std::runtime_error(o.text("weights") + " has another size");
     const float* w = weights.data();
@@ -234,7 +241,7 @@ Work search(const Options& o) {
     });
     s->queries = floats_of(o.text("queries"));
     if (s->queries.size() < users * dim) throw std::runtime_error(o.text("queries") + " is too short");
-    const ranklet::SearchOptions options{.k = o.number("k"), .threads = o.number("threads")};
+    const ranklet::SearchOptions options{.k = o.number("k"), .threads = o.threads()};
     return {[=] { s->found = s->index->search({s->queries.data(), users, dim}, options, s->workspace).value(); },
             [=](std::ostream& out) {
                 for (const auto& hits : s->found)

@@ -6,12 +6,11 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
 #include "heap_counters.hpp"
+#include "kernels/reference.hpp"
 #include "ranklet/ranklet.hpp"
 #include "recommender/models.hpp"
 
@@ -21,26 +20,7 @@ namespace {
 
 using namespace ranklet;
 using Bytes = std::vector<std::byte>;
-
-class Random {
-public:
-    explicit Random(std::uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15u + 1) {}
-    std::size_t below(std::size_t limit) {
-        state_ = state_ * 6364136223846793005u + 1442695040888963407u;
-        return static_cast<std::size_t>(state_ >> 33) % limit;
-    }
-
-private:
-    std::uint64_t state_;
-};
-
-Bytes read_file(const std::filesystem::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    Bytes bytes(text.size());
-    std::memcpy(bytes.data(), text.data(), text.size());
-    return bytes;
-}
+using ranklet_test::Random;
 
 /// Numbers that are too large, too small, or almost right, somewhere in what stands before the tensors.
 void change(Bytes& bytes, std::size_t header, Random& random) {
@@ -107,7 +87,7 @@ TEST_CASE("no model file takes more memory than 16 times its size, whatever its 
     REQUIRE(paths.size() > 20);
     std::size_t loaded = 0, refused = 0;
     for (const auto& path : paths) {
-        const Bytes whole = read_file(path);
+        const Bytes whole = ranklet_test::read_bytes(path.string());
         const auto file = GgufFile::from_memory(whole, "whole");
         REQUIRE(file.ok());
         std::size_t header = whole.size();

@@ -21,6 +21,7 @@ namespace detail {
 class Team;
 }
 struct Threads;
+void run_together(Threads threads, FunctionView<void(Threads)> call) noexcept;
 
 /// Lends a call the threads that it runs on beside the caller's own, where OpenMP shall not: a ThreadPool
 /// (core/thread_pool.hpp), or a host's own threads by a class derived from this one. Handed over in a call's options,
@@ -36,12 +37,14 @@ public:
     /// by then is done on the caller's thread.
     virtual void run(std::size_t jobs, FunctionView<void(std::size_t)> job) = 0;
 
-    /// Calls `call(threads)` once; what it shares among `threads` runs on at most `most` of them. Over run(), unless an
-    /// executor has a way of its own to be ready for the next piece of work.
-    virtual void lend(std::size_t most, FunctionView<void(Threads)> call) noexcept;
-
 protected:
     ~Executor() = default;
+
+private:
+    friend void run_together(Threads threads, FunctionView<void(Threads)> call) noexcept;
+    // Calls `call(threads)` once; what it shares among `threads` runs on at most `most` of them. Over run(); a ThreadPool
+    // has a team that is ready.
+    virtual void lend(std::size_t most, FunctionView<void(Threads)> call) noexcept;
 };
 
 /// Threads that a call may use, the caller's included: a number, `{.threads = 2}` (0: as many as the machine offers; they

@@ -61,11 +61,11 @@ Result<void> for_each_group(std::size_t inputs, std::size_t group, const Options
                       run);
 }
 
-/// What reading texts costs, each byte so many products.
-inline std::size_t text_work(TextList texts, std::size_t a_byte = 1000) {
+/// What cutting texts into tokens costs, some 1000 products a byte.
+inline std::size_t text_work(TextList texts) {
     std::size_t bytes = 0;
     for (const std::string_view text : texts) bytes += text.size();
-    return bytes * a_byte;
+    return 1000 * bytes;
 }
 
 }  // namespace detail

@@ -58,6 +58,7 @@ public:
         parallel_for(jobs, *this, [&](std::size_t j, std::size_t) { job(j); });
     }
 
+private:
     void lend(std::size_t most, FunctionView<void(Threads)> call) noexcept override {
         if (forked() || busy_.exchange(true, std::memory_order_acquire)) return call(1);
         Threads together(std::min(most, threads()));
@@ -66,7 +67,6 @@ public:
         busy_.store(false, std::memory_order_release);
     }
 
-private:
     static std::size_t wanted(std::size_t threads) noexcept {
         if (threads == 0) threads = std::max<std::size_t>(std::thread::hardware_concurrency(), 1);
         return std::min(threads, detail::Team::most_threads);

@@ -166,7 +166,7 @@ private:
         }
         const std::size_t before = fixed_part(input, worker), tokens = worker.encoding.size() - before - 1;
         const std::size_t room = room_beside(before + 1);
-        const auto shared = tokens <= room ? Result<std::size_t>(0) : overlap(room);  // of one window with nothing
+        const auto shared = tokens <= room ? Result<std::size_t>(0) : overlap(room);  // one window overlaps none
         if (!shared.ok()) return about_input(shared.error(), text);
         cut_windows(tokens, room, *shared, worker.cuts);
         const std::size_t count = worker.cuts.size();
