@@ -100,7 +100,7 @@ TEST_CASE("a thread that is put aside with a piece in hand leaves the others to 
     CHECK(others >= 49);
 }
 
-TEST_CASE("a pool is used by one call at a time, and a call within a call is done by its thread") {
+TEST_CASE("several threads may use one pool at once, and a call within a call is done by its thread") {
     ThreadPool pool(3);
     std::vector<std::thread> callers;
     std::atomic<int> right{0};

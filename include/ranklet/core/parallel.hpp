@@ -158,7 +158,6 @@ RANKLET_FUNC void Executor::lend(std::size_t most, FunctionView<void(Threads)> c
     std::atomic<std::size_t> came{0};
     const auto job = [&](std::size_t) {
         const std::size_t thread = came.fetch_add(1, std::memory_order_relaxed);
-        if (thread >= most) return;
         if (thread > 0) return team.help(thread);
         Threads together(most);
         together.team = &team;

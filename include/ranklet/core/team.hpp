@@ -17,7 +17,7 @@ namespace detail {
 /// One piece of work: (piece, thread).
 using PieceFunction = FunctionView<void(std::size_t, std::size_t)>;
 
-/// Lives as long as any thread is in help().
+/// Lives as long as any thread is in help(). Several threads may own it: one round is shared at a time.
 class Team {
 public:
     static constexpr std::size_t most_threads = 0xffff;
@@ -27,9 +27,9 @@ public:
     Team(const Team&) = delete;
     Team& operator=(const Team&) = delete;
 
-    /// One round, from the owner's thread, which takes part as thread 0: calls `function(piece, thread)` once for each
-    /// of the pieces, in ascending order as they are taken; helpers below `threads` may take them. Within a piece of
-    /// this team a further round is done by the caller alone.
+    /// One round, from an owner's thread, which takes part as thread 0: calls `function(piece, thread)` once for each
+    /// of the pieces, in ascending order as they are taken; helpers below `threads` may take them. During a
+    /// round (of another owner, or within a piece) a further one is done by its caller alone.
     void share(std::size_t pieces, std::size_t threads, const PieceFunction& function) noexcept;
     /// Takes part in the rounds as thread `thread` (> 0, another for each helper) until end().
     void help(std::size_t thread) noexcept;

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <thread>
@@ -22,9 +21,9 @@
 
 RANKLET_NAMESPACE_BEGIN
 
-/// Threads for calls. They sleep while there is nothing to do. One call at a time uses them: a call that finds them at
-/// work for another thread's call, or is made in a process that was forked after the pool was made, runs on its own
-/// thread alone, with the same numbers. Outlives the calls that use it; neither copied nor moved.
+/// Threads for calls. They sleep while there is nothing to do. One piece of shared work at a time uses them: a call that
+/// finds them busy with another thread's, or is made in a process that was forked after the pool was made, goes on with its
+/// own thread alone, to the same numbers. Outlives the calls that use it; neither copied nor moved.
 class ThreadPool final : public Executor {
 public:
     /// `threads`: those that work at the same time, the caller's included, so one less is started; 0: as many as the
@@ -60,11 +59,10 @@ public:
 
 private:
     void lend(std::size_t most, FunctionView<void(Threads)> call) noexcept override {
-        if (forked() || busy_.exchange(true, std::memory_order_acquire)) return call(1);
+        if (forked()) return call(1);
         Threads together(std::min(most, threads()));
         together.team = &team_;
         call(together);
-        busy_.store(false, std::memory_order_release);
     }
 
     static std::size_t wanted(std::size_t threads) noexcept {
@@ -85,7 +83,6 @@ private:
 #endif
 
     detail::Team team_;
-    std::atomic<bool> busy_{false};
     std::unique_ptr<std::vector<std::thread>> helpers_;
 };
 
