@@ -18,6 +18,7 @@ FOLDERS = {
     "layers": {"core", "kernels"},
     "text": {"core"},
     "io": {"core"},
+    "counting": {"core", "io"},
     "model_file": {"core", "kernels", "layers", "text", "io"},
     "catalog": {"core", "io"},
     "encoders": {"core", "kernels", "layers", "text", "io", "model_file", "catalog"},
@@ -27,10 +28,10 @@ FOLDERS = {
     "recommender.hpp": {"core", "model_file", "catalog", "encoders", "decoders", "ranking", "recommender"},
     "explain": {"core", "text", "catalog", "encoders/item_encoder.hpp", "decoders/user_state.hpp", "recommender.hpp"},
     "tasks": {"core", "kernels", "layers", "text", "model_file", "catalog", "encoders"},
-    "ranklet.hpp": {"core", "text", "io", "model_file", "catalog", "encoders", "decoders", "ranking", "recommender.hpp",
+    "ranklet.hpp": {"core", "text", "io", "counting", "model_file", "catalog", "encoders", "decoders", "ranking", "recommender.hpp",
                     "explain", "tasks"},
 }
-WITHOUT_EIGEN = {"core", "text", "io"}
+WITHOUT_EIGEN = {"core", "text", "io", "counting"}
 
 INCLUDE = re.compile(r'^[ \t]*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 SIMD = re.compile(r"\bxsimd\b|\b_mm\d*_\w+|\b__m(?:128|256|512)\w*|\bv\w+q_[fsu]\d+\b|\b(?:imm|arm_neon|x86)intrin\.h\b")

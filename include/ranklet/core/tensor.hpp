@@ -19,6 +19,7 @@ enum class TensorType : std::uint32_t {
     f16 = 1,
     q8_0 = 8,  ///< blocks of 32 along a row: one f16 scale, then 32 signed bytes
     i8 = 24,
+    i32 = 26,  ///< whole numbers, no weights: GgufFile::i32_tensor gives them
     bf16 = 30,
 };
 
@@ -52,7 +53,8 @@ struct TensorView {
 };
 
 /// Writes row `row` of a tensor as `tensor.cols` f32 to `out`.
-/// Precondition: row < rows; the type is one of TensorType's, i8 with its scales (GgufFile::tensor makes sure of it).
+/// Precondition: row < rows; the type is one of TensorType's but i32, i8 with its scales (GgufFile::tensor makes sure of
+/// it).
 void dequantize_row(const TensorView& tensor, std::size_t row, float* out) noexcept;
 
 RANKLET_NAMESPACE_END
@@ -104,6 +106,8 @@ RANKLET_FUNC void dequantize_row(const TensorView& tensor, std::size_t row, floa
                 out[c] = scale * static_cast<float>(static_cast<std::int8_t>(source[c]));
             break;
         }
+        case TensorType::i32:
+            break;  // the precondition excludes it
     }
 }
 

@@ -111,12 +111,23 @@ public:
                 return *found;
             case TensorType::i8:
                 return with_scales(*found);
+            case TensorType::i32:
+                break;
         }
         return failure(ErrorCode::unsupported, "tensor", name,
                        {"expected F32, F16, BF16, Q8_0 or I8, found ", to_string(found->type)});
     }
     RANKLET_MEMORY_CATCH
-    /// The same, of this shape. A vector of n values is [1, n].
+    /// A tensor of whole numbers, TensorType::i32, which no weights are stored as. Error when it is missing, or stored in
+    /// another type (`unsupported`).
+    Result<TensorView> i32_tensor(std::string_view name) const RANKLET_MEMORY_TRY {
+        const TensorView* found = state().index.find_tensor(name);
+        if (found == nullptr) return failure(ErrorCode::missing, "tensor", name, {"it is not in the file"});
+        if (found->type == TensorType::i32) return *found;
+        return failure(ErrorCode::unsupported, "tensor", name, {"expected I32, found ", to_string(found->type)});
+    }
+    RANKLET_MEMORY_CATCH
+    /// A tensor that dequantize_row reads, of this shape. A vector of n values is [1, n].
     Result<TensorView> tensor(std::string_view name, std::size_t rows, std::size_t cols) const RANKLET_MEMORY_TRY {
         RANKLET_ASSIGN(const TensorView found, tensor(name));
         if (found.rows == rows && found.cols == cols) return found;

@@ -282,6 +282,7 @@ private:
     static std::size_t stored_bytes(TensorType type, std::size_t elements) noexcept {
         switch (type) {
             case TensorType::f32:
+            case TensorType::i32:
                 return 4 * elements;
             case TensorType::f16:
             case TensorType::bf16:

@@ -1,4 +1,4 @@
-// GgufWriter: keys and f32 tensors to a file, whole or not at all.
+// GgufWriter: keys, and tensors of f32 or i32, to a file, whole or not at all.
 // In: typed values, and views of numbers that live until write(). Out: a GGUF file with checksums of its header and its
 // tensor data (`ranklet.checksum.header_crc32`, `ranklet.checksum.crc32`).
 // Format: GGUF version 3, little-endian, aligned to 64 bytes, as GgufFile reads it.
@@ -42,7 +42,10 @@ public:
 
     /// Row-major [rows, cols], both above 0. The numbers must live until write() or bytes() is done.
     void tensor(std::string_view name, std::size_t rows, std::size_t cols, std::span<const float> values) {
-        tensors_.push_back({std::string(name), rows, cols, std::as_bytes(values)});
+        tensors_.push_back({std::string(name), TensorType::f32, rows, cols, std::as_bytes(values)});
+    }
+    void tensor(std::string_view name, std::size_t rows, std::size_t cols, std::span<const std::int32_t> values) {
+        tensors_.push_back({std::string(name), TensorType::i32, rows, cols, std::as_bytes(values)});
     }
 
     /// Writes the file, whole or not at all. A symbolic link at the path is replaced, not followed.
@@ -68,6 +71,7 @@ private:
     static constexpr std::uint32_t file_alignment = 64;
     struct Tensor {
         std::string name;
+        TensorType type;
         std::size_t rows, cols;
         std::span<const std::byte> data;
     };
@@ -106,7 +110,7 @@ private:
             head.put(std::uint32_t{2});
             head.put(std::uint64_t{tensor.cols});  // innermost first
             head.put(std::uint64_t{tensor.rows});
-            head.put(static_cast<std::uint32_t>(TensorType::f32));
+            head.put(static_cast<std::uint32_t>(tensor.type));
             head.put(offset);
             offset += tensor.data.size() + padding(tensor.data.size());
         }
