@@ -55,12 +55,20 @@ def normal_tail() -> tuple[np.ndarray, float]:
     return fit(a, np.log2(tail), np.maximum(a, 0.02) * tail * math.log(2.0), 8)
 
 
+def logarithm() -> tuple[np.ndarray, float]:
+    """log: p of ln(1 + f) = f + f^2 p(f), 1 + f in [sqrt(1/2), sqrt(2)]; the error is absolute."""
+    f = nodes(math.sqrt(0.5) - 1.0, math.sqrt(2.0) - 1.0)
+    f = f[np.abs(f) > 1e-3]  # p is smooth; its own formula is not, near zero
+    return fit(f, (np.log1p(f) - f) / (f * f), f * f, 8)
+
+
 def main() -> None:
     for name, (coefficients, error) in {
         "exp_parts, q": exponential(),
         "exp2_below": power_of_two(6),
         "gelu, R": normal_tail(),
         "gelu, 2^f": power_of_two(5),
+        "log, p": logarithm(),
     }.items():
         print(f"{name}: error {error:.2g}")
         for coefficient in coefficients:

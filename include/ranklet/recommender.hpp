@@ -137,6 +137,9 @@ public:
     /// the item's score: what a VectorIndex over a large catalog is searched with. Error unsupported when the model's
     /// scores are no dot products.
     Result<std::vector<float>> user_vector(const User& user) const;
+    /// The same for a catalog whose items the vector depends on (a history less the catalog's mean): a score is its dot
+    /// product with a row of that catalog.
+    Result<std::vector<float>> user_vector(const User& user, const Catalog& catalog) const;
 
 private:
     const Model& model() const noexcept { return model_ != nullptr ? *model_ : no_model(); }
@@ -146,7 +149,7 @@ private:
     RANKLET_COLD static Result<void> check_rating(float rating);
     static Result<void> check_query(std::span<const float> query);
     Result<void> check(const User& user) const;
-    Result<void> check(const CatalogData& catalog) const;
+    Result<void> check(const CatalogData& catalog, const BoundSignals* signals) const;
     static Result<void> check_items(const Model& model, const CatalogData& data);
 
     // Rows of items, in the decoder's form, prepared for `use`. An error says which item by Error::input.
@@ -154,9 +157,10 @@ private:
                                       const BatchOptions& options);
     Result<Catalog> finish_catalog(CatalogData data, Threads threads) const;
 
+    Result<std::vector<float>> vector_for(const User& user, const CatalogData& items) const;
     // The scores of all of `data` into the workspace. Precondition: both were checked.
-    Result<void> score(const User& user, const CatalogData& data, const ScoreOptions& options,
-                       Workspace& workspace) const;
+    Result<void> score(const User& user, const CatalogData& data, const BoundSignals* signals,
+                       const ScoreOptions& options, Workspace& workspace) const;
 
     ModelPointer model_;
 };
@@ -206,7 +210,7 @@ private:
 };
 
 /// The catalog with the changes, as a new snapshot: what encoding all its items from scratch would give, bit for bit;
-/// only new and replaced items are encoded. `options` (prompt, threads, windows) as for encode_catalog; prompt and windows
+/// only new and replaced items are encoded. Signals go over to it. `options` (prompt, threads, windows) as for encode_catalog; prompt and windows
 /// should be those of the rest; `read` has an entry for each item that is encoded: the replaced ones, then the new ones.
 /// Texts are kept where `catalog` keeps them (keep_texts counts for an empty one). Filters of the old snapshot do not fit
 /// the new one; users go on, their events are remembered by id.
@@ -283,11 +287,12 @@ RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<Recommender> Recommender::read_as(const ModelReader& reader, const LoadOptions& options,
                                                       std::span<const Kind* const> kinds) {
     constexpr const char *encoder_key = "ranklet.encoder.type", *decoder_key = "ranklet.recommender.scoring";
-    if (!reader.has(decoder_key))
-        return make_error(ErrorCode::missing, {reader.file().name(), ": no key ", decoder_key,
-                                               ": an encoder alone, or not a model of this library"});
-    RANKLET_ASSIGN(const auto encoder_type, reader.string(encoder_key));
-    RANKLET_ASSIGN(const auto decoder_type, reader.string(decoder_key));
+    // An encoder alone ranks by what the user met.
+    constexpr std::string_view without_decoder = "history";
+    RANKLET_ASSIGN(const auto architecture, reader.string_or("general.architecture", ""));
+    RANKLET_ASSIGN(const auto encoder_type, reader.string_or(encoder_key, architecture));
+    RANKLET_ASSIGN(auto decoder_type, reader.string_or(decoder_key, without_decoder));
+    if (!options.blend.empty()) decoder_type = "blend";
     const auto find = [&](std::string_view type, bool encoder) -> const Kind* {
         for (const Kind* each : kinds)
             if (each->type == type && (encoder ? each->read_encoder != nullptr : each->read_decoder != nullptr))
@@ -297,12 +302,25 @@ RANKLET_FUNC Result<Recommender> Recommender::read_as(const ModelReader& reader,
     const auto unknown = [&](const char* key, std::string_view type) {
         return reader.wrong(key, {" \"", type, "\" is not one this program reads"}, ErrorCode::unsupported);
     };
-    const Kind *encoder_kind = find(encoder_type, true), *decoder_kind = find(decoder_type, false);
+    const Kind* encoder_kind = find(encoder_type, true);
+    if (encoder_kind == nullptr && !reader.has(encoder_key))
+        return make_error(ErrorCode::missing, {reader.file().name(), ": no key ", encoder_key,
+                                               ": not an encoder that this program reads, nor a recommender"});
     if (encoder_kind == nullptr) return unknown(encoder_key, encoder_type);
-    if (decoder_kind == nullptr) return unknown(decoder_key, decoder_type);
     auto model = std::make_shared<Model>();
+    if (find(decoder_type, false) == nullptr && decoder_type == without_decoder && !reader.has(decoder_key))
+        return make_error(ErrorCode::missing, {reader.file().name(), ": no key ", decoder_key, ": an encoder alone"});
+    if (find(decoder_type, false) == nullptr) return unknown(decoder_key, decoder_type);
+    using Read = Result<std::shared_ptr<const Decoder>>;
+    const auto no_other = [&](std::string_view type) -> Read { return unknown(decoder_key, type); };
+    const auto read_part = [&](std::string_view type) -> Read {
+        const Kind* found = find(type, false);
+        if (found == nullptr) return unknown("ranklet.blend.parts", type);
+        return found->read_decoder({reader, *model->encoder, options, no_other});
+    };
     RANKLET_ASSIGN(model->encoder, encoder_kind->read_encoder(reader, options));
-    RANKLET_ASSIGN(model->decoder, decoder_kind->read_decoder(reader, *model->encoder));
+    RANKLET_ASSIGN(model->decoder,
+                   find(decoder_type, false)->read_decoder({reader, *model->encoder, options, read_part}));
     model->fingerprint = reader.file().fingerprint();
     Recommender recommender;
     recommender.model_ = std::move(model);
@@ -311,10 +329,13 @@ RANKLET_FUNC Result<Recommender> Recommender::read_as(const ModelReader& reader,
 
 RANKLET_FUNC Result<void> Recommender::self_test(const ModelReader& reader) const RANKLET_MEMORY_TRY {
     const ModelReader test = reader.scope("ranklet.selftest");
+    const bool ranks = reader.has("ranklet.recommender.scoring");
+    if (!ranks && !reader.has("ranklet.version")) return {};  // an encoder's file of another engine has none
     if (!test.has("tolerance"))
         return make_error(ErrorCode::missing,
                           {reader.file().name(), ": no self-test (LoadOptions::self_test = false loads it)"});
     RANKLET_TRY(encoder().self_test(reader));
+    if (!ranks) return {};  // an encoder alone, whose decoder has no weights
     Catalog catalog;
     if (encodes_text()) {
         RANKLET_ASSIGN(const SelfTestItems inputs, encoder().self_test_items(reader));
@@ -473,7 +494,9 @@ RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<Catalog> Recommender::finish_catalog(CatalogData data, Threads threads) const {
     RANKLET_TRY(decoder().prepare(data, ItemUse::candidate, threads));
     data.model = fingerprint();
-    return Catalog::create(std::move(data));
+    RANKLET_ASSIGN(Catalog catalog, Catalog::create(std::move(data)));
+    if (const Signals* signals = decoder().signals()) return catalog.with(*signals);
+    return catalog;
 }
 
 RANKLET_FUNC Result<Catalog> update_catalog(const Recommender& model, const Catalog& catalog,
@@ -490,7 +513,9 @@ RANKLET_FUNC Result<Catalog> update_catalog(const Recommender& model, const Cata
     }
     RANKLET_ASSIGN(CatalogData data, detail::apply_changes(catalog, encoded, plan));
     RANKLET_TRY(model.decoder().prepare(data, ItemUse::candidate, options.threads));
-    return Catalog::create(std::move(data));
+    RANKLET_ASSIGN(Catalog changed, Catalog::create(std::move(data)));
+    if (const BoundSignals* bound = catalog.signals()) return changed.with(bound->signals);
+    return changed;
 }
 RANKLET_MEMORY_CATCH
 
@@ -534,8 +559,8 @@ RANKLET_FUNC Result<std::span<const Recommendation>> Recommender::recommend(
     Workspace& workspace) const RANKLET_MEMORY_TRY {
     RANKLET_TRY(options.check(catalog));
     RANKLET_TRY(check(user));
-    RANKLET_TRY(check(catalog.data()));
-    RANKLET_TRY(score(user, catalog.data(), {options.threads, options.initial_state}, workspace));
+    RANKLET_TRY(check(catalog.data(), catalog.signals()));
+    RANKLET_TRY(score(user, catalog.data(), catalog.signals(), {options.threads, options.initial_state}, workspace));
     detail::RankingBuffers& buffers = workspace.buffers_;
     buffers.filter(catalog, options);
     if (options.exclude_seen)
@@ -551,9 +576,9 @@ RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<std::vector<float>> Recommender::scores(const User& user, const Catalog& catalog,
                                                             const ScoreOptions& options) const RANKLET_MEMORY_TRY {
     RANKLET_TRY(check(user));
-    RANKLET_TRY(check(catalog.data()));
+    RANKLET_TRY(check(catalog.data(), catalog.signals()));
     Workspace workspace;
-    RANKLET_TRY(score(user, catalog.data(), options, workspace));
+    RANKLET_TRY(score(user, catalog.data(), catalog.signals(), options, workspace));
     return std::move(workspace.buffers_.scores);
 }
 RANKLET_MEMORY_CATCH
@@ -561,7 +586,7 @@ RANKLET_FUNC Result<std::vector<float>> Recommender::scores_of(const User& user,
                                                                std::span<const std::size_t> indices,
                                                                const ScoreOptions& options) const RANKLET_MEMORY_TRY {
     RANKLET_TRY(check(user));
-    RANKLET_TRY(check(catalog.data()));
+    RANKLET_TRY(check(catalog.data(), catalog.signals()));
     std::vector<detail::ItemPick> picks;
     for (const std::size_t index : indices) {
         if (index >= catalog.size())
@@ -572,8 +597,10 @@ RANKLET_FUNC Result<std::vector<float>> Recommender::scores_of(const User& user,
     const CatalogData* source = &catalog.data();
     RANKLET_ASSIGN(CatalogData candidates, detail::gather_items(std::span(&source, 1), picks));
     for (const detail::ItemPick& pick : picks) candidates.ids.push_back(source->ids[pick.index]);
+    BoundSignals signals;
+    if (catalog.signals() != nullptr) signals = detail::pick_signals(*catalog.signals(), indices);
     Workspace workspace;
-    RANKLET_TRY(score(user, candidates, options, workspace));
+    RANKLET_TRY(score(user, candidates, catalog.signals() != nullptr ? &signals : nullptr, options, workspace));
     return std::move(workspace.buffers_.scores);
 }
 RANKLET_MEMORY_CATCH
@@ -590,17 +617,29 @@ RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<std::vector<float>> Recommender::user_vector(const User& user) const RANKLET_MEMORY_TRY {
     RANKLET_TRY(check(user));
+    if (decoder().has_user_vector() && decoder().query_reads_items())
+        return make_error(ErrorCode::unsupported,
+                          {"this model's user vectors depend on the catalog: give it (user_vector(user, catalog))"});
+    return vector_for(user, CatalogData());
+}
+RANKLET_MEMORY_CATCH
+RANKLET_FUNC Result<std::vector<float>> Recommender::user_vector(const User& user,
+                                                                 const Catalog& catalog) const RANKLET_MEMORY_TRY {
+    RANKLET_TRY(check(user));
+    RANKLET_TRY(check(catalog.data(), catalog.signals()));
+    return vector_for(user, catalog.data());
+}
+RANKLET_MEMORY_CATCH
+RANKLET_FUNC Result<std::vector<float>> Recommender::vector_for(const User& user, const CatalogData& items) const {
     if (!decoder().has_user_vector())
         return make_error(ErrorCode::unsupported, {"this model's scores are not dot products with a user's vector"});
     std::vector<float> vector(decoder().query_size());
     Scratch scratch;
     RANKLET_TRY(scratch.reserve(decoder().scratch_size()));
-    const CatalogData no_items;
-    decoder().begin({user.state(), no_items}, vector.data(), scratch);
+    decoder().begin({user.state(), items}, vector.data(), scratch);
     RANKLET_TRY(check_query(vector));
     return vector;
 }
-RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<void> Recommender::check(const User& user) const {
     if (model_ == nullptr) return detail::empty_recommender();
@@ -609,10 +648,12 @@ RANKLET_FUNC Result<void> Recommender::check(const User& user) const {
         return make_error(ErrorCode::mismatch, {"the user belongs to another model"});
     return {};
 }
-RANKLET_FUNC Result<void> Recommender::check(const CatalogData& catalog) const {
+RANKLET_FUNC Result<void> Recommender::check(const CatalogData& catalog, const BoundSignals* signals) const {
     if (catalog.model != fingerprint())
         return make_error(ErrorCode::mismatch, {"the catalog was made by another model"});
-    return check_items(model(), catalog);
+    RANKLET_TRY(check_items(model(), catalog));
+    if (catalog.ids.empty()) return {};
+    return decoder().check_signals(signals);
 }
 // A catalog that the caller put together (Catalog::create) may lack what this model's decoder reads.
 RANKLET_FUNC Result<void> Recommender::check_items(const Model& model, const CatalogData& data) {
@@ -629,17 +670,17 @@ RANKLET_FUNC Result<void> Recommender::check_rating(float rating) {
     return {};
 }
 
-RANKLET_FUNC Result<void> Recommender::score(const User& user, const CatalogData& data, const ScoreOptions& options,
-                                             Workspace& workspace) const {
+RANKLET_FUNC Result<void> Recommender::score(const User& user, const CatalogData& data, const BoundSignals* signals,
+                                             const ScoreOptions& options, Workspace& workspace) const {
     const Decoder& scorer = decoder();
     const std::size_t n = data.ids.size(), piece = scorer.piece(), pieces = (n + piece - 1) / piece;
     Threads threads = detail::worth(options.threads, n * scorer.work());
     threads.count = std::min(threads.count, std::max<std::size_t>(pieces, 1));
     workspace.buffers_.scores.resize(n);
-    workspace.query_.resize(scorer.query_size());
+    const ScoreRequest request{user.state(), data, options.initial_state, user.events(), signals};
+    workspace.query_.resize(scorer.query_size_of(request));
     if (workspace.scratch_.size() < threads.count) workspace.scratch_.resize(threads.count);
     for (Scratch& scratch : workspace.scratch_) RANKLET_TRY(scratch.reserve(scorer.scratch_size()));
-    const ScoreRequest request{user.state(), data, options.initial_state};
     scorer.begin(request, workspace.query_.data(), workspace.scratch_[0]);
     RANKLET_TRY(check_query(workspace.query_));
     parallel_for(pieces, threads, [&](std::size_t p, std::size_t thread) {

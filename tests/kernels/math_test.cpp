@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -20,6 +21,9 @@ namespace kernels = ranklet::kernels;
 
 void exp_row(float* x, std::size_t n) {
     kernels::transform<Arch>(x, x, n, [](const auto& v) { return kernels::exp(v); });
+}
+void log_row(float* x, std::size_t n) {
+    kernels::transform<Arch>(x, x, n, [](const auto& v) { return kernels::log(v); });
 }
 void exp2_row(float* x, std::size_t n) {
     kernels::transform<Arch>(x, x, n, [](const auto& v) { return kernels::exp2_below(v); });
@@ -100,6 +104,28 @@ TEST_CASE("exp is within 1.1 ulp where the result is normal, zero below -87.3, i
     CHECK(one(exp_row, -0.0f) == 1.0f);
     CHECK(one(exp_row, infinity) == infinity);
     CHECK(one(exp_row, -infinity) == 0.0f);
+}
+
+TEST_CASE("log is within 1e-7 of its value, relative beyond 1, over all normal numbers") {
+    Worst worst;
+    for (std::uint64_t b = 0x00800000; b < 0x7F800000; b += 499) {
+        const float x = std::bit_cast<float>(static_cast<std::uint32_t>(b));
+        const double exact = std::log(static_cast<double>(x));
+        worst.add(std::abs(static_cast<double>(one(log_row, x)) - exact) / std::max(1.0, std::abs(exact)), x);
+    }
+    CHECK_MESSAGE(worst.error <= 1e-7 * slack, "at " << worst.at);
+    CHECK(one(log_row, 1.0f) == 0.0f);
+}
+
+TEST_CASE("log_above takes what is below zero for zero, and NaN and infinity stay") {
+    std::vector<float> x{0.0f, -3.0f, 1.0f, infinity, std::numeric_limits<float>::quiet_NaN(), -infinity};
+    kernels::log_above<Arch>(1e-5f, x.data(), x.size());
+    CHECK(x[0] == doctest::Approx(std::log(1e-5)).epsilon(1e-6));
+    CHECK(x[1] == x[0]);
+    CHECK(x[2] == doctest::Approx(std::log1p(1e-5)).epsilon(1e-6));
+    CHECK(x[3] == infinity);
+    CHECK(std::isnan(x[4]));
+    CHECK(x[5] == x[0]);
 }
 
 TEST_CASE("exp2_below is within 1.5e-7 of its value up to 1, zero below -126, one at zero") {

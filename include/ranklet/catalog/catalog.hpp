@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ranklet/catalog/attributes.hpp"
+#include "ranklet/catalog/signals.hpp"
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/name_index.hpp"
@@ -157,6 +158,26 @@ public:
     }
     RANKLET_MEMORY_CATCH
 
+    /// The same items with these signals in place of what it had: what a catalog was encoded to is shared, not copied, and
+    /// filters of this snapshot fit that one. Costs a look-up an item.
+    /// Error invalid_argument naming an id whose number is not finite or that has two.
+    RANKLET_COLD Result<Catalog> with(const Signals& signals) const RANKLET_MEMORY_TRY {
+        Catalog catalog = *this;
+        RANKLET_ASSIGN(BoundSignals bound,
+                       detail::bind_signals(signals, data().ids, [&](std::string_view id) { return find(id); }));
+        catalog.signals_ = std::make_shared<const BoundSignals>(std::move(bound));
+        return catalog;
+    }
+    RANKLET_MEMORY_CATCH
+    /// The same with signals that are bound already. Precondition: they are of size() items.
+    Catalog with(BoundSignals bound) const {
+        Catalog catalog = *this;
+        catalog.signals_ = std::make_shared<const BoundSignals>(std::move(bound));
+        return catalog;
+    }
+    /// Null when it has none. It lives as long as any copy of the catalog.
+    const BoundSignals* signals() const noexcept { return signals_.get(); }
+
     std::size_t size() const noexcept { return data().ids.size(); }
     bool empty() const noexcept { return size() == 0; }
     const CatalogData& data() const noexcept {
@@ -193,6 +214,7 @@ private:
         detail::NameIndex places;  // of the ids
     };
     std::shared_ptr<const State> state_;
+    std::shared_ptr<const BoundSignals> signals_;
 };
 
 RANKLET_NAMESPACE_END

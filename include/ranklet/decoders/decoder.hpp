@@ -6,10 +6,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "ranklet/catalog/catalog.hpp"
+#include "ranklet/catalog/signals.hpp"
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/execution.hpp"
 #include "ranklet/core/kind_id.hpp"
@@ -26,6 +29,19 @@ struct ScoreRequest {
     const UserState& state;
     const CatalogData& items;  ///< a catalog, or a segment of one
     InitialState initial_state = InitialState::user;
+    std::span<const Event> events = {};     ///< the user's, oldest first, as far as the user remembers them
+    const BoundSignals* signals = nullptr;  ///< the catalog's, by the indices of `items`; null: none
+};
+
+/// A term of a score.
+struct ScorePart {
+    std::string_view name;  ///< the decoder's type_name
+    float score = 0.0f;     ///< with its weight
+};
+/// What an event adds to a score.
+struct EventTerm {
+    float contribution = 0.0f;
+    std::uint32_t times = 0;  ///< how often the item was seen to follow the event's; 0: not counted
 };
 
 /// What prepare() is to compute.
@@ -66,6 +82,8 @@ public:
     virtual std::size_t work() const noexcept { return 16 * query_size(); }  // a row comes from memory
     /// Floats that begin() writes.
     virtual std::size_t query_size() const noexcept = 0;
+    /// The same of a decoder whose query depends on the catalog's signals.
+    virtual std::size_t query_size_of(const ScoreRequest&) const noexcept { return query_size(); }
     /// Scratch bytes of begin() and of score().
     virtual std::size_t scratch_size() const noexcept = 0;
     /// What depends on the user alone: query [query_size()].
@@ -76,12 +94,30 @@ public:
     /// Whether the query is the user's vector [output_dim]: a score is its dot product with the item's row of outputs
     /// (of vectors where there are none), plus the item's bias.
     virtual bool has_user_vector() const noexcept { return false; }
+    /// Whether begin() reads the catalog, so that the user's vector is one for this catalog.
+    virtual bool query_reads_items() const noexcept { return false; }
+
+    // Signals: what does not depend on the items' texts, and changes while catalogs stay.
+
+    /// Those of the model file, which catalogs have from the beginning; null: it reads none.
+    virtual const Signals* signals() const noexcept { return nullptr; }
+    /// Error mismatch when a catalog's signals are not those that begin() and score() read.
+    virtual Result<void> check_signals(const BoundSignals*) const { return {}; }
 
     // Explanations.
 
     /// The attention in the user's vector on each row of `state.memory`; empty where there is none.
     RANKLET_COLD virtual Result<std::vector<float>> event_attention(const UserState&) const {
         return std::vector<float>();
+    }
+    /// The terms that the score of item `index` is the sum of, with the query that begin() wrote; one term otherwise.
+    RANKLET_COLD virtual void score_parts(const ScoreRequest&, const float*, std::size_t, Scratch&,
+                                          std::vector<ScorePart>&) const {}
+    /// What each event added to the score of item `index`, where the decoder can tell: `events` are the items met, in the
+    /// order of request.events. Empty: the score has to be computed anew without each.
+    RANKLET_COLD virtual Result<std::vector<EventTerm>> event_terms(const ScoreRequest&, std::span<const ItemRef>,
+                                                                    std::size_t) const {
+        return std::vector<EventTerm>();
     }
     /// Whether observe() passes over this event, which then leaves nothing in the state.
     RANKLET_COLD virtual bool passes_over(const CatalogData&, std::size_t, float) const { return false; }

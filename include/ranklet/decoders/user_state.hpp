@@ -52,6 +52,8 @@ struct UserState {
     std::string user;  ///< the user's own id in the model file, where the model knows users; empty: nobody it knows
     std::size_t max_events = UserOptions::all_events;
     std::uint64_t forgotten = 0;  ///< events that were left out of `events` because of max_events
+    /// What a decoder that is made of others remembers for each of them: `hidden` and `memory` alone.
+    std::vector<UserState> parts = {};
 
     /// Leaves of `events` the last max_events.
     void forget_oldest() noexcept {
@@ -65,14 +67,19 @@ struct UserState {
     /// Little-endian bytes: "RKUS", version u32, model u64, hidden count u32, event count u32, the hidden f32s, each
     /// event (id length u32, id, rating f32), [version 2: memory width u32, memory rows u32, their f32s, length of the
     /// user's id u32, the id,] [version 3, which has that too: max_events u64, forgotten u64,] FNV-1a 64 of all that.
-    /// Version 1 where there is neither memory nor a user's id; version 3 where events are limited or were forgotten.
+    /// Version 1 where there is neither memory nor a user's id; version 3 where events are limited or were forgotten;
+    /// version 4, where there are parts, has all that and, before the sum, their number u32 and of each hidden count
+    /// u32, memory width u32, memory rows u32, the hidden f32s, the memory's f32s.
     std::vector<std::byte> save() const {
-        const bool limited = max_events != UserOptions::all_events || forgotten != 0;
+        const bool limited = max_events != UserOptions::all_events || forgotten != 0 || !parts.empty();
         const bool extended = limited || memory_width != 0 || !user.empty();
         std::size_t size = sizeof magic + 3 * sizeof(std::uint32_t) + 2 * sizeof(std::uint64_t);
         size += hidden.size() * sizeof(float);
         if (extended) size += 3 * sizeof(std::uint32_t) + memory.size() * sizeof(float) + user.size();
         if (limited) size += 2 * sizeof(std::uint64_t);
+        if (!parts.empty()) size += sizeof(std::uint32_t);
+        for (const UserState& part : parts)
+            size += 3 * sizeof(std::uint32_t) + (part.hidden.size() + part.memory.size()) * sizeof(float);
         for (const Event& event : events) size += sizeof(std::uint32_t) + event.id.size() + sizeof event.rating;
         std::vector<std::byte> out(size);
         std::size_t position = 0;
@@ -85,7 +92,7 @@ struct UserState {
             put(&narrow, sizeof narrow);
         };
         put(magic, sizeof magic);
-        put_u32(limited ? 3 : extended ? 2 : 1);
+        put_u32(!parts.empty() ? 4 : limited ? 3 : extended ? 2 : 1);
         put(&model, sizeof model);
         put_u32(hidden.size());
         put_u32(events.size());
@@ -106,6 +113,14 @@ struct UserState {
             const std::uint64_t most = max_events;
             put(&most, sizeof most);
             put(&forgotten, sizeof forgotten);
+        }
+        if (!parts.empty()) put_u32(parts.size());
+        for (const UserState& part : parts) {
+            put_u32(part.hidden.size());
+            put_u32(part.memory_width);
+            put_u32(part.memory_rows());
+            put(part.hidden.data(), part.hidden.size() * sizeof(float));
+            put(part.memory.data(), part.memory.size() * sizeof(float));
         }
         const std::uint64_t sum = checksum(std::span<const std::byte>(out).first(position));
         put(&sum, sizeof sum);
@@ -129,8 +144,8 @@ struct UserState {
         if (!get(found, sizeof found) || std::memcmp(found, magic, sizeof magic) != 0)
             return broken("no \"RKUS\" mark");
         if (!get(&version, sizeof version)) return broken("truncated");
-        if (version < 1 || version > 3)
-            return make_error(ErrorCode::unsupported, {"user state: version ", version, ", not 1 to 3"});
+        if (version < 1 || version > 4)
+            return make_error(ErrorCode::unsupported, {"user state: version ", version, ", not 1 to 4"});
         std::uint64_t sum = 0;
         if (bytes.size() < position + sizeof sum) return broken("truncated");
         std::memcpy(&sum, bytes.data() + bytes.size() - sizeof sum, sizeof sum);
@@ -167,12 +182,31 @@ struct UserState {
             state.user.resize(length);
             (void)get(state.user.data(), length);
         }
-        if (version == 3) {
+        if (version >= 3) {
             std::uint64_t most = 0;
             if (!get(&most, sizeof most) || !get(&state.forgotten, sizeof state.forgotten)) return broken("truncated");
             state.max_events =
                 most < UserOptions::all_events ? static_cast<std::size_t>(most) : UserOptions::all_events;
             if (state.events.size() > state.max_events) return broken("more events than its own limit");
+        }
+        std::uint32_t part_count = 0;
+        if (version == 4 && !get(&part_count, sizeof part_count)) return broken("truncated");
+        for (std::uint32_t p = 0; p < part_count; ++p) {
+            std::uint32_t numbers = 0, width = 0, rows = 0;
+            if (!get(&numbers, sizeof numbers) || !get(&width, sizeof width) || !get(&rows, sizeof rows))
+                return broken("truncated");
+            const std::size_t left = (bytes.size() - position) / sizeof(float);
+            if (left < numbers || (rows > 0 && (width == 0 || (left - numbers) / width < rows)))
+                return broken("truncated");
+            UserState& part = state.parts.emplace_back();
+            part.memory_width = width;
+            part.hidden.resize(numbers);
+            part.memory.resize(std::size_t{width} * rows);
+            (void)get(part.hidden.data(), part.hidden.size() * sizeof(float));
+            (void)get(part.memory.data(), part.memory.size() * sizeof(float));
+            for (const auto* some : {&part.hidden, &part.memory})
+                for (const float x : *some)
+                    if (!std::isfinite(x)) return broken("a part's value that is not finite");
         }
         if (position != bytes.size()) return broken("more bytes than the state has");
         return state;

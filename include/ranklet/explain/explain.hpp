@@ -85,6 +85,26 @@ RANKLET_COLD RANKLET_FUNC Result<std::vector<ItemRef>> replayed_items(const Reco
     return items;
 }
 
+/// The terms of an item's score, where the model is a blend.
+RANKLET_COLD RANKLET_FUNC Result<std::vector<PartContribution>> explain_parts(const Recommender& model,
+                                                                              const Recommender::User& user,
+                                                                              const Catalog& catalog,
+                                                                              std::string_view id,
+                                                                              InitialState initial_state) {
+    RANKLET_ASSIGN(const ItemRef item, catalog.at(id));
+    const Decoder& decoder = model.decoder();
+    const ScoreRequest request{user.state(), catalog.data(), initial_state, user.events(), catalog.signals()};
+    std::vector<float> query(decoder.query_size_of(request));
+    Scratch scratch;
+    RANKLET_TRY(scratch.reserve(decoder.scratch_size()));
+    decoder.begin(request, query.data(), scratch);
+    std::vector<ScorePart> parts;
+    decoder.score_parts(request, query.data(), item.index(), scratch, parts);
+    std::vector<PartContribution> result;
+    for (const ScorePart& part : parts) result.push_back({std::string(part.name), part.score});
+    return result;
+}
+
 }  // namespace detail
 
 RANKLET_FUNC Result<std::vector<EventContribution>> explain_events(const Recommender& model,
@@ -100,20 +120,30 @@ RANKLET_FUNC Result<std::vector<EventContribution>> explain_events(const Recomme
     Catalog texts;
     RANKLET_ASSIGN(const std::vector<ItemRef> steps, detail::replayed_items(model, events, catalog, options, texts));
 
+    const ScoreRequest request{user.state(), catalog.data(), options.initial_state, events, catalog.signals()};
+    RANKLET_ASSIGN(const std::vector<EventTerm> terms, model.decoder().event_terms(request, steps, index));
+
     std::vector<EventContribution> result;
     std::vector<std::size_t> remembered;              // the events behind the rows that attention sees, oldest first
     auto before = model.new_user(user.state().user);  // the user as it was before event e
     for (std::size_t e = 0; e < events.size(); ++e) {
         if (events.size() - e <= options.most_events) {
-            auto without = before;
-            for (std::size_t later = e + 1; later < events.size(); ++later)
-                RANKLET_TRY(without.observe(steps[later], events[later].rating));
-            RANKLET_ASSIGN(const std::vector<float> rest, score(without));
+            EventTerm term;
+            if (!terms.empty()) {
+                term = terms[e];
+            } else {
+                auto without = before;
+                for (std::size_t later = e + 1; later < events.size(); ++later)
+                    RANKLET_TRY(without.observe(steps[later], events[later].rating));
+                RANKLET_ASSIGN(const std::vector<float> rest, score(without));
+                term.contribution = whole[0] - rest[0];
+            }
             EventContribution& part = result.emplace_back();
             part.event = e;
             part.id = events[e].id;
             part.rating = events[e].rating;
-            part.contribution = whole[0] - rest[0];
+            part.contribution = term.contribution;
+            part.times = term.times;
         }
         RANKLET_TRY(before.observe(steps[e], events[e].rating));
         if (!model.decoder().passes_over(steps[e].data(), steps[e].index(), events[e].rating)) remembered.push_back(e);
@@ -121,8 +151,12 @@ RANKLET_FUNC Result<std::vector<EventContribution>> explain_events(const Recomme
     const auto same = [](const std::vector<float>& again, const std::vector<float>& before_) {
         return std::equal(again.begin(), again.end(), before_.begin(), before_.end(), detail::recomputed);
     };
-    const bool led_there =
-        same(before.state().hidden, user.state().hidden) && same(before.state().memory, user.state().memory);
+    const auto same_state = [&](const UserState& a, const UserState& b) {
+        return same(a.hidden, b.hidden) && same(a.memory, b.memory);
+    };
+    const auto &again = before.state().parts, &found = user.state().parts;
+    const bool led_there = same_state(before.state(), user.state()) &&
+                           std::equal(again.begin(), again.end(), found.begin(), found.end(), same_state);
     if (!led_there && user.state().forgotten > 0)
         return make_error(ErrorCode::unsupported,
                           {"the user's state has met ", user.state().forgotten,
@@ -148,6 +182,7 @@ RANKLET_FUNC Result<Explanation> explain(const Recommender& model, const Recomme
     RANKLET_ASSIGN(const std::vector<float> score,
                    model.scores_of(user, catalog, std::span(&id, 1), {1, options.initial_state}));
     explanation.score = score[0];
+    RANKLET_ASSIGN(explanation.parts, detail::explain_parts(model, user, catalog, id, options.initial_state));
     RANKLET_ASSIGN(explanation.events, explain_events(model, user, catalog, id, options));
     if (options.text) {
         RANKLET_ASSIGN(explanation.text, detail::explain_words(model, user, catalog, id, options, explanation.words));

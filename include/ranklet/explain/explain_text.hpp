@@ -99,7 +99,8 @@ RANKLET_COLD RANKLET_FUNC Result<CatalogData> variants_of(EncodedItems encoded, 
 /// stays small.
 RANKLET_COLD RANKLET_FUNC Result<std::vector<float>> score_variants(const Recommender& model,
                                                                     const Recommender::User& user, const ItemRef& item,
-                                                                    const ItemParts& parts, std::size_t variants,
+                                                                    const BoundSignals* signals, const ItemParts& parts,
+                                                                    std::size_t variants,
                                                                     const ExplainOptions& options) {
     BatchOptions batch;
     batch.threads = options.threads;
@@ -112,7 +113,11 @@ RANKLET_COLD RANKLET_FUNC Result<std::vector<float>> score_variants(const Recomm
         RANKLET_ASSIGN(CatalogData data, variants_of(std::move(encoded), item, count));
         RANKLET_TRY(decoder.prepare(data, ItemUse::candidate, options.threads));
         if (first == 0) RANKLET_TRY(check_same_item(item, data));
-        RANKLET_ASSIGN(const Catalog catalog, Catalog::create(std::move(data)));
+        RANKLET_ASSIGN(Catalog catalog, Catalog::create(std::move(data)));
+        if (signals != nullptr) {  // what is known of the item is known of its variants
+            const std::vector<std::size_t> same_item(count, item.index());
+            catalog = catalog.with(detail::pick_signals(*signals, same_item));
+        }
         RANKLET_ASSIGN(const auto some, model.scores(user, catalog, {options.threads, options.initial_state}));
         scores.insert(scores.end(), some.begin(), some.end());
     }
@@ -137,7 +142,7 @@ RANKLET_COLD RANKLET_FUNC Result<std::vector<TextContribution>> explain_words(
     words = (*parts)->parts().size();
     const auto explained = (*parts)->parts().first(std::min(words, options.most_words));
     RANKLET_ASSIGN(const std::vector<float> scores,
-                   score_variants(model, user, item, **parts, explained.size() + 1, options));
+                   score_variants(model, user, item, catalog.signals(), **parts, explained.size() + 1, options));
     std::vector<TextContribution> result;
     for (const TextPart& each : explained) {
         TextContribution& part = result.emplace_back();

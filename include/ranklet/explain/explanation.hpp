@@ -1,9 +1,11 @@
 // Explanation: what explain says of a recommended item, and what it wants to know.
-// Contributions are leave-one-out: the score minus the score without that part, recomputed from the beginning. Where a
-// score is a sum over its parts this is each part's own term and the contributions add up; a GRU and a transformer are
-// not linear, so theirs do not. Attention says where the model looks, not what it adds.
+// Contributions are leave-one-out: the score minus the score without that part, recomputed from the beginning; a GRU and
+// a transformer are not linear, so theirs do not add up. A decoder that scores by the history or by transitions tells
+// what each event adds by itself: its own term of the sum, or what the score would lose without the event's evidence, the
+// others' ages and weights as they are. Attention says where the model looks, not what it adds.
 #pragma once
 
+#include <cstdint>
 #include <limits>
 #include <optional>
 #include <span>
@@ -27,6 +29,8 @@ struct EventContribution {
     std::string id;         ///< empty for a text
     float rating = no_rating;
     float contribution = 0.0f;  ///< the score minus the score of a user who never met this event
+    /// How often the item was seen to follow the event's, where the model counts; 0: never, or not counted.
+    std::uint32_t times = 0;
     /// The decoder's attention on the event; NaN where it has none or sees the event no more.
     float attention = std::numeric_limits<float>::quiet_NaN();
 };
@@ -41,8 +45,15 @@ struct TextContribution {
     float attention = std::numeric_limits<float>::quiet_NaN();
 };
 
+/// What a decoder that is one of several in a model adds to the item's score.
+struct PartContribution {
+    std::string name;           ///< its type: "history" for the text, "transitions", "prior", ...
+    float contribution = 0.0f;  ///< with its weight; all of them add up to the score, but for rounding
+};
+
 struct Explanation {
     float score = 0.0f;                     ///< the item's logit
+    std::vector<PartContribution> parts;    ///< where the model is a blend
     std::vector<EventContribution> events;  ///< in the order of the history
     std::vector<TextContribution> text;     ///< in the order of the text; empty when no text was given
     /// Words (or tokens) of the text that the model reads: more than text.size() where most_words left the rest out.

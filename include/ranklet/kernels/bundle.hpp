@@ -110,6 +110,31 @@ inline RANKLET_INLINE Bundle<V, N> scale_of(const Bundle<V, N>& shifted) noexcep
     return each([](const V& x) RANKLET_INLINE { return scale_of(x); }, shifted);
 }
 
+/// A number in two parts: x = 2^exponent * mantissa, the mantissa in [sqrt(1/2), sqrt(2)). For normal x above 0.
+template <class V>
+struct PowerParts {
+    V exponent, mantissa;
+};
+// The bits from those of sqrt(1/2) on count exponents; the exponent's field alone, as a number, is a multiple of 2^23.
+template <class Arch>
+inline RANKLET_INLINE PowerParts<F32<Arch>> split_power(const F32<Arch>& x) noexcept {
+    constexpr std::int32_t one = 0x3F800000, root = 0x3F3504F3;
+    const I32<Arch> bits = bits_of<Arch>(x);
+    const I32<Arch> field = (bits + I32<Arch>(one - root)) & I32<Arch>(0x7F800000);
+    const F32<Arch> exponent = fma<Arch>(to_float<Arch>(field), F32<Arch>(1.0f / (1 << 23)), F32<Arch>(-127.0f));
+    return {exponent, from_bits<Arch>(bits - (field - I32<Arch>(one)))};
+}
+template <class V, std::size_t N>
+inline RANKLET_INLINE PowerParts<Bundle<V, N>> split_power(const Bundle<V, N>& x) noexcept {
+    PowerParts<Bundle<V, N>> parts;
+    unroll<N>([&](auto i) RANKLET_INLINE {
+        const auto [exponent, mantissa] = split_power(x.v[i]);
+        parts.exponent.v[i] = exponent;
+        parts.mantissa.v[i] = mantissa;
+    });
+    return parts;
+}
+
 /// A place in rows: N vectors from element `first` on.
 template <class Arch, std::size_t N>
 struct BundlePlace {

@@ -2,6 +2,8 @@
 // In and out: f32 rows. Every element by itself, so bits depend on nothing around it.
 #pragma once
 
+#include <cstdint>
+#include <limits>
 #include <type_traits>
 
 #include "ranklet/core/config.hpp"
@@ -74,6 +76,29 @@ inline void add_product(const float* x, const float* y, float* z, std::size_t n)
 template <class Arch>
 inline void scale(float s, float* x, std::size_t n) noexcept {
     transform<Arch>(x, x, n, [&](const auto& a) { return std::decay_t<decltype(a)>(s) * a; });
+}
+
+/// x = ln(max(x, 0) + floor), NaN for NaN; `floor` is a normal number above 0
+template <class Arch>
+inline void log_above(float floor, float* x, std::size_t n) noexcept {
+    transform<Arch>(x, x, n, [&](const auto& a) RANKLET_INLINE {
+        using V = std::decay_t<decltype(a)>;
+        const V sum = select(a < V(0.0f), V(0.0f), a) + V(floor);
+        return select(sum < V(std::numeric_limits<float>::infinity()), kernels::log(sum), sum);
+    });
+}
+
+/// z = w * max((x - shift) * scale, 0)^power + z, element by element; power is at least 1
+template <class Arch>
+inline void add_power(const float* x, float shift, const float* scale, std::uint32_t power, float w, float* z,
+                      std::size_t n) noexcept {
+    for_each_bundle<Arch>(n, [&](const auto& at) RANKLET_INLINE {
+        using V = std::decay_t<decltype(at.load(x))>;
+        const V base = relu((at.load(x) - V(shift)) * at.load(scale));
+        V product = base;
+        for (std::uint32_t p = 1; p < power; ++p) product = product * base;
+        at.store(mul_add(V(w), product, at.load(z)), z);
+    });
 }
 
 /// z = the larger of x and y, element by element

@@ -1,4 +1,4 @@
-// exp, expm1, tanh, sigmoid, GELU and their kin on vectors: our own polynomials, one order of operations everywhere.
+// exp, log, tanh, sigmoid, GELU and their kin on vectors: our own polynomials, one order of operations everywhere.
 // In: vectors of f32, or bundles of vectors. Out: the same, NaN for NaN. (xsimd has functions of these names: calls
 // name the namespace.) Error bounds are stated at each function and tested.
 // Coefficients are near-minimax fits made by cmake/generators/fit_math.py.
@@ -83,6 +83,25 @@ inline RANKLET_INLINE V exp(const V& x) noexcept {
     const V result = mul_add(parts.p, scale, scale) * select(huge, V(2.0f), V(1.0f));
     const V low = select(x < V(-87.3f), V(0.0f), result);
     return select(x > V(88.72284f), V(std::numeric_limits<float>::infinity()), low);
+}
+
+/// ln(x) of normal x above 0: absolute error at most 1e-7 * max(1, |ln x|). Anything else gives no number of meaning.
+/// x = 2^e m with m in [sqrt(1/2), sqrt(2)), f = m - 1: e ln 2 + f + f^2 p(f).
+template <class V>
+inline RANKLET_INLINE V log(const V& x) noexcept {
+    const auto [e, m] = split_power(x);
+    const V f = m - V(1.0f);
+    V p(-0.07607679814100266f);
+    p = mul_add(p, f, V(0.13058258593082428f));
+    p = mul_add(p, f, V(-0.13332735002040863f));
+    p = mul_add(p, f, V(0.14160236716270447f));
+    p = mul_add(p, f, V(-0.1659347414970398f));
+    p = mul_add(p, f, V(0.20002788305282593f));
+    p = mul_add(p, f, V(-0.25002428889274597f));
+    p = mul_add(p, f, V(0.33333319425582886f));
+    p = mul_add(p, f, V(-0.4999997615814209f));
+    const V small = mul_add(f * f, p, mul_add(e, V(1.428606765330187e-6f), f));
+    return mul_add(e, V(0.693145751953125f), small);
 }
 
 /// tanh(x) = (e^2|x| - 1) / (e^2|x| + 1) with x's sign; at most 3 ulp.

@@ -134,6 +134,12 @@ struct SimdOps {
         kernels::add_product<Arch>(x, y, z, n);
     }
     static void scale(float s, float* x, std::size_t n) noexcept { kernels::scale<Arch>(s, x, n); }
+    static void add_power(const float* x, float shift, const float* scale, std::uint32_t power, float w, float* z,
+                          std::size_t n) noexcept {
+        kernels::add_power<Arch>(x, shift, scale, power, w, z, n);
+    }
+    static float sum(const float* x, std::size_t n) noexcept { return kernels::sum<Arch>(x, n); }
+    static void log_above(float floor, float* x, std::size_t n) noexcept { kernels::log_above<Arch>(floor, x, n); }
     static void normalize(float* x, std::size_t n) noexcept { kernels::normalize<Arch>(x, n); }
     static float dot(const float* x, const float* y, std::size_t n) noexcept { return kernels::dot<Arch>(x, y, n); }
     static void dot_rows(const float* rows, std::size_t count, std::size_t stride, const float* x, std::size_t n,

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
@@ -34,11 +35,52 @@ struct EncoderDefaults {
     std::optional<std::uint32_t> max_length;
 };
 
+/// What a rating weighs: scale * (rating - neutral); an event without one weighs 1. Below neutral an event pushes away.
+struct RatingWeight {
+    float neutral = 0.0f;
+    float scale = 1.0f;
+};
+
+/// How a user's taste is made of the vectors that they met, where nothing was trained (decoders/history.hpp).
+/// Defaults: the best of those tried on MovieLens-1M with titles alone (docs/performance.md).
+struct HistoryOptions {
+    float decay = 0.7f;         ///< what an event weighs after the next one, (0, 1]
+    bool centre = true;         ///< take the catalog's mean off every vector
+    std::uint32_t power = 0;    ///< 0: the mean of the vectors; 1 to 8: sum over events of max(cosine, 0)^power
+    std::uint32_t events = 50;  ///< with a power: the last so many events count, 1 to 1000
+    RatingWeight rating = {};
+};
+
+/// How one table of transitions is read.
+struct FollowersTable {
+    float weight = 1.0f;        ///< above 0
+    float decay = 0.8f;         ///< what an event weighs after the next one, (0, 1]
+    std::uint32_t events = 50;  ///< the last so many events count, 1 to 100,000
+    bool share = true;          ///< evidence is divided by its sum over all items, so that it is a probability
+};
+/// How evidence of what follows what becomes a score (decoders/followers.hpp).
+struct FollowersOptions {
+    std::vector<FollowersTable> tables = {FollowersTable()};  ///< as the catalog's signals have them
+    float floor = 1e-5f;                                      ///< evidence of an item that nobody met, [1e-20, 1]
+    RatingWeight rating = {};
+};
+
+/// A decoder that is part of a blend, by its type name ("history", "transitions", "prior", "dot_product", ...).
+struct BlendPart {
+    std::string type;
+    float weight = 1.0f;
+};
+
 /// How a model file is loaded.
 struct LoadOptions {
     bool self_test = true;          ///< run the file's self-test and refuse the file when its numbers differ
     bool verify_checksum = false;   ///< read all tensor data and compare its checksum
     EncoderDefaults defaults = {};  ///< what a file of another engine leaves unsaid
+    /// In place of what the file says, or the defaults where it says nothing.
+    std::optional<HistoryOptions> history = {};
+    std::optional<FollowersOptions> transitions = {};
+    /// What a score is added up from, in place of the file's decoder: an encoder's file, say, with counts of the host's.
+    std::vector<BlendPart> blend = {};
     /// Kinds of encoders and decoders of the host's own, beside the library's: looked at first.
     std::span<const Kind* const> kinds = {};
 };
