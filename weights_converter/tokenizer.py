@@ -4,7 +4,7 @@ In: a folder with tokenizer.json, or vocab.txt and tokenizer_config.json. Out: a
 Formats: tokenizer.json of Hugging Face's `tokenizers`; the other files of `transformers`' BertTokenizer.
 """
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Optional
 
 from .checkpoint import is_count, optional_json, read_json, read_text
@@ -98,8 +98,7 @@ def _by_id(vocabulary, added, path):
         content_of[i] = token
     outside, id_of = set(), {}
     for token in added:
-        if id_of.setdefault(token.content, token.id) != token.id:
-            raise ConversionError(f"{path}: added token {token.content!r} has two ids, {id_of[token.content]} and {token.id}")
+        _check_one_id(id_of, token, path)
         if vocabulary.get(token.content, token.id) != token.id or content_of.get(token.id, token.content) != token.content:
             raise ConversionError(f"{path}: added token {token.content!r} with id {token.id} contradicts the vocabulary")
         if token.id not in content_of:
@@ -223,14 +222,16 @@ def _from_json(path, config, lowercase, note, special_tokens):
     if not isinstance(entries, list):
         raise ConversionError(f"{path}: added_tokens is not a list")
     added = [_added(path, each) for each in entries]
+    vocabulary = model.get("vocab")
+    if not isinstance(vocabulary, dict) or not vocabulary:
+        raise ConversionError(f"{path}: model.vocab is not an object of tokens and ids")
+    if special_tokens:  # transformers reads the tokenizer; of static embeddings the tokenizers library, from this file alone
+        added = _with_stated(path, vocabulary, added, config, note)
     normalizer = _bert_normalizer(path, data.get("normalizer"), added)
     _check_piece(path, "pre_tokenizer", data.get("pre_tokenizer"), "BertPreTokenizer")
     if model.get("continuing_subword_prefix", "##") != "##":
         raise ConversionError(f"{path}: continuing_subword_prefix {model['continuing_subword_prefix']!r}, only '##' is "
                               "supported")
-    vocabulary = model.get("vocab")
-    if not isinstance(vocabulary, dict) or not vocabulary:
-        raise ConversionError(f"{path}: model.vocab is not an object of tokens and ids")
     tokens, outside = _by_id(vocabulary, added, path)
     ids = {token: i for i, token in enumerate(tokens)}
     unk = model.get("unk_token", "[UNK]")
@@ -269,6 +270,77 @@ def _from_json(path, config, lowercase, note, special_tokens):
         added=added, outside_vocabulary=outside, max_input_chars_per_word=limit, **settings)
 
 
+def _with_stated(path, vocabulary, added, config, note):
+    """The added tokens of tokenizer.json and those that the files beside it name, as transformers puts them together: an entry
+    of theirs comes instead of tokenizer.json's, special tokens that they name are added ones, a new token gets the next id."""
+    folder = os.path.dirname(path)
+    known, id_of = {}, {}
+    for token in added:
+        _check_one_id(id_of, token, path)
+        known[token.content] = token
+    stated = _decoder(os.path.join(folder, "tokenizer_config.json"), config)
+    special_map = {}
+    if not stated:  # older tokenizers
+        stated, special_map = _added_by_name(folder), optional_json(folder, "special_tokens_map.json") or {}
+    extra = [each for where in (config, special_map) for name in ("additional_special_tokens", "extra_special_tokens")
+             if isinstance(where.get(name), list) for each in where[name]]
+    special = {_content(each): each if isinstance(each, dict) else {} for each in (
+        *(config.get(name, special_map.get(name, default)) for name, default in DEFAULT_SPECIAL.items()), *extra)}
+    there = {token.content for token in stated} | set(known)
+    extra = {_content(each) for each in extra}
+    stated += [_special(vocabulary.get(content), content, flags) for content, flags in special.items()
+               if content not in there and (content in vocabulary or content in extra)]  # others have no row
+    following = max((i for i in (*vocabulary.values(), *id_of.values()) if is_count(i, 0)), default=-1) + 1
+    other = []
+    for token in stated:
+        old = known.get(token.content)
+        i = old.id if old else vocabulary.get(token.content, following)
+        if i == following:
+            if token.id not in (None, i):
+                raise ConversionError(f"{folder}: added token {token.content!r} has the id {token.id}, the ids of "
+                                      f"tokenizer.json end before {i}")
+            following += 1
+        token = replace(token, id=i, special=token.special or token.content in special)
+        if token != old:
+            known[token.content] = token
+            other.append(token.content)
+    if other:
+        note(f"{path}: added tokens {', '.join(map(repr, other[:5]))}{' ...' if len(other) > 5 else ''} are missing or matched "
+             "otherwise; tokenizer_config.json and the files beside it are followed, as transformers does")
+    return list(known.values())
+
+
+def _special(i, content, flags):
+    return AddedToken(i, content, True, *[bool(flags.get(name, False)) for name in (
+        "lstrip", "rstrip", "single_word", "normalized")])
+
+
+def _added_by_name(folder):
+    """The tokens of added_tokens.json, by id."""
+    entries = optional_json(folder, "added_tokens.json") or {}
+    for content, i in entries.items():
+        _check_id(i, content, os.path.join(folder, "added_tokens.json"))
+    return sorted((AddedToken(i, content, special=False, normalized=True) for content, i in entries.items()),
+                  key=lambda token: token.id)
+
+
+def _decoder(where, config):
+    """The entries of added_tokens_decoder in tokenizer_config.json, by id."""
+    entries, id_of = [], {}
+    for i, entry in (config.get("added_tokens_decoder") or {}).items():
+        if not (i.isascii() and i.isdigit()) or not isinstance(entry, dict):
+            raise ConversionError(f"{where}: added_tokens_decoder: {i!r} is not an id with an object")
+        token = _added(where, {**entry, "id": int(i)})
+        _check_one_id(id_of, token, where)
+        entries.append(token)
+    return sorted(entries, key=lambda token: token.id)
+
+
+def _check_one_id(id_of, token, path):
+    if id_of.setdefault(token.content, token.id) != token.id:
+        raise ConversionError(f"{path}: added token {token.content!r} has two ids, {id_of[token.content]} and {token.id}")
+
+
 def _added(path, entry):
     names = ("special", "lstrip", "rstrip", "single_word", "normalized")
     try:
@@ -305,25 +377,19 @@ def _from_vocabulary(folder, path, config, lowercase):
         raise ConversionError(f"{path}: holds no tokens")
     special_map = optional_json(folder, "special_tokens_map.json") or {}
     special = {name: config.get(name, special_map.get(name, default)) for name, default in DEFAULT_SPECIAL.items()}
-    added = {}
-    for content, i in (optional_json(folder, "added_tokens.json") or {}).items():
-        _check_id(i, content, os.path.join(folder, "added_tokens.json"))
-        added[content] = AddedToken(i, content, special=False, normalized=True)
+    added = {token.content: token for token in _added_by_name(folder)}
     extra = config.get("additional_special_tokens", special_map.get("additional_special_tokens")) or []
     for token in [*special.values(), *extra]:
         content = _content(token)
         i = added[content].id if content in added else vocabulary.get(content)
         if i is not None:
-            flags = token if isinstance(token, dict) else {}
-            added[content] = AddedToken(i, content, True, *[bool(flags.get(name, False)) for name in (
-                "lstrip", "rstrip", "single_word", "normalized")])
+            added[content] = _special(i, content, token if isinstance(token, dict) else {})
         elif content is not None and token in extra:
             raise ConversionError(f"{folder}: additional special token {content!r} has no id in vocab.txt or "
                                   "added_tokens.json")
-    for i, entry in (config.get("added_tokens_decoder") or {}).items():
-        if not i.isdigit() or not isinstance(entry, dict):
-            raise ConversionError(f"{where}: added_tokens_decoder: {i!r} is not an id with an object")
-        token = _added(where, {"id": int(i), **entry})
+    for token in _decoder(where, config):
+        if token.content in added:
+            _check_one_id({token.content: added[token.content].id}, token, where)
         added[token.content] = token
     ordered = sorted(added.values(), key=lambda token: token.id)
     tokens, outside = _by_id(vocabulary, ordered, path)

@@ -220,6 +220,69 @@ class Files(FolderTest):
         self.assertEqual(by_id[tokenizer.mask_id].flags(), 3)
         self.assertEqual(len(by_id), 7)
 
+    def test_tokens_that_the_files_beside_tokenizer_json_add_are_found_as_transformers_finds_them(self):
+        text = "red <new> phone [MASK] <NEW>phone"
+        self.tokens = [*layouts.SPECIAL, "red", "phone", "new", "<", ">", "[", "]", "mask"]
+        special = [self.tokens.index(token) for token in layouts.SPECIAL]
+        red, phone, new, left, right, mask, count = *map(self.tokens.index, ("red", "phone", "new", "<", ">", "[MASK]")), len(self.tokens)
+        spelt, bracketed = [left, new, right], [self.tokens.index(token) for token in ("[", "mask", "]")]
+
+        def entry(i, content, special=False, normalized=False):
+            return {"id": i, "content": content, "special": special, "normalized": normalized, "lstrip": False, "rstrip": False,
+                    "single_word": False}
+
+        def decoder(*entries):
+            ours = [entry(i, self.tokens[i], True) for i in special]
+            return {str(each["id"]): {k: v for k, v in each.items() if k != "id"} for each in (*ours, *entries)}
+
+        # of transformers 5.24.0 with tokenizers 0.23.3, as AutoTokenizer reads the folder
+        for added, config, others, found, upper in (
+                ([], {}, {}, spelt, spelt),
+                ([entry(count, "<new>", normalized=True)], {}, {}, [count], [count]),
+                ([], {"added_tokens_decoder": decoder(entry(count, "<new>", normalized=True))}, {}, [count], [count]),
+                ([], {"added_tokens_decoder": decoder(entry(count, "<new>"))}, {}, [count], spelt),
+                ([entry(count, "<new>", normalized=True)], {"added_tokens_decoder": decoder(entry(count, "<new>"))}, {}, [count], spelt),
+                ([entry(count, "<new>")], {"added_tokens_decoder": decoder(entry(count + 1, "<new>"))}, {}, [count], spelt),
+                ([], {"additional_special_tokens": ["<new>"]}, {}, [count], spelt),
+                ([], {"extra_special_tokens": ["<new>"]}, {}, [count], spelt),
+                ([], {}, {"special_tokens_map.json": {"additional_special_tokens": ["<new>"]}}, [count], spelt),
+                ([], {}, {"added_tokens.json": {"<new>": count}}, [count], [count])):
+            for lacking in ([], ["[MASK]"], layouts.SPECIAL):
+                with self.subTest(config=config, others=others, lacking=lacking):
+                    for path in self.folder.iterdir():
+                        path.unlink()
+                    self.write()
+                    self.edit_json(lambda v: v.update(added_tokens=[
+                        *(each for each in v["added_tokens"] if each["content"] not in lacking), *added]))
+                    edit(self.folder / "tokenizer_config.json", **config)
+                    for name, value in others.items():
+                        (self.folder / name).write_text(json.dumps(value))
+                    self.notes.clear()
+                    ids = WordPiece(self.read()).encode(text)
+                    self.assertEqual(ids[1:-1], [red, *found, phone, mask, *upper, phone])
+                    alike = not lacking and (added == [entry(count, "<new>", normalized=True)] and not config or not (config or others)
+                                             or added == [entry(count, "<new>")])
+                    self.assertEqual([note for note in self.notes if "are followed, as transformers does" in note] == [], alike)
+                    # static embeddings are read by the tokenizers library, from tokenizer.json alone
+                    alone = WordPiece(read_tokenizer(self.folder, None, self.notes.append, special_tokens=False)).encode(text)
+                    self.assertEqual(alone[alone.index(phone) + 1], bracketed[0] if lacking else mask)
+
+    def test_an_added_token_with_two_ids_or_none_that_can_be_its_own_is_refused(self):
+        entry = {"content": "<new>", "special": True, "normalized": False, "lstrip": False, "rstrip": False, "single_word": False}
+        for with_json in (False, True):
+            for words, entries in (("'<new>' has two ids, 900 and 901", {"900": entry, "901": entry}), ("'²' is not an id", {"²": entry})):
+                self.write(with_json=with_json)
+                edit(self.folder / "tokenizer_config.json", added_tokens_decoder=entries)
+                self.refused(words)
+        self.write()
+        edit(self.folder / "tokenizer_config.json", added_tokens_decoder={"900": entry})
+        self.refused(f"'<new>' has the id 900, the ids of tokenizer.json end before {len(self.tokens)}")
+        self.write(with_json=False)
+        (self.folder / "tokenizer.json").unlink()
+        edit(self.folder / "tokenizer_config.json", added_tokens_decoder={"900": entry})
+        (self.folder / "added_tokens.json").write_text(json.dumps({"<new>": 901}))
+        self.refused("'<new>' has two ids, 901 and 900")
+
     def test_what_is_not_berts_in_tokenizer_json_is_named(self):
         for words, change in (
                 ("normalizer is Sequence", lambda v: v.update(normalizer={"type": "Sequence"})),

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -191,6 +192,36 @@ TEST_CASE("a host's executor may run the jobs in any way that its contract allow
         });
     }
 #endif
+}
+
+TEST_CASE(
+    "a host's executor may grow and shrink while calls run: each goes by what was said when its Threads were made") {
+    class Changing final : public Executor {
+    public:
+        std::size_t threads() const noexcept override { return size; }
+        void run(std::size_t jobs, FunctionView<void(std::size_t)> job) override {
+            most = std::max(most, jobs);
+            for (std::size_t j = 0; j < jobs; ++j) job(j);
+        }
+        std::size_t size = 2, most = 0;
+    };
+    Changing host;
+    const Threads threads(host), few(host, 1), many(host, 9);
+    CHECK(threads.count == 2);
+    CHECK(few.count == 1);
+    CHECK(many.count == 2);
+    for (const std::size_t size : {5u, 1u, 0u}) {
+        host.size = size;
+        CHECK(ranklet::resolve_threads(threads) == 2);
+        CHECK(ranklet::resolve_threads(few) == 1);
+        CHECK(does_all(100, threads));
+        run_together(threads, [&](Threads together) { CHECK(together.count == 2); });
+    }
+    CHECK(host.most == 2);
+    CHECK(Threads(host).count == 1);
+    host.size = static_cast<std::size_t>(-1);
+    CHECK(ranklet::resolve_threads(host) == ranklet::detail::Team::most_threads);
+    CHECK(ranklet::resolve_threads({host, 3}) == 3);
 }
 
 #if defined(__linux__)

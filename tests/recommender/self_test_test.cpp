@@ -187,6 +187,12 @@ TEST_CASE("a file that says of itself what this program does not do is refused, 
     check_error(load(with_value("bert.attention.causal", std::uint8_t{1})), ErrorCode::unsupported, "causal");
     for (const float tolerance : {1.0f, 1e9f, std::numeric_limits<float>::infinity(), -1.0f, std::nanf("")})
         check_error(load(with_value("ranklet.selftest.tolerance", tolerance)), ErrorCode::format, "tolerance");
+    for (const float first : {std::numeric_limits<float>::infinity(), std::nanf("")}) {
+        const std::string key = "ranklet.selftest.scores";
+        Bytes endless = bytes;  // a share of infinity would allow every difference
+        std::memcpy(endless.data() + place(key) + key.size() + 4 + 4 + 8, &first, sizeof first);
+        check_error(load(endless), ErrorCode::format, "ranklet.selftest.scores");
+    }
     Bytes prompts = bytes;  // one of the three keys without the others
     const std::string texts = "ranklet.prompts.texts";
     std::memcpy(prompts.data() + place("bert.attention.causal"), texts.data(), texts.size());

@@ -2,6 +2,7 @@
 // In: what the caller says in a call's options. Out: Threads, StopToken, a deadline, and the Error of a call that ended.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -28,13 +29,15 @@ void run_together(Threads threads, FunctionView<void(Threads)> call) noexcept;
 /// `{.threads = pool}`, it has to outlive the call.
 class Executor {
 public:
-    /// Threads that work at the same time, the caller's included: what `threads = 0` asks for. Always the same.
+    /// Threads that work at the same time, the caller's included. Asked when Threads are made of the executor: a call
+    /// goes by what was said then.
     virtual std::size_t threads() const noexcept = 0;
     /// Calls `job(0)` to `job(jobs - 1)`, each at most once and at least one of them, from any threads, together or one
     /// after the other, and returns when all that it called have returned. (Each job takes pieces of the call's work
     /// until none is left, so the first can do all of it, and who comes late finds nothing to do.) May be called from
     /// several threads at once, and from within a job. An exception that it throws is not passed on: what was not done
-    /// by then is done on the caller's thread.
+    /// by then is done on the caller's thread. It too comes when all that was called has returned, and nothing is called
+    /// after it.
     virtual void run(std::size_t jobs, FunctionView<void(std::size_t)> job) = 0;
 
 protected:
@@ -61,11 +64,14 @@ struct Threads {
 
     constexpr Threads(std::size_t threads = 1) noexcept : count(threads) {}
     /// At most `most` threads of the executor's; 0: all.
-    constexpr Threads(Executor& lends, std::size_t most = 0) noexcept : count(most), executor(&lends) {}
+    Threads(Executor& lends, std::size_t most = 0) noexcept
+        : count(std::max<std::size_t>(most == 0 ? lends.threads() : std::min(most, lends.threads()), 1)),
+          executor(&lends) {}
 };
 
 /// Asks a long call to end: made of a std::stop_token (or whatever has `stop_requested()`), of a std::atomic<bool> that
-/// outlives the call, or of a function. Default-made: nothing asks. Asked from the threads that do the work.
+/// outlives the call, or of a function, which must not throw. Default-made: nothing asks. Asked from the threads that do
+/// the work.
 class StopToken {
 public:
     StopToken() = default;

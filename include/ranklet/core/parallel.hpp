@@ -99,10 +99,7 @@ RANKLET_FUNC bool openmp_is_whole() noexcept {
 
 RANKLET_FUNC std::size_t resolve_threads(Threads threads) noexcept {
     if (threads.team != nullptr || threads.count == 1) return std::max<std::size_t>(threads.count, 1);
-    if (threads.executor != nullptr) {
-        const std::size_t all = std::clamp<std::size_t>(threads.executor->threads(), 1, detail::Team::most_threads);
-        return threads.count == 0 ? all : std::min(threads.count, all);
-    }
+    if (threads.executor != nullptr) return std::clamp<std::size_t>(threads.count, 1, detail::Team::most_threads);
 #if RANKLET_HAS_OPENMP
     static const auto processors = static_cast<std::size_t>(std::max(1, omp_get_num_procs()));  // that never changes
     const auto offered = static_cast<std::size_t>(std::max(1, omp_get_max_threads()));

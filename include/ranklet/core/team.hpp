@@ -63,6 +63,8 @@ namespace detail {
 
 /// Waits until `word` is no longer `old`: some 100 microseconds awake, as waking a thread takes about that long and the
 /// next round of a call comes sooner, and then asleep, so that a thread with nothing to do leaves its core to others.
+/// Who changes the word does so with sequential consistency: standard libraries wake nobody where they see nobody
+/// asleep, and must not look before the change can be seen.
 RANKLET_FUNC void wait_for_change(const std::atomic<std::uint32_t>& word, std::uint32_t old) noexcept {
     for (int look = 0; look < 2500; ++look) {
         if (word.load(std::memory_order_acquire) != old) return;
@@ -85,7 +87,7 @@ RANKLET_FUNC void Team::share(std::size_t pieces, std::size_t threads, const Pie
     done_.store(0, std::memory_order_relaxed);
     finished_.store(0, std::memory_order_relaxed);
     left_.store(state(pieces, std::min(threads, most_threads)), std::memory_order_release);
-    rounds_.fetch_add(1, std::memory_order_release);
+    rounds_.fetch_add(1);
     // As many as there is work for; where some may not take part, nobody knows which one would wake.
     if (threads < size_ || pieces >= size_)
         rounds_.notify_all();
@@ -105,7 +107,7 @@ RANKLET_FUNC void Team::take(std::size_t thread) noexcept {
         const std::uint64_t pieces = pieces_;
         (*function_)(static_cast<std::size_t>(pieces - (left >> 16)), thread);
         if (done_.fetch_add(1, std::memory_order_acq_rel) + 1 == pieces) {
-            finished_.store(1, std::memory_order_release);
+            finished_.store(1);
             finished_.notify_one();
         }
         left = left_.load(std::memory_order_acquire);
@@ -123,7 +125,7 @@ RANKLET_FUNC void Team::help(std::size_t thread) noexcept {
 
 RANKLET_FUNC void Team::end() noexcept {
     ended_.store(true, std::memory_order_release);
-    rounds_.fetch_add(1, std::memory_order_release);
+    rounds_.fetch_add(1);
     rounds_.notify_all();
 }
 

@@ -30,7 +30,7 @@ class SentenceHead;
 class WordPiece;
 
 /// What is done with one text's states: (text, states [length, hidden], scratch). Called once for each text, from any of
-/// the threads, in any order; the states are valid during the call.
+/// the threads, in any order; the states are valid during the call. Must not throw, but for an allocation that fails.
 using TokenStateSink = FunctionView<void(std::size_t, MatrixView<const float>, Scratch&)>;
 
 /// Copies share the weights. One that was made by default or moved from is empty: what returns a Result is an Error

@@ -27,7 +27,7 @@ struct TextWindow {
     std::size_t rows = 0, to = 0, begin = 0, end = 0;
 };
 /// What is done with the states [length, hidden] of one window. A text's windows come one after the other in the order of
-/// the text; different texts from any of the threads, in any order.
+/// the text; different texts from any of the threads, in any order. Must not throw, but for an allocation that fails.
 using WindowSink = FunctionView<void(const TextWindow&, MatrixView<const float>, Scratch&)>;
 
 RANKLET_NAMESPACE_END

@@ -88,8 +88,9 @@ public:
         return encode(TextList(texts), options);
     }
     RANKLET_MEMORY_CATCH
-    /// Calls `sink(text, tokens, thread)` once for each text, from any of the threads, in any order; `tokens` is valid
-    /// during the call. Errors as encode's; with one, some texts may not have been seen.
+    /// Calls `sink(text, tokens, thread)` once for each text, from any of the threads, in any order, `thread` below
+    /// resolve_threads(options.threads); `tokens` is valid during the call. It must not throw, but for an allocation that
+    /// fails. Errors as encode's; with one, some texts may not have been seen.
     Result<void> for_each_text(TextList texts, const BatchOptions& options,
                                FunctionView<void(std::size_t, const Encoding&, std::size_t)> sink) const;
 
@@ -103,6 +104,7 @@ public:
 
 private:
     class Parts;
+    static constexpr std::size_t group = 64;  // texts handed to a thread at a time
     // As for_each_text and encode, with errors that do not name the text.
     Result<void> run(TextList texts, const BatchOptions& options,
                      FunctionView<void(std::size_t, const Encoding&, std::size_t)> sink) const;
@@ -374,7 +376,6 @@ RANKLET_FUNC Result<void> WordVectors::run(TextList texts, const BatchOptions& o
     if (!options.read.empty() && options.read.size() != texts.size())
         return detail::wrong_read_size(options.read.size(), texts.size());
     const bool all = options.windows.has_value();
-    constexpr std::size_t group = 64;
     std::vector<Encoding> tokens(detail::group_threads(texts.size(), group, options.threads));
     return detail::for_each_group(
         texts.size(), group, options, detail::text_work(texts),
@@ -392,7 +393,7 @@ RANKLET_FUNC Result<void> WordVectors::run(TextList texts, const BatchOptions& o
 }
 RANKLET_FUNC Result<Matrix> WordVectors::vectors_of(TextList texts, const BatchOptions& options) const {
     RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(texts.size(), dim()));
-    std::vector<AlignedBuffer<float>> rows(resolve_threads(options.threads));
+    std::vector<AlignedBuffer<float>> rows(detail::group_threads(texts.size(), group, options.threads));
     for (auto& row : rows) {
         RANKLET_ASSIGN(row, AlignedBuffer<float>::zeroed(dim()));
     }

@@ -40,8 +40,8 @@ RANKLET_COLD inline bool rounds_bf16_inputs(const GgufFile& file) {
 }  // namespace detail
 
 /// `found` against the file's floats `key`. Error self_test when an element differs by more than tolerance * max(1,
-/// largest |expected|), or is NaN. The tolerance is the file's; at least bf16_self_test_tolerance where the products
-/// round their inputs to bf16.
+/// largest |expected|), or is NaN; format when one of the file's is not finite. The tolerance is the file's; at least
+/// bf16_self_test_tolerance where the products round their inputs to bf16.
 RANKLET_COLD inline Result<void> compare_self_test(const ModelReader& reader, std::string_view key,
                                                    std::span<const float> found) {
     const GgufFile& file = reader.file();
@@ -55,7 +55,11 @@ RANKLET_COLD inline Result<void> compare_self_test(const ModelReader& reader, st
                             ErrorCode::self_test);
     if (detail::rounds_bf16_inputs(file)) tolerance = std::max(tolerance, bf16_self_test_tolerance);
     float largest = 1.0f;
-    for (const float e : expected) largest = std::max(largest, std::abs(e));
+    for (const float e : expected) {
+        // A share of infinity would allow every difference.
+        if (!std::isfinite(e)) return reader.wrong(key, {" has ", e, ", expected finite numbers"});
+        largest = std::max(largest, std::abs(e));
+    }
     for (std::size_t i = 0; i < expected.size(); ++i)
         if (!(std::abs(expected[i] - found[i]) <= tolerance * largest))
             return make_error(ErrorCode::self_test, {file.name(), ": self-test failed: ", reader.full(key), "[", i,

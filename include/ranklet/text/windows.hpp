@@ -39,8 +39,8 @@ enum class WindowScores {
 /// - A token's state or label: from the window in which it has the most context (the greater of the windows' lesser
 ///   distances to a cut; equal ones: the earlier window). At a cut a token misses half of what it is read by.
 /// - Scores of a text: `scores`.
-/// - Of a pair of texts the first is read whole in each window, or as much of it as fits half of a window, the second
-///   in windows.
+/// - Of a pair of texts the first is read whole in each window, or as much of it as fits half of a window (more where the
+///   second leaves more), the second in windows.
 struct Windows {
     /// Tokens that a window has in common with the one before; not given: a quarter of what a window holds.
     std::optional<std::size_t> overlap = {};
