@@ -124,3 +124,51 @@ TEST_CASE("a file that is not committed leaves the old one as it was") {
     CHECK(files_in(folder.path()) == 1);
     CHECK(std::filesystem::file_size(path) == 3);
 }
+
+TEST_CASE("a file's keys and tensors are copied as they are, but for what is left out, and others join them") {
+    const Bytes bytes = sample().bytes().value();
+    const GgufFile file = GgufFile::from_memory(bytes, "w.gguf").value();
+    GgufWriter writer;
+    CHECK(writer.copy(file, [](std::string_view name) { return name == "text" || name == "scalar"; }).ok());
+    writer.key("text", "other");
+    writer.key_f32("third", 1.0f / 3.0f);
+    writer.key_bool("yes", true);
+    writer.array("floats", std::vector<float>{0.5f});
+    writer.array("signed", std::vector<std::int32_t>{-1});
+    writer.tensor("more", 1, 1, one);
+    const Bytes again = writer.bytes().value();
+    const GgufFile copy = GgufFile::from_memory(again, "copy.gguf").value();
+    CHECK(copy.verify_checksum().ok());
+    CHECK(copy.verify_header_checksum().ok());
+    CHECK(copy.u32("number").value() == 7);
+    CHECK(copy.string("text").value() == "other");
+    CHECK(copy.f32("third").value() == 1.0f / 3.0f);
+    CHECK(copy.boolean("yes").value());
+    CHECK(copy.u32s("numbers").value() == std::vector<std::uint32_t>{1, 2, 4000000000u});
+    CHECK(copy.doubles("reals").value() == std::vector<double>{0.1, -1e300});
+    CHECK(copy.strings("texts").value() == file.strings("texts").value());
+    CHECK(copy.floats("floats").value() == std::vector<float>{0.5f});
+    CHECK(copy.i32s("signed").value() == std::vector<std::int32_t>{-1});
+    CHECK(std::memcmp(copy.tensor("matrix", 2, 3).value().data, cube.data(), sizeof(float) * 6) == 0);
+    CHECK_FALSE(copy.has_tensor("scalar"));
+    CHECK(copy.tensor("more", 1, 1).ok());
+    // A whole model, with three dimensions and 8-bit rows in it, byte for byte but for the header's order.
+    for (const char* path : {"tests/parity/goldens/tiny-minilm-i8.gguf", "tests/parity/goldens/news-nrms.gguf"}) {
+        const GgufFile model = GgufFile::open(path).value();
+        GgufWriter whole;
+        CHECK(whole.copy(model, [](std::string_view) { return false; }).ok());
+        const Bytes copied = whole.bytes().value();
+        const GgufFile same = GgufFile::from_memory(copied, "same").value();
+        CHECK(same.verify_checksum().ok());
+        REQUIRE(same.tensors().size() == model.tensors().size());
+        for (std::size_t t = 0; t < same.tensors().size(); ++t) {
+            const TensorView &a = model.tensors()[t], &b = same.tensors()[t];
+            CHECK(a.name == b.name);
+            CHECK(a.dims == b.dims);
+            CHECK(a.type == b.type);
+            CHECK(a.bytes == b.bytes);
+            CHECK(std::memcmp(a.data, b.data, a.bytes) == 0);
+        }
+        for (const GgufKey& key : model.keys()) CHECK(same.has(key.name));
+    }
+}

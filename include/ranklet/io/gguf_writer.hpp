@@ -14,10 +14,12 @@
 #include <vector>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/function_view.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/tensor.hpp"
 #include "ranklet/io/atomic_file.hpp"
 #include "ranklet/io/crc32.hpp"
+#include "ranklet/io/gguf.hpp"
 #include "ranklet/io/gguf_index.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -29,11 +31,21 @@ public:
         begin_key(name, GgufType::u32);
         put(value);
     }
+    void key_f32(std::string_view name, float value) {
+        begin_key(name, GgufType::f32);
+        put(value);
+    }
+    void key_bool(std::string_view name, bool value) {
+        begin_key(name, GgufType::boolean);
+        put(static_cast<std::uint8_t>(value));
+    }
     void key(std::string_view name, std::string_view value) {
         begin_key(name, GgufType::string);
         put_string(value);
     }
     void array(std::string_view name, std::span<const std::uint32_t> values) { numbers(name, GgufType::u32, values); }
+    void array(std::string_view name, std::span<const std::int32_t> values) { numbers(name, GgufType::i32, values); }
+    void array(std::string_view name, std::span<const float> values) { numbers(name, GgufType::f32, values); }
     void array(std::string_view name, std::span<const double> values) { numbers(name, GgufType::f64, values); }
     void array(std::string_view name, std::span<const std::string> values) {
         begin_array(name, GgufType::string, values.size());
@@ -42,11 +54,42 @@ public:
 
     /// Row-major [rows, cols], both above 0. The numbers must live until write() or bytes() is done.
     void tensor(std::string_view name, std::size_t rows, std::size_t cols, std::span<const float> values) {
-        tensors_.push_back({std::string(name), TensorType::f32, rows, cols, std::as_bytes(values)});
+        tensors_.push_back({std::string(name), TensorType::f32, {rows, cols}, std::as_bytes(values), sizeof(float)});
     }
     void tensor(std::string_view name, std::size_t rows, std::size_t cols, std::span<const std::int32_t> values) {
-        tensors_.push_back({std::string(name), TensorType::i32, rows, cols, std::as_bytes(values)});
+        tensors_.push_back(
+            {std::string(name), TensorType::i32, {rows, cols}, std::as_bytes(values), sizeof(std::int32_t)});
     }
+
+    /// All keys and tensors of a file that is open, as they are, but for those that `leave_out(name)` says. The file's bytes
+    /// must live until write() or bytes() is done. Error unsupported naming a tensor of a type that this program does not
+    /// know the size of.
+    RANKLET_COLD Result<void> copy(const GgufFile& file,
+                                   FunctionView<bool(std::string_view)> leave_out) RANKLET_MEMORY_TRY {
+        for (const GgufKey& key : file.keys()) {
+            if (leave_out(key.name) || key.name == "general.alignment" || key.name.starts_with("ranklet.checksum."))
+                continue;
+            begin_key(key.name, key.type);
+            if (key.type == GgufType::array) {
+                put(static_cast<std::uint32_t>(key.element));
+                put(key.count);
+            } else if (key.type == GgufType::string) {
+                put(std::uint64_t{key.bytes});
+            }
+            put_raw(key.data, key.bytes);
+        }
+        for (const TensorView& tensor : file.tensors()) {
+            if (leave_out(tensor.name)) continue;
+            if (tensor.bytes == 0)
+                return make_error(ErrorCode::unsupported, {file.name(), ": tensor \"", tensor.name, "\" is of type ",
+                                                           to_string(tensor.type), ", which is not copied"});
+            const auto dims = std::span(tensor.dims).first(tensor.rank);
+            tensors_.push_back(
+                {std::string(tensor.name), tensor.type, {dims.begin(), dims.end()}, {tensor.data, tensor.bytes}, 0});
+        }
+        return {};
+    }
+    RANKLET_MEMORY_CATCH
 
     /// Writes the file, whole or not at all. A symbolic link at the path is replaced, not followed.
     /// Error io when that fails, invalid_argument naming a tensor that is not of its stated shape.
@@ -72,9 +115,18 @@ private:
     struct Tensor {
         std::string name;
         TensorType type;
-        std::size_t rows, cols;
+        std::vector<std::uint64_t> dims;  // the outermost first
         std::span<const std::byte> data;
+        std::size_t number_size;  // 0: of a file, whose sizes were checked
     };
+    static bool fits(const Tensor& tensor) noexcept {
+        std::size_t left = tensor.data.size();
+        for (const std::uint64_t dim : tensor.dims) {
+            if (dim == 0 || left % dim != 0) return false;
+            left /= static_cast<std::size_t>(dim);
+        }
+        return left == tensor.number_size;
+    }
 
     static std::size_t padding(std::size_t size) noexcept {
         return (file_alignment - size % file_alignment) % file_alignment;
@@ -86,12 +138,10 @@ private:
         const std::span<const std::byte> zero(zeros);
         std::uint32_t sum = 0;
         for (const Tensor& tensor : tensors_) {
-            if (tensor.rows == 0 || tensor.cols == 0 ||
-                tensor.data.size() / sizeof(float) / tensor.cols != tensor.rows ||
-                tensor.data.size() != tensor.rows * tensor.cols * sizeof(float))
+            if (tensor.number_size != 0 && !fits(tensor))
                 return make_error(ErrorCode::invalid_argument,
-                                  {"tensor \"", tensor.name, "\" has ", tensor.data.size() / sizeof(float),
-                                   " numbers for ", tensor.rows, " x ", tensor.cols});
+                                  {"tensor \"", tensor.name, "\" has ", tensor.data.size() / tensor.number_size,
+                                   " numbers for ", tensor.dims[0], " x ", tensor.dims[1]});
             sum = crc32(zero.first(padding(tensor.data.size())), crc32(tensor.data, sum));
         }
         GgufWriter head;
@@ -107,9 +157,8 @@ private:
         std::uint64_t offset = 0;
         for (const Tensor& tensor : tensors_) {
             head.put_string(tensor.name);
-            head.put(std::uint32_t{2});
-            head.put(std::uint64_t{tensor.cols});  // innermost first
-            head.put(std::uint64_t{tensor.rows});
+            head.put(static_cast<std::uint32_t>(tensor.dims.size()));
+            for (std::size_t d = tensor.dims.size(); d-- > 0;) head.put(tensor.dims[d]);  // innermost first
             head.put(static_cast<std::uint32_t>(tensor.type));
             head.put(offset);
             offset += tensor.data.size() + padding(tensor.data.size());
