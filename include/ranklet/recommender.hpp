@@ -74,6 +74,9 @@ public:
     RANKLET_COLD static Result<Recommender> read(const ModelReader& reader, const LoadOptions& options);
     /// The file's texts, events and expected numbers against what this build computes.
     RANKLET_COLD Result<void> self_test(const ModelReader& reader) const;
+    /// What this build gives for the file's self-test events: what `ranklet.selftest.scores` should hold, for who writes
+    /// a model file.
+    RANKLET_COLD Result<std::vector<float>> self_test_scores(const ModelReader& reader) const;
 
     const ItemEncoder& encoder() const noexcept { return *model().encoder; }
     const Decoder& decoder() const noexcept { return *model().decoder; }
@@ -336,6 +339,14 @@ RANKLET_FUNC Result<void> Recommender::self_test(const ModelReader& reader) cons
                           {reader.file().name(), ": no self-test (LoadOptions::self_test = false loads it)"});
     RANKLET_TRY(encoder().self_test(reader));
     if (!ranks) return {};  // an encoder alone, whose decoder has no weights
+    RANKLET_ASSIGN(const auto found, self_test_scores(reader));
+    return compare_self_test(test, "scores", found);
+}
+RANKLET_MEMORY_CATCH
+
+RANKLET_FUNC Result<std::vector<float>> Recommender::self_test_scores(const ModelReader& reader) const
+    RANKLET_MEMORY_TRY {
+    const ModelReader test = reader.scope("ranklet.selftest");
     Catalog catalog;
     if (encodes_text()) {
         RANKLET_ASSIGN(const SelfTestItems inputs, encoder().self_test_items(reader));
@@ -367,12 +378,10 @@ RANKLET_FUNC Result<void> Recommender::self_test(const ModelReader& reader) cons
                               {reader.file().name(), ": self-test failed: ", test.full("history"), "[", e,
                                "]: ", status.error().message});
     }
-    const auto found = scores(user, catalog);
-    if (!found.ok())
-        return make_error(
-            detail::told_as(ErrorCode::self_test, found.error()),
-            {reader.file().name(), ": self-test failed: ", test.full("scores"), ": ", found.error().message});
-    return compare_self_test(test, "scores", *found);
+    auto found = scores(user, catalog);
+    if (found.ok()) return found;
+    return make_error(detail::told_as(ErrorCode::self_test, found.error()),
+                      {reader.file().name(), ": self-test failed: ", test.full("scores"), ": ", found.error().message});
 }
 RANKLET_MEMORY_CATCH
 

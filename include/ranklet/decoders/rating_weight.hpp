@@ -13,7 +13,7 @@ RANKLET_NAMESPACE_BEGIN
 namespace detail {
 
 inline float weight_of(const RatingWeight& weight, float rating) noexcept {
-    return std::isnan(rating) ? 1.0f : weight.scale * (rating - weight.neutral);
+    return std::isnan(rating) || weight.scale == 0.0f ? 1.0f : weight.scale * (rating - weight.neutral);
 }
 
 /// From `rating_neutral` and `rating_scale`; `otherwise` for what is not there.

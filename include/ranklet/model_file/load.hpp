@@ -35,7 +35,8 @@ struct EncoderDefaults {
     std::optional<std::uint32_t> max_length;
 };
 
-/// What a rating weighs: scale * (rating - neutral); an event without one weighs 1. Below neutral an event pushes away.
+/// What a rating weighs: scale * (rating - neutral); an event without one weighs 1. Below neutral an event pushes away. The
+/// default takes a rating for the weight itself, so state neutral for stars. With scale 0 ratings are passed over.
 struct RatingWeight {
     float neutral = 0.0f;
     float scale = 1.0f;
