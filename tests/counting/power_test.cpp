@@ -32,12 +32,13 @@ TEST_CASE("powers and logarithms are within 1e-15 of the standard library's") {
 TEST_CASE("powers have the same bits on every machine") {
     std::uint64_t hash = 0;
     for (int i = 1; i < 100000; ++i) {
-        const double values[]{portable_exp2(i * 0.001 - 50), portable_log2(i * 0.37), portable_pow(i * 0.37, -0.8)};
+        const double x = i / 1024.0 - 50, y = i * 0.375;  // exact
+        const double values[]{portable_exp2(x), portable_log2(y), portable_pow(y, -0.8)};
         for (const double value : values) {
             std::uint64_t bits = 0;
             std::memcpy(&bits, &value, sizeof bits);
             hash = (hash ^ bits) * 0x100000001B3u;
         }
     }
-    CHECK(hash == 48422260887829512u);
+    CHECK(hash == 10612122425157890174u);
 }

@@ -56,7 +56,9 @@ void check_against_formula(const TransitionCounts& counts, const Log& log, const
     CHECK(found.size() == expected.size());
     for (const auto& [pair, counted] : expected) {
         const auto place = found.find(pair);
-        REQUIRE_MESSAGE(place != found.end(), pair.first << " -> " << pair.second);
+        const std::string name = pair.first + " -> " + pair.second;
+        const bool is_shown = place != found.end();
+        REQUIRE_MESSAGE(is_shown, name);
         const double strength = counted.weight / (std::pow(rows[pair.first] + how.smoothing, how.source_power) *
                                                   std::pow(columns[pair.second] + how.smoothing, how.target_power));
         CHECK(place->second.first == doctest::Approx(strength).epsilon(3e-6));
