@@ -196,10 +196,11 @@ TEST_CASE("tensors of types that are not read are listed, and refused by name of
                             .tensor("k", type_q4_k, {2, 256}, Bytes(288))
                             .tensor("new", 999, {3}, Bytes(5))
                             .tensor("int8", type_i8, {2, 2}, Bytes(4))
+                            .tensor("whole", 26, {2}, ranklet_test::bytes_of(std::vector<std::int32_t>{-1, 7}))
                             .tensor("plain", {1}, {2.5f})
                             .build();
     const GgufFile file = opened(bytes);
-    REQUIRE(file.tensors().size() == 4);
+    REQUIRE(file.tensors().size() == 5);
     CHECK(file.tensors()[0].name == "k");
     CHECK(file.tensors()[0].rows == 2);
     CHECK(file.tensors()[0].bytes == 0);
@@ -211,6 +212,16 @@ TEST_CASE("tensors of types that are not read are listed, and refused by name of
     check_error(file.tensor("int8"), ErrorCode::missing,
                 "m.gguf: tensor \"int8_scale\": it is not in the file, expected the scales of an I8 tensor");
     CHECK(file.tensor("plain").ok());
+    // Whole numbers are no weights, and weights no whole numbers.
+    check_error(file.tensor("whole"), ErrorCode::unsupported,
+                "m.gguf: tensor \"whole\": expected F32, F16, BF16, Q8_0 or I8, found I32");
+    check_error(file.i32_tensor("plain"), ErrorCode::unsupported, "m.gguf: tensor \"plain\": expected I32, found F32");
+    check_error(file.i32_tensor("none"), ErrorCode::missing, "m.gguf: tensor \"none\": it is not in the file");
+    REQUIRE(file.i32_tensor("whole").ok());
+    const TensorView whole = *file.i32_tensor("whole");
+    CHECK(whole.cols == 2);
+    CHECK(whole.bytes == 8);
+    CHECK(detail::load_unaligned<std::int32_t>(whole.data) == -1);
 }
 
 TEST_CASE("an 8-bit tensor is read with its scales, one a row, and refused with scales of another shape") {

@@ -25,6 +25,7 @@ std::size_t files_in(const std::string& folder) {
 }
 
 const std::vector<float> cube{1, 2, 3, 4, 5, 6}, one{0.5f};
+const std::vector<std::int32_t> whole{-5, 0, 2147483647};
 GgufWriter sample() {
     GgufWriter writer;
     writer.key("number", 7);
@@ -35,6 +36,7 @@ GgufWriter sample() {
     writer.array("texts", std::vector<std::string>{"a", "", std::string("z\0z", 3)});
     writer.tensor("matrix", 2, 3, cube);
     writer.tensor("scalar", 1, 1, one);
+    writer.tensor("whole", 1, 3, whole);
     return writer;
 }
 
@@ -57,6 +59,7 @@ TEST_CASE("keys and tensors come back as they were written, aligned, with the ri
     CHECK(static_cast<std::size_t>(matrix.data - bytes.data()) % 64 == 0);
     CHECK(std::memcmp(matrix.data, cube.data(), sizeof(float) * 6) == 0);
     CHECK(file.tensor("scalar", 1, 1).ok());
+    CHECK(std::memcmp(file.i32_tensor("whole").value().data, whole.data(), sizeof(std::int32_t) * 3) == 0);
     CHECK(GgufFile::from_memory(GgufWriter().bytes().value(), "empty").value().verify_header_checksum().ok());
 }
 

@@ -453,8 +453,8 @@ RANKLET_MEMORY_CATCH
 // may be there goes, so that the counting is seldom.
 RANKLET_FUNC void TransitionCounts::forget_pairs(std::size_t most) {
     using Order = detail::ForgettingOrder;
-    const std::size_t fewest_gone = pairs_ - std::min(pairs_, after_forgetting(most)),
-                      most_gone = fewest_gone + most / 8;
+    const std::size_t kept = after_forgetting(most) - options_.window;
+    const std::size_t fewest_gone = pairs_ - std::min(pairs_, kept), most_gone = fewest_gone + most / 8;
     if (fewest_gone == 0) return;
     std::vector<std::size_t> counts;
     Order::Key threshold{};  // what is below it goes

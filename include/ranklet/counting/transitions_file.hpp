@@ -34,6 +34,8 @@ RANKLET_COLD Result<Transitions> load_transitions(const std::string& path, const
 /// The table as keys and tensors of a file that is being written; it must live until that is done.
 RANKLET_COLD void write_transitions(GgufWriter& writer, const Transitions& transitions,
                                     std::string_view prefix = transitions_prefix);
+void write_transitions(GgufWriter& writer, Transitions&& transitions,
+                       std::string_view prefix = transitions_prefix) = delete;  // the writer looks at its numbers later
 /// The table in an open file, whose checksums are the caller's affair. It keeps the file; bytes that the file looks at in
 /// memory must outlive it. Error missing when the file has none; format or unsupported when what it has is damaged.
 RANKLET_COLD Result<Transitions> read_transitions(const GgufFile& file, std::string_view prefix = transitions_prefix);
@@ -159,9 +161,10 @@ RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<Transitions> load_transitions(const std::string& path,
                                                   const TransitionsLoadOptions& options) RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(const GgufFile file, GgufFile::open(path));
-    RANKLET_TRY(file.verify_header_checksum());
+    if (file.has(std::string(transitions_prefix) + "version")) RANKLET_TRY(file.verify_header_checksum());
+    RANKLET_ASSIGN(Transitions transitions, read_transitions(file));
     if (options.verify_checksum) RANKLET_TRY(file.verify_checksum());
-    return read_transitions(file);
+    return transitions;
 }
 RANKLET_MEMORY_CATCH
 
