@@ -17,6 +17,7 @@
 #include "ranklet/core/execution.hpp"             // Threads, StopToken, Deadline
 #include "ranklet/core/matrix.hpp"                // Matrix
 #include "ranklet/core/result.hpp"                // Result, Error, Exception
+#include "ranklet/core/thread_pool.hpp"           // ThreadPool
 #include "ranklet/core/view.hpp"                  // MatrixView
 #include "ranklet/decoders/decoder.hpp"           // Decoder
 #include "ranklet/decoders/user_state.hpp"        // UserState, Event
