@@ -358,7 +358,7 @@ RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<std::vector<float>> Recommender::encode(std::string_view text,
                                                             const BatchOptions& options) const RANKLET_MEMORY_TRY {
     const Item item{{}, text};
-    const auto encoded = encoder().encode_items(std::span(&item, 1), ItemForm::vector, options);
+    const auto encoded = detail::encode_checked(encoder(), std::span(&item, 1), ItemForm::vector, options);
     if (!encoded.ok()) return encoded.shared_error();
     const auto row = encoded->rows.row(0);
     return std::vector<float>(row.begin(), row.end());
@@ -371,7 +371,8 @@ RANKLET_FUNC Result<CatalogData> Recommender::encode(const Model& model, std::sp
         return detail::wrong_read_size(options.read.size(), items.size());
     std::fill(options.read.begin(), options.read.end(), TextRead());  // an encoder of the host's may not tell
     const auto encode_some = [&](std::span<const Item> some, const BatchOptions& batch) -> Result<CatalogData> {
-        RANKLET_ASSIGN(EncodedItems encoded, model.encoder->encode_items(some, model.decoder->form(), batch));
+        RANKLET_ASSIGN(EncodedItems encoded,
+                       detail::encode_checked(*model.encoder, some, model.decoder->form(), batch));
         CatalogData data;
         data.ids.resize(some.size());
         if (model.decoder->form() == ItemForm::vector) {
