@@ -233,6 +233,12 @@ namespace detail {
 
 RANKLET_FUNC Error empty_recommender() noexcept { return empty_object("the model"); }
 
+/// What is wrong with a catalog that has another fingerprint than the model: one that no model made is empty.
+RANKLET_FUNC SharedError not_of_model(const CatalogData& catalog) noexcept {
+    if (catalog.model == 0 && catalog.ids.empty()) return empty_object("the catalog");
+    return make_error(ErrorCode::mismatch, {"the catalog was made by another model"});
+}
+
 /// The parts of a recommender that has none.
 class NoEncoder final : public ItemEncoder {
 public:
@@ -480,8 +486,7 @@ RANKLET_FUNC Result<Catalog> Recommender::finish_catalog(CatalogData data, Threa
 RANKLET_FUNC Result<Catalog> update_catalog(const Recommender& model, const Catalog& catalog,
                                             const CatalogChanges& changes,
                                             const BatchOptions& options) RANKLET_MEMORY_TRY {
-    if (catalog.data().model != model.fingerprint())
-        return make_error(ErrorCode::mismatch, {"the catalog was made by another model"});
+    if (catalog.data().model != model.fingerprint()) return detail::not_of_model(catalog.data());
     RANKLET_ASSIGN(const detail::CatalogPlan plan, detail::plan_changes(catalog, changes));
     Catalog encoded;  // an id that is added twice is found here
     if (!plan.fresh.empty()) {
@@ -611,8 +616,7 @@ RANKLET_FUNC Result<void> Recommender::check(const User& user) const {
     return {};
 }
 RANKLET_FUNC Result<void> Recommender::check(const CatalogData& catalog) const {
-    if (catalog.model != fingerprint())
-        return make_error(ErrorCode::mismatch, {"the catalog was made by another model"});
+    if (catalog.model != fingerprint()) return detail::not_of_model(catalog);
     return check_items(model(), catalog);
 }
 // A catalog that the caller put together (Catalog::create) may lack what this model's decoder reads.
