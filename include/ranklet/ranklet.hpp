@@ -18,6 +18,7 @@
 #include "ranklet/core/matrix.hpp"                 // Matrix
 #include "ranklet/core/published.hpp"              // Published
 #include "ranklet/core/result.hpp"                 // Result, Error, Exception
+#include "ranklet/core/thread_pool.hpp"            // ThreadPool
 #include "ranklet/core/view.hpp"                   // MatrixView
 #include "ranklet/counting/popularity.hpp"         // Popularity
 #include "ranklet/counting/transition_counts.hpp"  // TransitionCounts

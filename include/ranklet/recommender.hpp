@@ -240,6 +240,12 @@ namespace detail {
 
 RANKLET_FUNC Error empty_recommender() noexcept { return empty_object("the model"); }
 
+/// What is wrong with a catalog that has another fingerprint than the model: one that no model made is empty.
+RANKLET_FUNC SharedError not_of_model(const CatalogData& catalog) noexcept {
+    if (catalog.model == 0 && catalog.ids.empty()) return empty_object("the catalog");
+    return make_error(ErrorCode::mismatch, {"the catalog was made by another model"});
+}
+
 /// The parts of a recommender that has none.
 class NoEncoder final : public ItemEncoder {
 public:
@@ -388,7 +394,7 @@ RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<std::vector<float>> Recommender::encode(std::string_view text,
                                                             const BatchOptions& options) const RANKLET_MEMORY_TRY {
     const Item item{{}, text};
-    const auto encoded = encoder().encode_items(std::span(&item, 1), ItemForm::vector, options);
+    const auto encoded = detail::encode_checked(encoder(), std::span(&item, 1), ItemForm::vector, options);
     if (!encoded.ok()) return encoded.shared_error();
     const auto row = encoded->rows.row(0);
     return std::vector<float>(row.begin(), row.end());
@@ -401,7 +407,8 @@ RANKLET_FUNC Result<CatalogData> Recommender::encode(const Model& model, std::sp
         return detail::wrong_read_size(options.read.size(), items.size());
     std::fill(options.read.begin(), options.read.end(), TextRead());  // an encoder of the host's may not tell
     const auto encode_some = [&](std::span<const Item> some, const BatchOptions& batch) -> Result<CatalogData> {
-        RANKLET_ASSIGN(EncodedItems encoded, model.encoder->encode_items(some, model.decoder->form(), batch));
+        RANKLET_ASSIGN(EncodedItems encoded,
+                       detail::encode_checked(*model.encoder, some, model.decoder->form(), batch));
         CatalogData data;
         data.ids.resize(some.size());
         if (model.decoder->form() == ItemForm::vector) {
@@ -511,8 +518,7 @@ RANKLET_FUNC Result<Catalog> Recommender::finish_catalog(CatalogData data, Threa
 RANKLET_FUNC Result<Catalog> update_catalog(const Recommender& model, const Catalog& catalog,
                                             const CatalogChanges& changes,
                                             const BatchOptions& options) RANKLET_MEMORY_TRY {
-    if (catalog.data().model != model.fingerprint())
-        return make_error(ErrorCode::mismatch, {"the catalog was made by another model"});
+    if (catalog.data().model != model.fingerprint()) return detail::not_of_model(catalog.data());
     RANKLET_ASSIGN(const detail::CatalogPlan plan, detail::plan_changes(catalog, changes));
     Catalog encoded;  // an id that is added twice is found here
     if (!plan.fresh.empty()) {
@@ -658,8 +664,7 @@ RANKLET_FUNC Result<void> Recommender::check(const User& user) const {
     return {};
 }
 RANKLET_FUNC Result<void> Recommender::check(const CatalogData& catalog, const BoundSignals* signals) const {
-    if (catalog.model != fingerprint())
-        return make_error(ErrorCode::mismatch, {"the catalog was made by another model"});
+    if (catalog.model != fingerprint()) return detail::not_of_model(catalog);
     RANKLET_TRY(check_items(model(), catalog));
     if (catalog.ids.empty()) return {};
     return decoder().check_signals(signals);

@@ -205,7 +205,121 @@ public:
     }
 };
 
+/// An encoder that gives sizes other than it has to.
+class Wrong final : public shop::HashedWords {
+public:
+    enum Fault { none, one_row, wide_rows, other_offsets, token_missing, input_beyond };
+    static inline Fault fault = none;
+
+    static constexpr std::string_view type_name = "shop.wrong";
+    static ranklet::Result<Wrong> read(const ranklet::ModelReader& reader, const LoadOptions& options) {
+        RANKLET_ASSIGN(auto words, HashedWords::read(reader, options));
+        return Wrong(std::move(words));
+    }
+    ranklet::KindId kind() const noexcept override { return ranklet::kind_id<Wrong>; }
+    std::size_t token_dim() const noexcept override { return dim(); }
+    ranklet::Result<ranklet::EncodedItems> encode_items(std::span<const Item> some, ranklet::ItemForm form,
+                                                        const ranklet::BatchOptions&) const override {
+        if (fault == input_beyond)
+            return about_input(ranklet::Error{ErrorCode::invalid_text, "an item that there is not"}, some.size() + 7);
+        ranklet::EncodedItems encoded;  // a token an item
+        const std::size_t count = fault == one_row ? 1 : some.size() - (fault == token_missing ? 1 : 0);
+        RANKLET_ASSIGN(encoded.rows, ranklet::Matrix::zeroed(count, dim() + (fault == wide_rows ? 1 : 0)));
+        if (form == ranklet::ItemForm::token_states)
+            for (std::size_t i = 0; i + (fault == other_offsets ? 1 : 0) <= some.size(); ++i)
+                encoded.offsets.push_back(i);
+        return encoded;
+    }
+    ranklet::Result<std::unique_ptr<const ranklet::ItemParts>> take_apart(
+        const Item& item, ranklet::TextUnit unit, const ranklet::BatchOptions& options) const override {
+        class Variants final : public ranklet::ItemParts {
+        public:
+            explicit Variants(std::unique_ptr<const ranklet::ItemParts> parts) : parts_(std::move(parts)) {}
+            std::span<const ranklet::TextPart> parts() const noexcept override { return parts_->parts(); }
+            std::size_t at_once() const noexcept override { return parts_->at_once(); }
+            ranklet::Result<ranklet::EncodedItems> encode(std::size_t first, std::size_t count, ranklet::ItemForm form,
+                                                          const ranklet::BatchOptions& batch) const override {
+                return parts_->encode(first, fault == one_row ? 1 : count, form, batch);
+            }
+
+        private:
+            std::unique_ptr<const ranklet::ItemParts> parts_;
+        };
+        RANKLET_ASSIGN(auto parts, HashedWords::take_apart(item, unit, options));
+        return std::unique_ptr<const ranklet::ItemParts>(std::make_unique<const Variants>(std::move(parts)));
+    }
+
+private:
+    explicit Wrong(HashedWords words) : HashedWords(std::move(words)) {}
+};
+
+/// A decoder that wants states of tokens.
+class Tokens final : public Latest {
+public:
+    static constexpr std::string_view type_name = "shop.tokens";
+    static ranklet::Result<Tokens> read(const ranklet::ModelReader&, const ranklet::ItemEncoder& encoder) {
+        Tokens decoder;
+        decoder.dim_ = encoder.token_dim();
+        return decoder;
+    }
+    ranklet::KindId kind() const noexcept override { return ranklet::kind_id<Tokens>; }
+    ranklet::ItemForm form() const noexcept override { return ranklet::ItemForm::token_states; }
+};
+
 }  // namespace
+
+TEST_CASE("a host's encoder that gives other sizes than it states is an error, and nothing reads beyond them") {
+    const ranklet::Kind* kinds[] = {&ranklet::kind<Wrong>, &ranklet::kind<Latest>, &ranklet::kind<Tokens>};
+    LoadOptions options = with(kinds);
+    options.self_test = false;  // of the encoder that is right
+    const Bytes vectors = model_builder("shop.wrong", "shop.latest").build();
+    const Bytes tokens = model_builder("shop.wrong", "shop.tokens").build();
+    Wrong::fault = Wrong::none;
+    const Recommender by_vectors = take(Recommender::from_memory(vectors, options));
+    const Recommender by_tokens = take(Recommender::from_memory(tokens, options));
+    std::vector<Item> many;  // more than are encoded at a time
+    for (std::size_t i = 0; i < 300; ++i) many.push_back({std::to_string(i), "red tent"});
+    CHECK(take(by_vectors.encode_catalog(many)).size() == many.size());
+    CHECK(take(by_tokens.encode_catalog(many)).data().part("token_states").rows == many.size());
+    CHECK(take(by_vectors.encode("red")).size() == dim);
+    auto user = by_vectors.new_user();
+    const auto before = user.save();
+
+    const std::string wide = std::to_string(dim + 1), right = std::to_string(dim);
+    Wrong::fault = Wrong::one_row;
+    check_error(by_vectors.encode_catalog(many), ErrorCode::mismatch,
+                "the encoder gave 1 rows of " + right + " numbers for 300 items, expected 300 rows of " + right);
+    check_error(by_tokens.encode_catalog(many), ErrorCode::mismatch,
+                "the encoder gave 1 rows of " + right + " numbers for 256 tokens, expected 256 rows of " + right);
+    Wrong::fault = Wrong::wide_rows;
+    const std::string message =
+        "the encoder gave 1 rows of " + wide + " numbers for 1 items, expected 1 rows of " + right;
+    check_error(by_vectors.encode("red"), ErrorCode::mismatch, message);
+    check_error(user.observe_text("red"), ErrorCode::mismatch, message);
+    CHECK(user.save() == before);
+    check_error(by_tokens.encode_catalog(many), ErrorCode::mismatch, "the encoder gave 256 rows of " + wide);
+    Wrong::fault = Wrong::other_offsets;
+    check_error(by_tokens.encode_catalog(many), ErrorCode::mismatch,
+                "the encoder's offsets of tokens are not those of 256");
+    Wrong::fault = Wrong::token_missing;
+    check_error(by_tokens.encode_catalog(many), ErrorCode::mismatch, "the encoder gave 255 rows of ");
+    Wrong::fault = Wrong::input_beyond;
+    for (const Recommender* model : {&by_vectors, &by_tokens}) {
+        const auto result = model->encode_catalog(many);
+        check_error(result, ErrorCode::invalid_text);
+        CHECK(result.error().message == "an item that there is not");
+        CHECK(result.error().input == ranklet::Error::no_input);
+    }
+
+    Wrong::fault = Wrong::none;
+    const Catalog catalog = take(by_vectors.encode_catalog(many));
+    Wrong::fault = Wrong::one_row;
+    ranklet::ExplainOptions words;
+    words.text = "red tent";
+    check_error(ranklet::explain_text(by_vectors, user, catalog, "0", words), ErrorCode::mismatch,
+                "the encoder gave 1 rows of " + right + " numbers for 3 items");
+    Wrong::fault = Wrong::none;
+}
 
 TEST_CASE("a file of a host's kinds is loaded by path, open or from memory, through the options or by naming them") {
     const TemporaryFolder folder;

@@ -92,8 +92,8 @@ TEST_CASE("an empty catalog has no items, and its filters and rankings are empty
         CHECK_FALSE(empty.contains("item-0"));
         CHECK(empty.output_vectors().rows == 0);
         check_error(empty.at("item-0"), ErrorCode::missing);
-        check_error(model.recommend(model.new_user(), empty), ErrorCode::mismatch);
-        check_error(update_catalog(model, empty, {}), ErrorCode::mismatch);
+        check_error(model.recommend(model.new_user(), empty), invalid, "the catalog is empty");
+        check_error(update_catalog(model, empty, {}), invalid, "the catalog is empty");
         check_error(Filter::create(empty, Condition::at_least("price", 1.0)), ErrorCode::missing);
         CHECK(Filter::from_ids(empty, texts).count() == 0);
         CHECK(catalog_bytes(empty.data()).ok());

@@ -201,7 +201,7 @@ TEST_CASE("another model's user, catalog or item is a mismatch, the same file lo
         check_error(user.observe(other_catalog[0]), ErrorCode::mismatch, std::string(other_catalog[0].id()));
         CHECK(user.save() == before);
         CHECK(model.fingerprint() != other.fingerprint());
-        check_error(model.recommend(user, Catalog()), ErrorCode::mismatch, "catalog");
+        check_error(model.recommend(user, Catalog()), ErrorCode::invalid_argument, "the catalog is empty");
 
         CHECK(twin.fingerprint() == model.fingerprint());
         CHECK(same_bits(take(twin.scores(user, catalog)), take(model.scores(user, catalog))));

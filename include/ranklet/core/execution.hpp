@@ -34,7 +34,8 @@ public:
     virtual std::size_t threads() const noexcept = 0;
     /// Calls `job(0)` to `job(jobs - 1)`, each at most once and at least one of them, from any threads, together or one
     /// after the other, and returns when all that it called have returned. (Each job takes pieces of the call's work
-    /// until none is left, so the first can do all of it, and who comes late finds nothing to do.) May be called from
+    /// until none is left, so the first can do all of it, and who comes late finds nothing to do: where jobs wait in a
+    /// queue, job(0) belongs to the calling thread, and what is queued when it returns is best left out.) May be called from
     /// several threads at once, and from within a job. An exception that it throws is not passed on: what was not done
     /// by then is done on the caller's thread. It too comes when all that was called has returned, and nothing is called
     /// after it.
@@ -70,8 +71,8 @@ struct Threads {
 };
 
 /// Asks a long call to end: made of a std::stop_token (or whatever has `stop_requested()`), of a std::atomic<bool> that
-/// outlives the call, or of a function, which must not throw. Default-made: nothing asks. Asked from the threads that do
-/// the work.
+/// outlives the call, or of a function. Default-made: nothing asks. Asked from the threads that do the work, from several at
+/// once: a function must stand that, and must not throw.
 class StopToken {
 public:
     StopToken() = default;

@@ -118,7 +118,7 @@ public:
                                                const BatchOptions& options = {}) const RANKLET_MEMORY_TRY {
         RANKLET_TRY(check(state));
         const Item item{{}, text};
-        auto encoded = encoder.encode_items(std::span(&item, 1), ItemForm::token_states, options);
+        auto encoded = detail::encode_checked(encoder, std::span(&item, 1), ItemForm::token_states, options);
         if (!encoded.ok()) return about_input(encoded.error(), 0, {"text 0"});
         RANKLET_ASSIGN(const Matrix projected, project(std::as_const(encoded->rows).view(), options.threads));
         std::vector<float> hidden = state.hidden, result(projected.rows());

@@ -3,6 +3,7 @@
 // A kind of encoder is a class of its own header that implements this; docs/extending.md says how.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <limits>
 #include <memory>
@@ -86,6 +87,7 @@ public:
     /// Error about one of the items (Error::input): invalid_text when a text is not UTF-8, invalid_argument for a
     /// vector or an attribute that it cannot read; unsupported for a form that it does not have; missing for a prompt.
     /// `options.read`, where it is given, has an entry for each item: an encoder that tells fills it in.
+    /// What it gives is checked: other sizes than these are the caller's Error mismatch.
     virtual Result<EncodedItems> encode_items(std::span<const Item> items, ItemForm form,
                                               const BatchOptions& options) const = 0;
     /// The model's own items: ids, vectors and what else a catalog holds of them.
@@ -111,6 +113,37 @@ protected:
 };
 
 namespace detail {
+
+/// Error mismatch unless `encoded` is what an encoder has to give of so many items: what reads it trusts the sizes, and an
+/// encoder may be a host's.
+RANKLET_COLD inline Result<void> check_encoded(const ItemEncoder& encoder, const EncodedItems& encoded,
+                                               std::size_t items, ItemForm form) {
+    const bool tokens = form == ItemForm::token_states;
+    const std::size_t dim = tokens ? encoder.token_dim() : encoder.dim();
+    std::size_t rows = items;
+    if (tokens) {
+        const auto& offsets = encoded.offsets;
+        if (offsets.size() != items + 1 || offsets.front() != 0 || !std::is_sorted(offsets.begin(), offsets.end()))
+            return make_error(ErrorCode::mismatch, {"the encoder's offsets of tokens are not those of ", items,
+                                                    " items: 0 first, ascending, ", items + 1, " in all"});
+        rows = offsets.back();
+    }
+    if (encoded.rows.rows() == rows && (rows == 0 || encoded.rows.cols() == dim)) return {};
+    return make_error(ErrorCode::mismatch,
+                      {"the encoder gave ", encoded.rows.rows(), " rows of ", encoded.rows.cols(), " numbers for ",
+                       rows, tokens ? " tokens" : " items", ", expected ", rows, " rows of ", dim});
+}
+/// `encoder.encode_items`, checked.
+RANKLET_COLD inline Result<EncodedItems> encode_checked(const ItemEncoder& encoder, std::span<const Item> items,
+                                                        ItemForm form, const BatchOptions& options) {
+    auto encoded = encoder.encode_items(items, form, options);
+    if (encoded.ok()) {
+        RANKLET_TRY(check_encoded(encoder, *encoded, items.size(), form));
+    } else if (const Error& error = encoded.error(); error.input != Error::no_input && error.input >= items.size()) {
+        return Error{error.code, error.message};  // about none of these
+    }
+    return encoded;
+}
 
 /// Of an encoder that reads texts alone: Error about the first item that brings a vector.
 RANKLET_COLD inline Result<void> check_no_vectors(std::span<const Item> items) {

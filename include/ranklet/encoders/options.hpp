@@ -18,8 +18,8 @@ struct BatchOptions {
     /// Each thread takes texts of its own; where there are fewer texts than threads, a transformer shares the work on
     /// each among all of them.
     Threads threads = 1;
-    /// Called with (inputs done, inputs in all), now and then and at the end, from the calling thread, or one of those that
-    /// an Executor of the host's runs jobs on. Must not throw.
+    /// Called with (inputs done, inputs in all), now and then and at the end, from the calling thread, or with an Executor of
+    /// the host's from one of its threads. Must not throw.
     std::function<void(std::size_t, std::size_t)> progress = {};
     /// Name of a prompt of the model file that is put before each text; "": none; not given: the model's default, where
     /// it has one.

@@ -74,11 +74,11 @@ RANKLET_COLD RANKLET_FUNC Result<void> check_same_item(const ItemRef& item, cons
 }
 
 /// Encoded variants of an item as the catalog of a model that has this decoder.
-RANKLET_COLD RANKLET_FUNC Result<CatalogData> variants_of(EncodedItems encoded, const ItemRef& item,
+RANKLET_COLD RANKLET_FUNC Result<CatalogData> variants_of(EncodedItems encoded, ItemForm form, const ItemRef& item,
                                                           std::size_t count) {
     CatalogData data;
     for (std::size_t v = 0; v < count; ++v) data.ids.push_back(std::to_string(v));
-    if (encoded.offsets.empty()) {
+    if (form == ItemForm::vector) {
         data.vectors = std::move(encoded.rows);
     } else {
         data.token_offsets = std::move(encoded.offsets);
@@ -110,7 +110,8 @@ RANKLET_COLD RANKLET_FUNC Result<std::vector<float>> score_variants(const Recomm
     for (std::size_t first = 0; first < variants; first += parts.at_once()) {
         const std::size_t count = std::min(parts.at_once(), variants - first);
         RANKLET_ASSIGN(EncodedItems encoded, parts.encode(first, count, decoder.form(), batch));
-        RANKLET_ASSIGN(CatalogData data, variants_of(std::move(encoded), item, count));
+        RANKLET_TRY(check_encoded(model.encoder(), encoded, count, decoder.form()));
+        RANKLET_ASSIGN(CatalogData data, variants_of(std::move(encoded), decoder.form(), item, count));
         RANKLET_TRY(decoder.prepare(data, ItemUse::candidate, options.threads));
         if (first == 0) RANKLET_TRY(check_same_item(item, data));
         RANKLET_ASSIGN(Catalog catalog, Catalog::create(std::move(data)));
