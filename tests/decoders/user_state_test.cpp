@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -73,8 +75,8 @@ TEST_CASE("every flipped bit is an error") {
 
 TEST_CASE("another version and another kind of file are named as such") {
     Bytes bytes = without_checksum(example().save());
-    bytes[4] = std::byte{4};
-    check_error(UserState::load(with_checksum(bytes)), ErrorCode::unsupported, "version 4");
+    bytes[4] = std::byte{5};
+    check_error(UserState::load(with_checksum(bytes)), ErrorCode::unsupported, "version 5");
     bytes[4] = std::byte{0};
     check_error(UserState::load(with_checksum(bytes)), ErrorCode::unsupported, "version 0");
     bytes[0] = std::byte{'G'};
@@ -168,4 +170,34 @@ TEST_CASE(
     check_error(UserState::load(with_checksum(fewer)), ErrorCode::format, "more events than its own limit");
     fewer.resize(fewer.size() - 8);
     check_error(UserState::load(with_checksum(fewer)), ErrorCode::format, "truncated");
+}
+
+TEST_CASE("a state with parts is version 4: it comes back whole, and truncated or not finite it is an error") {
+    UserState state;
+    state.model = 7;
+    state.events.push_back({"a", 2.0f});
+    state.parts.resize(3);
+    state.parts[0].hidden = {1.0f, -2.0f};
+    state.parts[2].memory_width = 2;
+    state.parts[2].memory = {1.0f, 2.0f, 3.0f, 4.0f};
+    const std::vector<std::byte> bytes = state.save();
+    CHECK(bytes[4] == std::byte{4});
+    const UserState again = take(UserState::load(bytes));
+    REQUIRE(again.parts.size() == 3);
+    CHECK(again.parts[0].hidden == state.parts[0].hidden);
+    CHECK(again.parts[1].hidden.empty());
+    CHECK(again.parts[2].memory == state.parts[2].memory);
+    CHECK(again.parts[2].memory_width == 2);
+    CHECK(again.save() == bytes);
+    for (std::size_t size = 0; size < bytes.size(); ++size)
+        CHECK_FALSE(UserState::load(std::span(bytes).first(size)).ok());
+    state.parts[0].hidden[1] = std::numeric_limits<float>::infinity();
+    check_error(UserState::load(state.save()), ErrorCode::format, "not finite");
+    // Numbers that promise more than there is: each of the part's three counts.
+    for (std::size_t place = bytes.size() - 9; place + 90 > bytes.size(); --place) {
+        std::vector<std::byte> damaged = bytes;
+        damaged[place] = std::byte{0xFF};
+        damaged.resize(damaged.size() - 8);
+        (void)UserState::load(with_checksum(damaged));
+    }
 }

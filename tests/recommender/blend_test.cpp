@@ -201,8 +201,6 @@ TEST_CASE("what a trained decoder says joins a blend, its state beside the other
     for (const std::string name : {"tiny-dot-product", "tiny-next-event", "tiny-words-dot"}) {
         CAPTURE(name);
         const std::string trained_type = name == "tiny-next-event" ? "next_event" : "dot_product";
-        const auto trained_type =
-            name == "tiny-words-dot" && !load_model(name).as<ranklet::History>() ? trained_type : trained_type;
         const Recommender trained = load_model(name);
         LoadOptions options;
         options.self_test = false;  // of the file's own decoder
