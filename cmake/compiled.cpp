@@ -5,3 +5,7 @@
 #endif
 #define RANKLET_BUILD_COMPILED
 #include <ranklet/ranklet.hpp>
+// A program that uses ranklet/fit defines this for the file too: those headers are not part of ranklet.hpp.
+#if defined(RANKLET_COMPILED_FIT)
+#include <ranklet/fit/fit.hpp>
+#endif

@@ -333,12 +333,23 @@ RANKLET_FUNC Result<std::vector<Transitions>> Fitter::tables(std::size_t held_ou
         const std::size_t begin = u == 0 ? 0 : ends[u - 1];
         sequences.push_back(std::span(flat).subspan(begin, ends[u] - begin));
     }
-    RANKLET_TRY(tell("solving", held_out, 0));
-    RANKLET_ASSIGN(auto next, solve_next_item(catalog_.data().ids, sequences, closed_form_options()));
-    tables.push_back(std::move(next));
-    RANKLET_TRY(tell("solving", held_out, 0));
-    RANKLET_ASSIGN(auto together, solve_together(catalog_.data().ids, sequences, closed_form_options()));
-    tables.push_back(std::move(together));
+    const auto told = [&](std::uint64_t done, std::uint64_t of) {
+        if (options_.progress != nullptr)
+            (*options_.progress)("solving", static_cast<std::size_t>(done), static_cast<std::size_t>(of));
+    };
+    const auto common = [&](auto solve) {
+        solve.users = report_.counting.users;
+        solve.followers = report_.snapshot.followers;
+        solve.threads = options_.threads;
+        solve.stop = options_.stop;
+        solve.deadline = options_.deadline;
+        solve.progress = told;
+        return solve;
+    };
+    RANKLET_ASSIGN(auto next, ridge_next_item(sequences, catalog_.data().ids, common(RidgeOptions())));
+    tables.push_back(std::move(next.transitions));
+    RANKLET_ASSIGN(auto together, ease(sequences, catalog_.data().ids, common(EaseOptions())));
+    tables.push_back(std::move(together.transitions));
     return tables;
 }
 
