@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "counting_heap.hpp"
+#include "faults/refuse_each.hpp"
 #include "io/temporary_folder.hpp"
 #include "ranklet/catalog/file.hpp"
 #include "ranklet/encoders/word_weights.hpp"
@@ -20,85 +21,9 @@
 namespace {
 
 using namespace ranklet;
+using ranklet_test::refuse_each;
 using ranklet_test::take;
-
-// What a call gave, as bytes: equal bytes, equal values. Whatever makes them asks for memory that is granted.
-class Bytes {
-public:
-    Bytes() { ranklet_test::heap_requests_until_refusal = -1; }
-    Bytes& operator<<(std::string_view text) {
-        text_.append(text).push_back('\n');
-        return *this;
-    }
-    template <class T>
-    requires(std::is_arithmetic_v<T>)
-    Bytes& operator<<(T number) {
-        text_.append(reinterpret_cast<const char*>(&number), sizeof number);
-        return *this;
-    }
-    template <class T>
-    Bytes& operator<<(const std::vector<T>& values) {
-        for (const T& value : values) *this << value;
-        return *this;
-    }
-    Bytes& operator<<(const Matrix& matrix) {
-        for (std::size_t r = 0; r < matrix.rows(); ++r)
-            for (const float x : matrix.row(r)) *this << x;
-        return *this;
-    }
-    Bytes& operator<<(const Catalog& catalog) {
-        *this << catalog.data().ids << catalog.data().vectors << catalog.data().outputs << catalog.data().bias;
-        for (const CatalogPart& part : catalog.data().parts) *this << part.name << part.values;
-        for (const AttributeColumn& column : catalog.data().attributes.columns)
-            *this << column.name << column.values << column.codes;
-        return *this;
-    }
-    operator Result<std::string>() const { return text_; }
-
-private:
-    std::string text_;
-};
-
-using Call = std::function<Result<std::string>()>;
-
-// prepare(), then call() with its n-th allocation refused, for n = 0, 1, ... until none is left to refuse; beyond the
-// first 100 not every one. After each the same is done again, and gives what it gave before. `unharmed` is asked
-// between the two.
-void refuse_each(
-    const std::string& name, const Call& call, const std::function<void()>& prepare = [] {},
-    const std::function<bool()>& unharmed = [] { return true; }) {
-    CAPTURE(name);
-#if RANKLET_HAS_EXCEPTIONS
-    const auto once = [&](long refusal) {
-        prepare();
-        ranklet_test::heap_requests_until_refusal = refusal;
-        auto result = call();
-        ranklet_test::heap_requests_until_refusal = -1;
-        return result;
-    };
-    const auto expected = once(-1);
-    REQUIRE_MESSAGE(expected.ok(), (expected.ok() ? std::string() : expected.error().message));
-    for (long n = 0;; n += 1 + std::max(0L, n - 100) / 5) {
-        CAPTURE(n);
-        const std::size_t refused = ranklet_test::refused_heap_requests;
-        try {
-            const auto result = once(n);
-            if (!result.ok()) REQUIRE_MESSAGE(result.error().code == ErrorCode::out_of_memory, result.error().message);
-            if (result.ok()) REQUIRE(*result == *expected);  // it could do without
-            REQUIRE((result.ok() || unharmed()));
-        } catch (const std::bad_alloc&) {
-            ranklet_test::heap_requests_until_refusal = -1;
-            FAIL("threw");
-        }
-        if (ranklet_test::refused_heap_requests == refused) break;
-        const auto again = once(-1);
-        REQUIRE_MESSAGE(again.ok(), (again.ok() ? std::string() : again.error().message));
-        REQUIRE(*again == *expected);
-    }
-#else
-    (void)call, (void)prepare, (void)unharmed;
-#endif
-}
+using Bytes = ranklet_test::ResultBytes;
 
 constexpr std::array models{"tiny-text-gru", "tiny-next-event", "tiny-dot-product", "tiny-words-dot",
                             "tiny-items",    "news-nrms",       "news-lstur-ini",   "news-modalities"};
@@ -451,107 +376,4 @@ TEST_CASE("a builder of attributes is of no use after an allocation was refused,
         CHECK(std::move(builder).finish().empty());
     }
 #endif
-}
-
-TEST_CASE("counters: an event counts wholly or not at all, and what fails changes nothing") {
-    const ranklet_test::TemporaryFolder folder;
-    const std::string path = folder.path() + "/a state's file with a name of some length";
-    const auto user = [](int n) { return "user " + std::to_string(n); };
-    const auto item = [](int n) { return "an item's id, longer than a string's own memory: " + std::to_string(n); };
-    TransitionOptions options;
-    options.max_pairs = 200;
-    options.max_items = 24;
-    options.max_users = 12;
-    options.half_life = 1000;
-    const auto filled = [&](int events) {
-        auto counts = take(TransitionCounts::create(options));
-        for (int e = 0; e < events; ++e) take(counts.observe(user(e * 7 % 11), item(e * e % 23), e));
-        return counts;
-    };
-    const auto told = [](const TransitionCounts& counts) {
-        Bytes bytes;
-        const auto table = take(counts.snapshot());
-        for (std::size_t r = 0; r < table.size(); ++r) {
-            bytes << table.id(r) << table.seen(r);
-            for (const float strength : table.row(r).strengths) bytes << strength;
-        }
-        bytes << counts.events() << counts.pairs() << counts.items() << counts.users();
-        return bytes;
-    };
-    const auto text = [&](const TransitionCounts& counts) { return *Result<std::string>(told(counts)); };
-    for (const int events : {0, 3, 60, 400}) {
-        CAPTURE(events);
-        const TransitionCounts before = filled(events);
-        const std::string whole = text(before);
-        TransitionCounts counts;
-        const auto prepare = [&] { counts = before; };
-        // Where a bound is reached, what was forgotten to make room stays forgotten.
-        const auto unharmed = [&] { return events == 400 || text(counts) == whole; };
-        const std::string new_user = user(100), new_item = item(100), old_user = user(1);
-        std::vector<std::string> ids;
-        std::vector<TimedItem> own;
-        for (int e = 0; e < events; ++e)
-            if (user(e * 7 % 11) == old_user) ids.push_back(item(e * e % 23));
-        for (std::size_t i = 0; i < ids.size(); ++i) own.push_back({ids[i], static_cast<double>(i)});
-        const auto change = [&](const char* name, const auto& call) {
-            refuse_each(
-                name,
-                [&]() -> Result<std::string> {
-                    RANKLET_TRY(call());
-                    return told(counts);
-                },
-                prepare, unharmed);
-        };
-        change("observe", [&] { return counts.observe(new_user, new_item, 500); });
-        change("observe of someone known", [&] { return counts.observe(old_user, new_item, 500); });
-        change("observe much later", [&] { return counts.observe(old_user, new_item, 500000); });
-        change("erase_user", [&] { return counts.erase_user(old_user, own); });
-        if (!own.empty()) change("take_back", [&] { return counts.take_back(old_user, own, own.size() / 2); });
-        change("join_users", [&] { return counts.join_users(old_user, user(2), own); });
-        const TransitionCounts more = filled(100);
-        change("merge", [&] { return counts.merge(more); });
-        refuse_each("snapshot", [&]() -> Result<std::string> {
-            RANKLET_ASSIGN(const auto table, before.snapshot());
-            return Bytes() << table.size() << table.pairs();
-        });
-        refuse_each("save", [&]() -> Result<std::string> {
-            RANKLET_TRY(before.save(path));
-            return Bytes();
-        });
-        refuse_each("load", [&]() -> Result<std::string> {
-            RANKLET_ASSIGN(const auto loaded, TransitionCounts::load(path));
-            return told(loaded);
-        });
-        const auto table = take(before.snapshot());
-        refuse_each("save_transitions", [&]() -> Result<std::string> {
-            RANKLET_TRY(save_transitions(table, path + ".gguf"));
-            return Bytes();
-        });
-        refuse_each("load_transitions", [&]() -> Result<std::string> {
-            RANKLET_ASSIGN(const auto loaded, load_transitions(path + ".gguf"));
-            return Bytes() << loaded.size() << loaded.pairs();
-        });
-    }
-    PopularityOptions few;
-    few.max_items = 20;
-    Popularity before = take(Popularity::create(few));
-    for (int e = 0; e < 20; ++e) ranklet_test::succeed(before.observe(item(e), e));
-    const auto values = [&](const Popularity& counts) {
-        Bytes bytes;
-        for (int e = 0; e < 21; ++e) bytes << counts.value(item(e), 30);
-        return bytes;
-    };
-    Popularity counts;
-    const std::string fresh = item(20);
-    refuse_each(
-        "popularity",
-        [&]() -> Result<std::string> {
-            RANKLET_TRY(counts.observe(fresh, 20));
-            RANKLET_TRY(counts.save(path + ".popularity"));
-            RANKLET_ASSIGN(Popularity loaded, Popularity::load(path + ".popularity"));
-            RANKLET_TRY(loaded.merge(counts));
-            RANKLET_ASSIGN(const auto logs, loaded.log_popularity({&fresh, 1}, 30));
-            return values(loaded) << logs;
-        },
-        [&] { counts = before; });
 }

@@ -102,8 +102,8 @@ public:
     /// is counted as if it came right now, at the last one's time. The same item at the same time is one event. An item
     /// does not follow itself.
     /// Error invalid_argument for an empty id, an item's id of more than 1024 bytes, or a time that is not finite or
-    /// beyond the year 4147 (milliseconds, say); out_of_memory. After either nothing of it is counted (what was forgotten
-    /// to make room stays forgotten).
+    /// beyond the year 4147 (milliseconds, say); out_of_memory. After either nothing of it is counted (what had faded, or
+    /// was forgotten to make room, stays forgotten).
     Result<Observed> observe(std::string_view user, std::string_view item, double time);
 
     /// The pairs that come from enough users, the strongest of each item; items that have none, in neither place, are left

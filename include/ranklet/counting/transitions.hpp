@@ -102,8 +102,9 @@ RANKLET_NAMESPACE_END
 RANKLET_NAMESPACE_BEGIN
 
 RANKLET_FUNC Result<Transitions> Transitions::create(TransitionsData data) RANKLET_MEMORY_TRY {
-    const auto owner = std::make_shared<const TransitionsData>(std::move(data));
-    return create(owner->ids, owner->seen, owner->row_sizes, {owner->followers, owner->strengths, owner->times}, owner);
+    const auto owner = std::make_shared<TransitionsData>(std::move(data));
+    return create(std::move(owner->ids), std::move(owner->seen), owner->row_sizes,
+                  {owner->followers, owner->strengths, owner->times}, owner);
 }
 RANKLET_MEMORY_CATCH
 
