@@ -1,6 +1,6 @@
 // Cholesky: a symmetric positive definite matrix, factored in place, and systems with it solved.
 // In: the lower triangle of A [n, n], right sides of 256 columns. Out: L with A = L L^T, solutions of A X = B.
-// Block by block, by products of 32 rows with at most 128 summands, which Eigen computes with the processor's fused
+// Block by block, by products of 32 rows with at most 96 summands, which Eigen computes with the processor's fused
 // multiply-add if it has one: such a product is one block for Eigen too, whatever the caches' sizes, and is never split
 // among threads by it, so the bits are the same on all machines with one instruction set, and for any number of threads.
 #pragma once
@@ -77,7 +77,6 @@ public:
     /// Solves A X = B in place. `b`: [rows(), columns] row-major, whose rows before `first` are zeros.
     Result<void> solve(double* b, std::size_t first, const StopToken& stop, const Deadline& deadline) const {
         const std::size_t start = first / depth * depth;
-        Strip<columns> sum(strip, index(columns));
         AlignedBuffer<double> copy;
         RANKLET_ASSIGN(copy, AlignedBuffer<double>::uninitialized(depth * columns));
         // Y = L^-1 B: each block's rows, then what they take from those below.
@@ -108,7 +107,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t strip = 32, depth = 128;
+    static constexpr std::size_t strip = 32, depth = 96;
 
     using RowMajor = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
     // At most 32 rows, as the type says: Eigen computes such products on the thread that asks for them.
@@ -121,11 +120,11 @@ private:
 
     static Eigen::Index index(std::size_t n) noexcept { return static_cast<Eigen::Index>(n); }
     static Eigen::Map<const RowMajor, Eigen::Unaligned, Stride> map(const double* data, std::size_t rows,
-                                                                   std::size_t cols, std::size_t stride) noexcept {
+                                                                    std::size_t cols, std::size_t stride) noexcept {
         return {data, index(rows), index(cols), Stride(index(stride))};
     }
     static Eigen::Map<StripRows, Eigen::Unaligned, Stride> out(double* data, std::size_t cols,
-                                                              std::size_t stride) noexcept {
+                                                               std::size_t stride) noexcept {
         return {data, index(strip), index(cols), Stride(index(stride))};
     }
 

@@ -144,8 +144,13 @@ class RidgeSums {
 public:
     RidgeSums(std::span<const std::span<const std::uint32_t>> sequences, const Occurrences& places,
               const RidgeOptions& options)
-        : sequences_(sequences), places_(places), window_(options.window), diagonal_(options.diagonal),
-          ridge_(options.ridge), worth_(options.window), together_(options.window * (options.window + 1)) {
+        : sequences_(sequences),
+          places_(places),
+          window_(options.window),
+          diagonal_(options.diagonal),
+          ridge_(options.ridge),
+          worth_(options.window),
+          together_(options.window * (options.window + 1)) {
         worth_[0] = 1;
         for (std::size_t j = 1; j < window_; ++j) worth_[j] = worth_[j - 1] * options.decay;
         // Two events d apart stand together in the windows of the next min(window - d, what is left) targets: the sum of
@@ -186,7 +191,9 @@ public:
 
 private:
     double& together(std::size_t d, std::size_t targets) noexcept { return together_[d * (window_ + 1) + targets]; }
-    double together(std::size_t d, std::size_t targets) const noexcept { return together_[d * (window_ + 1) + targets]; }
+    double together(std::size_t d, std::size_t targets) const noexcept {
+        return together_[d * (window_ + 1) + targets];
+    }
 
     std::span<const std::span<const std::uint32_t>> sequences_;
     const Occurrences& places_;
@@ -278,7 +285,8 @@ public:
             RANKLET_ASSIGN(const bool definite, factors_.factor(options_.threads, options_.stop, options_.deadline));
             if (definite) return compensated;
         }
-        return make_error(ErrorCode::invalid_argument, {"the matrix is not positive definite: a larger ridge is needed"});
+        return make_error(ErrorCode::invalid_argument,
+                          {"the matrix is not positive definite: a larger ridge is needed"});
     }
 
     /// Solves for blocks of columns. `right(first, count, block)`: the right side, into n rows of zeros with
@@ -325,8 +333,7 @@ public:
         for (std::size_t a = 0; a < n_; ++a) {
             row.clear();
             pairs(a, row);
-            data.seen.push_back(
-                static_cast<std::uint32_t>(std::min<std::size_t>(places.of(a).size(), INT32_MAX)));
+            data.seen.push_back(static_cast<std::uint32_t>(std::min<std::size_t>(places.of(a).size(), INT32_MAX)));
             const auto entries = strongest_.finish(a);
             data.row_sizes.push_back(static_cast<std::uint32_t>(entries.size()));
             for (const auto& entry : entries) {
@@ -425,9 +432,8 @@ RANKLET_FUNC Result<ClosedForm> ridge_next_item(std::span<const std::span<const 
         [](std::size_t row, std::size_t, std::size_t c, const double* block) {
             return block[row * detail::Cholesky::columns + c];
         }));
-    RANKLET_ASSIGN(form.transitions,
-                   solver.finish(std::move(ids), places,
-                                 [&](std::size_t a, detail::PairSums& row) { sums.source(a, row); }));
+    RANKLET_ASSIGN(form.transitions, solver.finish(std::move(ids), places,
+                                                   [&](std::size_t a, detail::PairSums& row) { sums.source(a, row); }));
     return form;
 }
 RANKLET_MEMORY_CATCH
@@ -469,9 +475,8 @@ RANKLET_FUNC Result<ClosedForm> ease(std::span<const std::span<const std::uint32
         [](std::size_t row, std::size_t column, std::size_t c, const double* block) {
             return row == column ? 0 : -block[row * columns + c] / block[column * columns + c];
         }));
-    RANKLET_ASSIGN(form.transitions,
-                   solver.finish(std::move(ids), all,
-                                 [&](std::size_t a, detail::PairSums& row) { sums.gram(a, row); }));
+    RANKLET_ASSIGN(form.transitions, solver.finish(std::move(ids), all,
+                                                   [&](std::size_t a, detail::PairSums& row) { sums.gram(a, row); }));
     return form;
 }
 RANKLET_MEMORY_CATCH

@@ -595,10 +595,11 @@ private:
             RANKLET_TRY(log_.time_column_.use_file(options_.temporary_folder));
             if (rated) RANKLET_TRY(log_.rating_column_.use_file(options_.temporary_folder));
             std::uint64_t events = 0;
-            RANKLET_TRY(runs_.merge(options_.memory_bytes / 2, [&](const Event& event) -> Result<void> {
+            const auto take_one = [&](const Event& event) -> Result<void> {
                 if (++events % 65536 == 0) RANKLET_TRY(check_stop(options_.reading.stop, options_.reading.deadline));
                 return take(event);
-            }));
+            };
+            RANKLET_TRY(runs_.merge(options_.memory_bytes / 2, take_one));
         }
         RANKLET_TRY(end_user());
         RANKLET_ASSIGN(log_.all_.items, log_.item_column_.view());
