@@ -26,7 +26,7 @@ function(ranklet_program target)
         # What ranklet::compiled does for one target, once for many: they have the same flags.
         add_library(ranklet_compiled_once OBJECT ${PROJECT_SOURCE_DIR}/cmake/compiled.cpp)
         ranklet_flags(ranklet_compiled_once)
-        target_compile_definitions(ranklet_compiled_once PUBLIC RANKLET_COMPILED)
+        target_compile_definitions(ranklet_compiled_once PUBLIC RANKLET_COMPILED PRIVATE RANKLET_COMPILED_FIT)
     endif()
     target_link_libraries(${target} PRIVATE ranklet_compiled_once)
 endfunction()

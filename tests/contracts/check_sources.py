@@ -28,6 +28,7 @@ FOLDERS = {
     "recommender.hpp": {"core", "model_file", "catalog", "encoders", "decoders", "ranking", "recommender"},
     "explain": {"core", "text", "catalog", "encoders/item_encoder.hpp", "decoders/user_state.hpp", "recommender.hpp"},
     "tasks": {"core", "kernels", "layers", "text", "model_file", "catalog", "encoders"},
+    "fit": {"core", "text", "io", "counting", "model_file", "catalog", "decoders", "ranking", "recommender.hpp"},
     "ranklet.hpp": {"core", "text", "io", "counting", "model_file", "catalog", "encoders", "decoders", "ranking",
                     "recommender.hpp", "explain", "tasks"},
 }

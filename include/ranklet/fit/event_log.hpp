@@ -123,6 +123,9 @@ public:
         return {all_.items.subspan(first, count), all_.times.subspan(first, count),
                 all_.ratings.empty() ? all_.ratings : all_.ratings.subspan(first, count)};
     }
+    /// Events of all users, one user behind the other: user u has starts()[u] to starts()[u + 1].
+    UserEvents all() const noexcept { return all_; }
+    std::span<const std::size_t> starts() const noexcept { return starts_; }
     /// The number of an id; items().size() when no event has it.
     std::size_t find_item(std::string_view id) const noexcept;
     /// The number of an id; users().size() when no event has it.

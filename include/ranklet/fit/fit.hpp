@@ -103,11 +103,15 @@ RANKLET_NAMESPACE_END
 #include <memory>
 #include <utility>
 
+#include "ranklet/core/name_index.hpp"
 #include "ranklet/core/parallel.hpp"
 #include "ranklet/counting/popularity.hpp"
 #include "ranklet/counting/transitions_file.hpp"
+#include "ranklet/decoders/blend.hpp"
+#include "ranklet/decoders/prior.hpp"
 #include "ranklet/fit/closed_form.hpp"
 #include "ranklet/io/gguf_writer.hpp"
+#include "ranklet/ranking/top_k.hpp"
 #include "ranklet/recommender.hpp"
 
 RANKLET_NAMESPACE_BEGIN
