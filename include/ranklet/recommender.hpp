@@ -126,6 +126,15 @@ public:
     Result<std::span<const Recommendation>> recommend(const User& user, const Catalog& catalog,
                                                       const RecommendOptions& options, Workspace& workspace) const;
 
+    /// What goes with these items, for an item's page or a basket: the best for somebody who has met them alone, in this
+    /// order, the last one counting most. They are left out themselves. What likeness means is the model's affair: by text
+    /// (an encoder alone), by what follows what, or both (LoadOptions::blend). Error missing naming an id that the catalog
+    /// lacks, invalid_argument for none at all; otherwise as recommend.
+    Result<Ranking> similar(TextList ids, const Catalog& catalog, const RecommendOptions& options = {}) const;
+    Result<Ranking> similar(std::string_view id, const Catalog& catalog, const RecommendOptions& options = {}) const {
+        return similar(TextList(&id, 1), catalog, options);
+    }
+
     /// The logits of all items of a catalog, in its order.
     Result<std::vector<float>> scores(const User& user, const Catalog& catalog, const ScoreOptions& options = {}) const;
     /// The logits of these items only, in the order given, the same bits as in scores(); an index may stand twice.
@@ -585,6 +594,17 @@ RANKLET_FUNC Result<std::span<const Recommendation>> Recommender::recommend(
             ErrorCode::invalid_argument,
             {"no candidate has a score that is a number: a damaged model, or vectors that are too large"});
     return std::span<const Recommendation>(buffers.ranked);
+}
+RANKLET_MEMORY_CATCH
+
+RANKLET_FUNC Result<Ranking> Recommender::similar(TextList ids, const Catalog& catalog,
+                                                  const RecommendOptions& options) const RANKLET_MEMORY_TRY {
+    if (ids.empty()) return make_error(ErrorCode::invalid_argument, {"no item is given that others should go with"});
+    User visitor = new_user();
+    for (const std::string_view id : ids) RANKLET_TRY(visitor.observe(catalog.at(id)));
+    RecommendOptions others = options;
+    others.exclude_seen = true;
+    return recommend(visitor, catalog, others);
 }
 RANKLET_MEMORY_CATCH
 

@@ -317,3 +317,23 @@ TEST_CASE("a user who remembers few events is scored by those, and events whose 
     CHECK(rest[0] == scores[0]);
     CHECK(rest[1] == scores[2]);
 }
+
+TEST_CASE("what goes with items: the best for somebody who has met them alone, without them") {
+    const std::vector<Transitions> tables{counted()};
+    const Recommender model = load({{"history", 1.0f}, {"transitions", 1.0f}});
+    const Catalog catalog = take(take(model.encode_catalog(items)).with(signals_of(tables, false)));
+    const std::vector<std::string_view> basket{"a", "f"};
+    const auto found = take(model.similar(basket, catalog, {.k = 3}));
+    const auto expected =
+        take(model.recommend(user_of(model, catalog, {{"a"}, {"f"}}), catalog, {.k = 3, .exclude_seen = true}));
+    REQUIRE(found.size() == 3);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+        CHECK(found[i].id == expected[i].id);
+        CHECK(found[i].score == expected[i].score);
+        CHECK(found[i].id != "a");
+    }
+    CHECK(take(model.similar("a", catalog, {.k = 1}))[0].id == "b");
+    check_error(model.similar("nowhere", catalog), ErrorCode::missing, "\"nowhere\"");
+    check_error(model.similar(ranklet::TextList(), catalog), ErrorCode::invalid_argument, "no item");
+    check_error(Recommender().similar("a", catalog), ErrorCode::invalid_argument, "the model");
+}
