@@ -8,4 +8,5 @@
 // A program that uses ranklet/fit defines this for the file too: those headers are not part of ranklet.hpp.
 #if defined(RANKLET_COMPILED_FIT)
 #include <ranklet/fit/fit.hpp>
+#include <ranklet/fit/item_file.hpp>
 #endif

@@ -1,0 +1,62 @@
+// A trained encoder and a real catalog, nothing trained here: films searched in words, and recommended from a history by
+// their titles and genres.
+//   20_movies_by_text MODEL.gguf ITEMS [title,genres column names]
+// MODEL: all-MiniLM-L6-v2, say, as weights_converter writes it. ITEMS: MovieLens's movies.csv, or any table of ids and texts.
+#include <iomanip>
+#include <iostream>
+#include <ranklet/fit/item_file.hpp>
+#include <ranklet/ranklet.hpp>
+#include <string>
+#include <vector>
+
+namespace {
+
+void print(const char* what, const ranklet::Ranking& ranking) {
+    std::cout << what << '\n';
+    for (const auto& each : ranking)
+        std::cout << "  " << std::fixed << std::setprecision(3) << std::setw(6) << each.score << "  " << each.text
+                  << '\n';
+}
+
+int run(const std::string& model_path, const std::string& items_path) {
+    const auto model = ranklet::Recommender::load(model_path).value();
+    ranklet::ItemFileOptions columns;
+    columns.texts = {"title", "genres"};
+    const auto file = ranklet::ItemFile::read(items_path, columns).value();
+    std::vector<ranklet::Item> items;
+    for (std::size_t i = 0; i < file.size(); ++i) items.emplace_back(file.ids()[i], file.rows()[i].text);
+    const auto catalog = model.encode_catalog(items, {.threads = 2, .keep_texts = true}).value();
+    std::cout << catalog.size() << " films\n";
+
+    for (const char* words : {"a dinosaur park gets out of control", "spaceships and an evil empire"}) {
+        auto query = model.new_user();  // a text is an event like any other
+        query.observe_text(words).value();
+        print((std::string("\nsearched: ") + words).c_str(), model.recommend(query, catalog, {.k = 4}).value());
+    }
+    auto user = model.new_user();
+    std::cout << "\nmet:\n";
+    for (std::size_t i = 0, met = 0; i < catalog.size() && met < 3; ++i) {
+        const std::string_view text = catalog[i].text();
+        if (text.find("Toy Story (") != 0 && text.find("Aladdin (") != 0 && text.find("Lion King, The") != 0) continue;
+        std::cout << "          " << text << '\n';
+        user.observe(catalog[i]).value();
+        ++met;
+    }
+    print("recommended:", model.recommend(user, catalog, {.k = 5, .exclude_seen = true}).value());
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc < 3) {
+        std::cout << "usage: 20_movies_by_text MODEL.gguf ITEMS.csv; skipped: neither is in the repository\n";
+        return 77;
+    }
+    try {
+        return run(argv[1], argv[2]);
+    } catch (const std::exception& error) {
+        std::cerr << error.what() << '\n';
+        return 1;
+    }
+}
