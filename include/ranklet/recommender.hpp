@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "ranklet/catalog/catalog.hpp"
+#include "ranklet/catalog/file.hpp"
 #include "ranklet/catalog/item.hpp"
 #include "ranklet/catalog/update.hpp"
 #include "ranklet/core/config.hpp"
@@ -44,6 +45,7 @@ class Recommender : public Loadable<Recommender> {
         std::shared_ptr<const ItemEncoder> encoder;
         std::shared_ptr<const Decoder> decoder;
         std::uint64_t fingerprint = 0;
+        std::uint64_t items_fingerprint = 0;
     };
     using ModelPointer = std::shared_ptr<const Model>;
 
@@ -89,8 +91,11 @@ public:
         else
             return decoder().kind() == kind_id<Class> ? static_cast<const Class*>(&decoder()) : nullptr;
     }
-    /// Identifies the model file; catalogs and user states carry it.
+    /// Identifies the model file; user states carry it.
     std::uint64_t fingerprint() const noexcept { return model().fingerprint; }
+    /// Identifies what makes the items' vectors; catalogs carry it. The file's own, unless the file says that it was made of
+    /// an encoder's (`fit` writes so): then that one's, and catalogs of both, and of all made of it, fit each other.
+    std::uint64_t items_fingerprint() const noexcept { return model().items_fingerprint; }
     /// Whether items are the host's, with texts (of any encoder); otherwise they are the model's own.
     bool encodes_text() const noexcept { return encoder().encodes_items(); }
 
@@ -107,6 +112,9 @@ public:
     /// Error invalid_argument when there is not a row for each item, or a number is not finite; mismatch when the rows
     /// are not of the model's size.
     Result<Catalog> make_catalog(CatalogData data, Threads threads = 1) const;
+    /// A catalog that save_catalog wrote, of this model or of one with the same encoder, with the model file's own signals.
+    /// Errors as load_catalog's; mismatch when it lacks what this model's decoder reads.
+    RANKLET_COLD Result<Catalog> load_catalog(const std::string& path, const CatalogLoadOptions& options = {}) const;
     /// The model's own items. Error unsupported when it encodes the host's instead.
     Result<Catalog> items() const;
 
@@ -117,6 +125,11 @@ public:
     /// events lead to (a GRU's state beyond 1, say), mismatch when another model made them.
     Result<User> load_user(std::span<const std::byte> bytes) const;
     Result<User> load_user(UserState state) const;
+    /// A user of another model, of last night's, say: the events that the state remembers, met again in this model, with the
+    /// same id and limit. Events from texts, and those whose items the catalog lacks, are passed over; `passed_over`, where
+    /// it is given, is told how many, those that the state itself had forgotten included.
+    RANKLET_COLD Result<User> replay_user(const UserState& state, const Catalog& catalog,
+                                          std::uint64_t* passed_over = nullptr) const;
 
     /// The k best items for a user. Error mismatch when the catalog or the user belongs to another model,
     /// invalid_argument when numbers are so large that the user has no vector or no candidate a score.
@@ -237,7 +250,9 @@ RANKLET_NAMESPACE_END
 #if RANKLET_DEFINITIONS
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <system_error>
 
 #include "ranklet/catalog/gather.hpp"
 #include "ranklet/core/parallel.hpp"
@@ -304,7 +319,8 @@ RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<Recommender> Recommender::read_as(const ModelReader& reader, const LoadOptions& options,
                                                       std::span<const Kind* const> kinds) {
-    constexpr const char *encoder_key = "ranklet.encoder.type", *decoder_key = "ranklet.recommender.scoring";
+    constexpr const char *encoder_key = "ranklet.encoder.type", *decoder_key = "ranklet.recommender.scoring",
+                         *encoder_file_key = "ranklet.recommender.encoder_file";
     // An encoder alone ranks by what the user met.
     constexpr std::string_view without_decoder = "history";
     RANKLET_ASSIGN(const auto architecture, reader.string_or("general.architecture", ""));
@@ -339,7 +355,14 @@ RANKLET_FUNC Result<Recommender> Recommender::read_as(const ModelReader& reader,
     RANKLET_ASSIGN(model->encoder, encoder_kind->read_encoder(reader, options));
     RANKLET_ASSIGN(model->decoder,
                    find(decoder_type, false)->read_decoder({reader, *model->encoder, options, read_part}));
-    model->fingerprint = reader.file().fingerprint();
+    model->fingerprint = model->items_fingerprint = reader.file().fingerprint();
+    if (reader.has(encoder_file_key)) {
+        RANKLET_ASSIGN(const auto text, reader.string(encoder_file_key));
+        const auto [end, status] =
+            std::from_chars(text.data(), text.data() + text.size(), model->items_fingerprint, 16);
+        if (text.size() != 16 || status != std::errc() || end != text.data() + text.size())
+            return reader.wrong(encoder_file_key, {" is no fingerprint of 16 hexadecimal digits"});
+    }
     Recommender recommender;
     recommender.model_ = std::move(model);
     return recommender;
@@ -509,6 +532,15 @@ RANKLET_FUNC Result<Catalog> Recommender::make_catalog(CatalogData data, Threads
 }
 RANKLET_MEMORY_CATCH
 
+RANKLET_FUNC Result<Catalog> Recommender::load_catalog(const std::string& path,
+                                                       const CatalogLoadOptions& options) const RANKLET_MEMORY_TRY {
+    RANKLET_ASSIGN(Catalog catalog, ranklet::load_catalog(path, items_fingerprint(), options));
+    RANKLET_TRY(check_items(model(), catalog.data()));
+    if (const Signals* signals = decoder().signals()) return catalog.with(*signals);
+    return catalog;
+}
+RANKLET_MEMORY_CATCH
+
 RANKLET_FUNC Result<Catalog> Recommender::items() const RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(CatalogData data, encoder().own_items());
     return finish_catalog(std::move(data), 1);
@@ -518,7 +550,7 @@ RANKLET_MEMORY_CATCH
 // What a catalog's items need beside what they were encoded to: the decoder's parts that are missing.
 RANKLET_FUNC Result<Catalog> Recommender::finish_catalog(CatalogData data, Threads threads) const {
     RANKLET_TRY(decoder().prepare(data, ItemUse::candidate, threads));
-    data.model = fingerprint();
+    data.model = items_fingerprint();
     RANKLET_ASSIGN(Catalog catalog, Catalog::create(std::move(data)));
     if (const Signals* signals = decoder().signals()) return catalog.with(*signals);
     return catalog;
@@ -527,7 +559,7 @@ RANKLET_FUNC Result<Catalog> Recommender::finish_catalog(CatalogData data, Threa
 RANKLET_FUNC Result<Catalog> update_catalog(const Recommender& model, const Catalog& catalog,
                                             const CatalogChanges& changes,
                                             const BatchOptions& options) RANKLET_MEMORY_TRY {
-    if (catalog.data().model != model.fingerprint()) return detail::not_of_model(catalog.data());
+    if (catalog.data().model != model.items_fingerprint()) return detail::not_of_model(catalog.data());
     RANKLET_ASSIGN(const detail::CatalogPlan plan, detail::plan_changes(catalog, changes));
     Catalog encoded;  // an id that is added twice is found here
     if (!plan.fresh.empty()) {
@@ -571,6 +603,24 @@ RANKLET_FUNC Result<Recommender::User> Recommender::load_user(UserState state) c
 }
 RANKLET_MEMORY_CATCH
 
+RANKLET_FUNC Result<Recommender::User> Recommender::replay_user(const UserState& state, const Catalog& catalog,
+                                                                std::uint64_t* passed_over) const RANKLET_MEMORY_TRY {
+    if (model_ == nullptr) return detail::empty_recommender();
+    User user = new_user(state.user, {.max_events = state.max_events});
+    std::uint64_t missing = state.forgotten;
+    for (const Event& event : state.events) {
+        const std::size_t index = event.id.empty() ? catalog.size() : catalog.find(event.id);
+        if (index >= catalog.size()) {
+            ++missing;
+            continue;
+        }
+        RANKLET_TRY(user.observe(catalog[index], event.rating));
+    }
+    if (passed_over != nullptr) *passed_over = missing;
+    return user;
+}
+RANKLET_MEMORY_CATCH
+
 RANKLET_FUNC Result<Ranking> Recommender::recommend(const User& user, const Catalog& catalog,
                                                     const RecommendOptions& options) const RANKLET_MEMORY_TRY {
     Workspace workspace;
@@ -599,6 +649,7 @@ RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<Ranking> Recommender::similar(TextList ids, const Catalog& catalog,
                                                   const RecommendOptions& options) const RANKLET_MEMORY_TRY {
+    if (model_ == nullptr) return detail::empty_recommender();
     if (ids.empty()) return make_error(ErrorCode::invalid_argument, {"no item is given that others should go with"});
     User visitor = new_user();
     for (const std::string_view id : ids) RANKLET_TRY(visitor.observe(catalog.at(id)));
@@ -684,7 +735,7 @@ RANKLET_FUNC Result<void> Recommender::check(const User& user) const {
     return {};
 }
 RANKLET_FUNC Result<void> Recommender::check(const CatalogData& catalog, const BoundSignals* signals) const {
-    if (catalog.model != fingerprint()) return detail::not_of_model(catalog);
+    if (catalog.model != items_fingerprint()) return detail::not_of_model(catalog);
     RANKLET_TRY(check_items(model(), catalog));
     if (catalog.ids.empty()) return {};
     return decoder().check_signals(signals);
@@ -746,7 +797,7 @@ RANKLET_FUNC Result<void> Recommender::User::step(const CatalogData& items, std:
 }
 RANKLET_FUNC Result<void> Recommender::User::observe(const ItemRef& item, float rating) RANKLET_MEMORY_TRY {
     if (model_ == nullptr) return detail::empty_object("the user");
-    if (item.data().model != model_->fingerprint)
+    if (item.data().model != model_->items_fingerprint)
         return make_error(ErrorCode::mismatch, {"item \"", item.id(), "\" is of another model's catalog"});
     RANKLET_TRY(check_items(*model_, item.data()));
     RANKLET_TRY(check_rating(rating));

@@ -30,7 +30,7 @@ RANKLET_COLD Result<void> save_catalog(const Catalog& catalog, const std::string
 RANKLET_COLD Result<std::vector<std::byte>> catalog_bytes(const CatalogData& catalog);
 
 /// Maps a catalog that save_catalog wrote. `model`: the fingerprint of the model that will use it
-/// (Recommender::fingerprint()). The catalog and its copies keep the file mapped; it must not be changed in place.
+/// (Recommender::items_fingerprint(); Recommender::load_catalog gives it). The catalog and its copies keep the file mapped; it must not be changed in place.
 /// Error mismatch when another model made it; io, format, missing or unsupported, naming the place, when it is damaged
 /// or no catalog.
 RANKLET_COLD Result<Catalog> load_catalog(const std::string& path, std::uint64_t model,

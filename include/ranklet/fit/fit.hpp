@@ -103,6 +103,7 @@ RANKLET_NAMESPACE_END
 #include <memory>
 #include <utility>
 
+#include "ranklet/catalog/file.hpp"
 #include "ranklet/core/name_index.hpp"
 #include "ranklet/core/parallel.hpp"
 #include "ranklet/counting/popularity.hpp"
@@ -205,8 +206,9 @@ private:
     const FitLog& log_;
     const FitOptions& options_;
     Catalog catalog_;
-    std::vector<std::uint32_t> index_;  // of the log's items in the catalog
-    std::vector<std::size_t> judged_;   // users, in order
+    std::vector<std::uint32_t> index_;     // of the log's items in the catalog
+    std::vector<std::size_t> judged_;      // users, in order
+    std::uint64_t items_fingerprint_ = 0;  // of the encoder's file, or of what that was made of
     std::size_t tried_ = 0;
     bool solved_ = false;                               // the closed forms are solved
     bool keeps_next_ = false, keeps_together_ = false;  // and are part of the blend
@@ -237,6 +239,7 @@ RANKLET_FUNC Result<void> Fitter::make_catalog(std::span<const Item> items) {
     RANKLET_ASSIGN(const Recommender encoder, Recommender::from_file(encoder_, load));
     if (!encoder.encodes_text())
         return make_error(ErrorCode::unsupported, {encoder_.name(), ": it encodes no texts: its items are its own"});
+    items_fingerprint_ = encoder.items_fingerprint();
     NameIndex names;
     std::vector<std::string> ids;
     std::vector<Item> all(items.begin(), items.end());
@@ -682,6 +685,7 @@ RANKLET_FUNC Result<std::vector<std::byte>> Fitter::write() const {
         GgufWriter writer;
         RANKLET_TRY(writer.copy(encoder_, is_decoders));
         writer.key("ranklet.recommender.scoring", Blend::type_name);
+        writer.key("ranklet.recommender.encoder_file", to_hex(items_fingerprint_));
         std::vector<std::string> types;
         std::vector<float> weights;
         bool has_prior = false;
