@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -151,7 +152,7 @@ TEST_CASE("choosing tells how far it is, ends when asked, and never does worse t
     options.stop = ranklet::StopToken([] { return true; });
     check_error(ranklet::fit(encoder(), log.items, log.view(), options), ErrorCode::stopped);
     options.stop = {};
-    options.deadline = ranklet::Deadline::clock::now();
+    options.deadline = std::chrono::steady_clock::now();
     check_error(ranklet::fit(encoder(), log.items, log.view(), options), ErrorCode::deadline);
 }
 
