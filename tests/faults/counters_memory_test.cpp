@@ -23,6 +23,7 @@ using Bytes = ranklet_test::ResultBytes;
 TEST_CASE("counters whose memory is refused say so and have what they had") {
     const ranklet_test::TemporaryFolder folder;
     const std::string path = folder.path() + "/a state's file with a name of some length";
+    const std::string table_path = path + ".gguf", popularity_path = path + ".popularity";
     const auto user = [](int n) { return "user " + std::to_string(n); };
     const auto item = [](int n) { return "an item's id, longer than a string's own memory: " + std::to_string(n); };
     TransitionOptions options;
@@ -55,7 +56,7 @@ TEST_CASE("counters whose memory is refused say so and have what they had") {
         // Where a bound is reached, what was forgotten to make room stays forgotten; so does what has faded.
         bool forgets = events == 400;
         const auto unharmed = [&] { return forgets || text(counts) == whole; };
-        const std::string new_user = user(100), new_item = item(100), old_user = user(1);
+        const std::string new_user = user(100), new_item = item(100), old_user = user(1), other_user = user(2);
         std::vector<std::string> ids;
         std::vector<TimedItem> own;
         for (int e = 0; e < events; ++e)
@@ -74,7 +75,7 @@ TEST_CASE("counters whose memory is refused say so and have what they had") {
         change("observe of someone known", [&] { return counts.observe(old_user, new_item, 500); });
         change("erase_user", [&] { return counts.erase_user(old_user, own); });
         if (!own.empty()) change("take_back", [&] { return counts.take_back(old_user, own, own.size() / 2); });
-        change("join_users", [&] { return counts.join_users(old_user, user(2), own); });
+        change("join_users", [&] { return counts.join_users(old_user, other_user, own); });
         const TransitionCounts more = filled(100);
         change("merge", [&] { return counts.merge(more); });
         forgets = true;
@@ -93,11 +94,11 @@ TEST_CASE("counters whose memory is refused say so and have what they had") {
         });
         const auto table = take(before.snapshot());
         refuse_each("save_transitions", [&]() -> Result<std::string> {
-            RANKLET_TRY(save_transitions(table, path + ".gguf"));
+            RANKLET_TRY(save_transitions(table, table_path));
             return Bytes();
         });
         refuse_each("load_transitions", [&]() -> Result<std::string> {
-            RANKLET_ASSIGN(const auto loaded, load_transitions(path + ".gguf"));
+            RANKLET_ASSIGN(const auto loaded, load_transitions(table_path));
             return Bytes() << loaded.size() << loaded.pairs();
         });
     }
@@ -116,8 +117,8 @@ TEST_CASE("counters whose memory is refused say so and have what they had") {
         "popularity",
         [&]() -> Result<std::string> {
             RANKLET_TRY(counts.observe(fresh, 20));
-            RANKLET_TRY(counts.save(path + ".popularity"));
-            RANKLET_ASSIGN(Popularity loaded, Popularity::load(path + ".popularity"));
+            RANKLET_TRY(counts.save(popularity_path));
+            RANKLET_ASSIGN(Popularity loaded, Popularity::load(popularity_path));
             RANKLET_TRY(loaded.merge(counts));
             RANKLET_ASSIGN(const auto logs, loaded.log_popularity({&fresh, 1}, 30));
             return values(loaded) << logs;
