@@ -2,7 +2,7 @@
 # Installs what the tests need and is missing (Debian, Ubuntu), builds, runs every test. Ends with CTest's summary.
 #
 #     bash tests/run.sh                      the library, the converter, the examples
-#     RANKLET_TEST_ALL=1 bash tests/run.sh   also against PyTorch, ONNX Runtime and Hugging Face's tokenizers
+#     RANKLET_TEST_ALL=1 bash tests/run.sh   also against PyTorch, ONNX Runtime, Hugging Face's tokenizers, sentence-transformers
 #     RANKLET_TEST_PRESETS=1 ...             also under sanitizers, with clang, and without exceptions
 #
 # Builds are in build/, and a second run rebuilds what changed. RANKLET_JOBS: compilers at a time (default: all cores).
@@ -83,7 +83,7 @@ mkdir -p build
 if [ "$all" = 1 ]; then
     export RANKLET_ORACLE_DIR=${RANKLET_ORACLE_DIR:-$repository/build/oracle}
     export RANKLET_PARITY_DIR=${RANKLET_PARITY_DIR:-$repository/build/parity}
-    for oracle in tests/text/oracle/run.sh tests/parity/onnx/run.sh; do
+    for oracle in tests/text/oracle/run.sh tests/parity/onnx/run.sh tests/layouts/run.sh; do
         step "$oracle"
         bash "$oracle"
     done

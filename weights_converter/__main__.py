@@ -1,4 +1,4 @@
-"""The command line: python3 -m weights_converter CHECKPOINT OUT.gguf"""
+"""The command line: python3 -m weights_converter CHECKPOINT OUT.gguf, or --check OUT.gguf CHECKPOINT TEXTS"""
 import argparse
 import sys
 
@@ -7,6 +7,7 @@ try:
 except ModuleNotFoundError:
     sys.exit("error: numpy is missing for this python3 (Debian: apt install python3-numpy, and /usr/bin/python3)")
 
+from . import compare
 from .convert import convert, models_of, options_of
 from .errors import ConversionError
 from .kinds import KINDS
@@ -32,9 +33,12 @@ class Progress:
 
 def make_parser(kinds):
     """What every kind takes, and the kinds' own options by what they are for."""
-    parser = argparse.ArgumentParser(prog="python3 -m weights_converter", description=DESCRIPTION)
+    parser = argparse.ArgumentParser(prog="python3 -m weights_converter", description=DESCRIPTION,
+                                     epilog="--check OUT.gguf CHECKPOINT TEXTS compares a converted file with the original, on a "
+                                     "text a line.")
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a checkpoint's folder, or a weights file "
-                        "(.safetensors, .bin, .pth), or a file of word vectors (word2vec, GloVe)")
+                        "(.safetensors, .bin, .pth), or a file of word vectors (word2vec, GloVe), or a name on the Hugging Face "
+                        "Hub (ORGANISATION/NAME, ORGANISATION/NAME@REVISION), which is looked for in its cache, else fetched")
     parser.add_argument("out", metavar="OUT.gguf")
     parser.add_argument("--config", metavar="FOLDER", help="where config.json, the tokenizer and ranklet.json are, if not "
                         "with the weights")
@@ -59,19 +63,32 @@ def read_values(options, kinds):
 
 
 def main(arguments=None, kinds=KINDS):
-    options = make_parser(kinds).parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
     progress = Progress()
-    try:
+    watch = dict(note=lambda text: progress.say(f"note: {text}"), stage=progress.show)
+    if "--check" in arguments:
+        return end(progress, "comparing", lambda: compare.main([each for each in arguments if each != "--check"], **watch))
+    options = make_parser(kinds).parse_args(arguments)
+
+    def work():
         read_values(options, kinds)
-        lines = convert(options, kinds, note=lambda text: progress.say(f"note: {text}"), stage=progress.show)
+        return convert(options, kinds, **watch)
+
+    return end(progress, options.checkpoint, work)
+
+
+def end(progress, what, work):
+    """The exit code of `work`, whose lines are printed; `what` names it where an error of the system does not."""
+    try:
+        lines = work()
     except ConversionError as error:
         progress.say(f"error: {error}")
         return 1
     except OSError as error:
-        progress.say(f"error: {error.filename or options.checkpoint}: {error.strerror or error}")
+        progress.say(f"error: {error.filename or what}: {error.strerror or error}")
         return 1
     except MemoryError:
-        progress.say(f"error: {options.checkpoint}: not enough memory")
+        progress.say(f"error: {what}: not enough memory")
         return 1
     except KeyboardInterrupt:
         progress.say("interrupted; nothing was written")

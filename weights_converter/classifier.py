@@ -4,6 +4,9 @@ In: config.json and a StateDict whose encoder was taken. Out: keys `ranklet.clas
 Layouts: BertForSequenceClassification (pooler.dense, tanh, classifier), DistilBertForSequenceClassification
 (pre_classifier, ReLU, classifier), BertForTokenClassification and DistilBertForTokenClassification (classifier).
 """
+import os
+
+from .checkpoint import optional_json
 from .errors import ConversionError
 from .options import Option
 
@@ -11,7 +14,8 @@ KINDS = {"ForSequenceClassification": "sequence", "ForTokenClassification": "tok
 ACTIVATIONS = ("softmax", "sigmoid", "identity")
 PROBLEMS = {"single_label_classification": "softmax", "multi_label_classification": "sigmoid", "regression": "identity"}
 # What sentence-transformers' cross-encoders write of their activation; its default differs by version, so it says
-CROSS_ENCODER_ACTIVATIONS = {"Identity": "identity", "Sigmoid": "sigmoid"}
+CROSS_ENCODER_ACTIVATIONS = {"Identity": "identity", "Sigmoid": "sigmoid", "Softmax": "softmax"}
+CROSS_ENCODER_FILE = "config_sentence_transformers.json"
 WEIGHT = "classifier.weight"
 ACTIVATION = Option("--activation", "classifiers", dict(
     choices=ACTIVATIONS, help="what makes a sequence classifier's outputs scores, in place of what config.json says"))
@@ -48,28 +52,33 @@ def _labels(config, count, path):
     return [str(name) for name in names]
 
 
-def _cross_encoder_activation(config, path):
+def _cross_encoder_activation(config, path, count):
     """(what a cross-encoder of sentence-transformers applies or None, whether the checkpoint is one)"""
     settings = config.get("sentence_transformers")
-    stated = settings.get("activation_fn") if isinstance(settings, dict) else None
-    stated = stated or config.get("sbert_ce_default_activation_function")
-    if stated is None:
-        return None, isinstance(settings, dict)
-    name = str(stated).rsplit(".", 1)[-1]
-    if name not in CROSS_ENCODER_ACTIVATIONS:
-        raise ConversionError(f"{path}: the cross-encoder's activation {stated!r} is not supported; known are "
-                              f"{', '.join(CROSS_ENCODER_ACTIVATIONS)}")
-    return CROSS_ENCODER_ACTIVATIONS[name], True
+    file = os.path.join(os.path.dirname(path), CROSS_ENCODER_FILE)  # of sentence-transformers 6: comes before config.json
+    own = optional_json(os.path.dirname(path), CROSS_ENCODER_FILE) or {}
+    is_cross_encoder = isinstance(settings, dict) or own.get("model_type") == "CrossEncoder"
+    for where, stated in ((file, own.get("activation_fn")),
+                          (path, settings.get("activation_fn") if isinstance(settings, dict) else None),
+                          (path, config.get("sbert_ce_default_activation_function"))):
+        if stated is None:
+            continue
+        name = str(stated).rsplit(".", 1)[-1]
+        if name not in CROSS_ENCODER_ACTIVATIONS or name == "Softmax" and count == 1:
+            raise ConversionError(f"{where}: the cross-encoder's activation {stated!r} is not supported{' for one label' * (count == 1)}; "
+                                  f"known are {', '.join(CROSS_ENCODER_ACTIVATIONS)}")
+        return CROSS_ENCODER_ACTIVATIONS[name], True
+    return None, is_cross_encoder
 
 
 def _activation(given, config, count, path, note):
     """What turns a sequence's logits into scores."""
-    stated, is_cross_encoder = _cross_encoder_activation(config, path)
     problem = config.get("problem_type")
     if problem is not None and problem not in PROBLEMS:
         raise ConversionError(f"{path}: problem_type {problem!r} is unknown; known are {', '.join(PROBLEMS)}")
     if given is not None:
         return given
+    stated, is_cross_encoder = _cross_encoder_activation(config, path, count)
     if stated is not None:
         return stated
     if problem is not None:
@@ -103,6 +112,11 @@ def add_classifier(model, state, config, path, info, given_activation, note):
         if given_activation not in (None, "softmax"):
             raise ConversionError(f"{path}: a token's labels exclude each other: --activation {given_activation} means nothing")
         activation = "softmax"
+    if kind == "sequence" and not info.tokenizer.type_ids and "token_types.weight" in model.tensors:
+        types = model.tensors["token_types.weight"][0]
+        model.exact("token_types.weight", types[:1].repeat(len(types), 0))
+        note("the texts of a pair are told apart by [SEP] alone: by tokenizer_config.json transformers 5 gives the model no token "
+             "types (its model_input_names, or the class's)")
     if kind == "sequence":
         inner = outer + "pre_classifier" if info.family == "distilbert" else info.prefix + "pooler.dense"
         _linear(model, state, "ranklet.classifier.dense", inner, [info.dim, info.dim])

@@ -5,6 +5,7 @@ nothing was written.
 """
 import os
 
+from . import hub
 from .errors import ConversionError
 from .kinds import KINDS
 from .model import Model
@@ -16,7 +17,9 @@ from .source import Source
 def convert(options, kinds=KINDS, note=lambda text: None, stage=lambda text: None):
     """Writes options.out; -> lines of a summary. note and stage: as Source has them."""
     _check_output(options.out)
-    source = Source(options.checkpoint, options.config, options.model, models_of(kinds), note, stage)
+    source = Source(hub.find(options.checkpoint, note), options.config, options.model, models_of(kinds), note, stage,
+                    getattr(options, "route", None))
+    source.check_route()
     kind = _find_kind(source, kinds)
     refuse_others(options, options_of(kinds), kind.OPTIONS, lambda option: kind.refusal(source, option))
     model = Model(options.dtype, options.name or source.name)

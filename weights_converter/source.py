@@ -6,6 +6,7 @@ asked for, and once; errors are raised then. So a kind that knows its files by t
 import os
 from functools import cached_property
 
+from . import hub
 from .checkpoint import StateDict, find_weights
 from .errors import ConversionError
 from .sentence import read_sentence_modules
@@ -13,11 +14,12 @@ from .settings import find_settings, read_settings
 
 
 class Source:
-    def __init__(self, path, config=None, model=None, models=None, note=lambda text: None, stage=lambda text: None):
+    def __init__(self, path, config=None, model=None, models=None, note=lambda text: None, stage=lambda text: None,
+                 route=None):
         """config: the folder of config.json, tokenizer and ranklet.json, None: the checkpoint's. model: the name of the
         command line, None: none. models: the names there are, with what each is. note(text): something the person who
-        converts should know; stage(text): what is being done."""
-        self.path, self.config, self.note, self.stage = path, config, note, stage
+        converts should know; stage(text): what is being done. route: of a Router, None: none is named."""
+        self.path, self.config, self.note, self.stage, self.route = path, config, note, stage, route
         self._model, self._models = model, models or {}
 
     @property
@@ -27,9 +29,10 @@ class Source:
 
     @property
     def name(self):
-        """The folder's name, which is the model's where nothing else names it."""
+        """The folder's name, which is the model's where nothing else names it; of a snapshot of the Hub's cache its own."""
         path = os.path.abspath(self.path)
-        return os.path.basename(path if os.path.isdir(path) else os.path.dirname(path))
+        path = path if os.path.isdir(path) else os.path.dirname(path)
+        return hub.model_name(path) or os.path.basename(path)
 
     @cached_property
     def _found(self):
@@ -41,9 +44,9 @@ class Source:
             raise ConversionError(f"{self.config}: --config expects a folder")
         if os.path.isfile(path):
             folder = self.config or os.path.dirname(path) or "."
-            return folder, path, read_sentence_modules(folder)
+            return folder, path, read_sentence_modules(folder, self.route)
         root = self.config or path
-        modules = read_sentence_modules(root)
+        modules = read_sentence_modules(root, self.route)
         if modules is None:
             return root, find_weights(path), None
         return modules.folder, find_weights(modules.folder if path == root else path), modules
@@ -59,6 +62,11 @@ class Source:
     @property
     def modules(self):
         return self._found[2]
+
+    def check_route(self):
+        """An error where a route is named and there is nothing that has any."""
+        if self.route is not None and not os.path.exists(os.path.join(self.config or self.root, "modules.json")):
+            raise ConversionError(f"{self.path}: has no modules.json with a Router, so --route means nothing")
 
     @cached_property
     def state(self):

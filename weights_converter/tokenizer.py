@@ -18,6 +18,9 @@ DEFAULT_SPECIAL = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PA
                    "mask_token": "[MASK]"}
 KNOWN_CLASSES = ("BertTokenizer", "BertTokenizerFast", "DistilBertTokenizer", "DistilBertTokenizerFast",
                  "PreTrainedTokenizerFast")
+GENERAL_CLASSES = ("TokenizersBackend", "PreTrainedTokenizerFast")  # follow tokenizer.json; others make it anew from their settings
+# Of transformers 5, where nothing states model_input_names. Version 4 took types of a PreTrainedTokenizerFast.
+WITHOUT_TYPE_IDS = (*GENERAL_CLASSES, "DistilBertTokenizer", "DistilBertTokenizerFast")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Tokenizer:
     lower_text: bool = False  # str.lower of the whole text before all else, also of special tokens in it
     max_input_chars_per_word: int = 100
     max_length: Optional[int] = None  # transformers' model_max_length, if it is one
+    type_ids: bool = True  # whether a pair's second text has token type 1; otherwise the model sees 0 throughout
     outside_vocabulary: set = field(default_factory=set)  # ids that WordPiece itself never gives
 
 
@@ -76,7 +80,16 @@ def read_tokenizer(folder, lowercase, note, special_tokens=True):
     limit = config.get("model_max_length")
     # transformers writes 10^30 for "no limit"
     tokenizer.max_length = int(limit) if isinstance(limit, (int, float)) and 2 < limit < 10**9 else None
+    tokenizer.type_ids = _gives_type_ids(config)
     return tokenizer
+
+
+def _gives_type_ids(config):
+    """Whether transformers (as of 5) hands the model a pair's token types: the class's model_input_names, or the stated ones."""
+    names = config.get("model_input_names")
+    if isinstance(names, list):
+        return "token_type_ids" in names
+    return config.get("tokenizer_class") not in WITHOUT_TYPE_IDS
 
 
 def _content(token):
@@ -158,10 +171,12 @@ def _only_moves_space(normalizer):
 
 
 def _bert_normalizer(path, normalizer, added):
-    """The BertNormalizer that a tokenizer has, alone or in a Sequence whose others leave the tokens as they are."""
+    """The BertNormalizer that a tokenizer has, alone or in a Sequence whose others leave the tokens as they are, or lower-case
+    the text: then one that does both."""
     parts = _flat(normalizer)
     bert = [each for each in parts if isinstance(each, dict) and each.get("type") == "BertNormalizer"]
-    others = [each for each in parts if not any(each is one for one in bert)]
+    lower = {"type": "Lowercase"} in parts  # what sentence-transformers 6 makes of do_lower_case
+    others = [each for each in parts if not any(each is one for one in bert) and each != {"type": "Lowercase"}]
     if len(bert) > 1:
         raise ConversionError(f"{path}: normalizer has {len(bert)} times BertNormalizer, expected one")
     for each in others if bert else [normalizer]:
@@ -171,6 +186,9 @@ def _bert_normalizer(path, normalizer, added):
         if token.normalized and any(is_punctuation(c) or c.isspace() for c in token.content):
             raise ConversionError(f"{path}: normalizer is Sequence, with added token {token.content!r}, which is matched in what it "
                                   "gives; only BertNormalizer is supported there")
+    if lower and bert:  # lower-casing alone: accents stay unless BertNormalizer takes them
+        strip = bert[0].get("strip_accents")
+        return {**bert[0], "lowercase": True, "strip_accents": bert[0].get("lowercase", True) if strip is None else strip}
     return bert[0]
 
 
@@ -250,11 +268,12 @@ def _from_json(path, config, lowercase, note, special_tokens):
         settings[name] = normalizer.get(name, True)
         if not isinstance(settings[name], bool):
             raise ConversionError(f"{path}: normalizer.{name} is {settings[name]!r}, expected true or false")
-    settings["lowercase"] = _resolve_lowercase(path, settings["lowercase"], config, lowercase)
+    stated = {} if config.get("tokenizer_class") in GENERAL_CLASSES else config
+    settings["lowercase"] = _resolve_lowercase(path, settings["lowercase"], stated, lowercase)
     strip = normalizer.get("strip_accents")
     settings["strip_accents"] = settings["lowercase"] if strip is None else strip
-    for name, other in (("strip_accents", config.get("strip_accents")),
-                        ("handle_chinese_chars", config.get("tokenize_chinese_chars"))):
+    for name, other in (("strip_accents", stated.get("strip_accents")),
+                        ("handle_chinese_chars", stated.get("tokenize_chinese_chars"))):
         if other is not None and other != settings[name]:
             raise ConversionError(f"{path}: {name} is {settings[name]}, tokenizer_config.json says {other}; make them agree")
     limit = model.get("max_input_chars_per_word", 100)

@@ -529,7 +529,7 @@ class Recommenders(FolderTest):
 
 
 class SelfTest(FolderTest):
-    RECIPES = ("tiny_minilm", "tiny_dense", "tiny_distilbert", "tiny_next_event", "tiny_dot_product", "tiny_dot_plain",
+    RECIPES = ("tiny_minilm", "tiny_dense", "tiny_modules", "tiny_distilbert", "tiny_next_event", "tiny_dot_product", "tiny_dot_plain",
                "tiny_items")
 
     def test_a_files_own_tensors_give_its_selftest(self):

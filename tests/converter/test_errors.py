@@ -169,7 +169,17 @@ class SentenceTransformers(FolderTest):
             ("2_Dense/config.json", {"activation_function": ...}, ("activation_function None is unknown",)),
             ("2_Dense/config.json", {"in_features": 47}, ("linear.weight has shape [30, 48], expected [30, 47]",)),
             ("2_Dense/config.json", {"bias": False}, ("holds linear.bias",)),
-            ("2_Dense/config.json", {"module_input_name": "token_embeddings"}, ("module_input_name 'token_embeddings'",)),
+            ("2_Dense/config.json", {"module_input_name": "token_embeddings"}, (
+                "module_input_name of Dense is 'token_embeddings'; behind Pooling it would have to be 'sentence_embedding'",)),
+            ("2_Dense/config.json", {"module_output_name": "scores"}, ("module_output_name of Dense is 'scores'",)),
+            ("2_Dense/config.json", {"use_residual": True}, ("tensor residual.weight is missing",)),
+            ("1_Pooling/config.json", {"include_prompt": "no"}, ("include_prompt is 'no'",)),
+            ("sentence_bert_config.json", {"transformer_task": "fill-mask"}, ("transformer_task 'fill-mask' is not supported",)),
+            ("sentence_bert_config.json", {"module_output_name": "sentence_embedding"}, ("module_output_name is 'sentence_embedding'",)),
+            ("sentence_bert_config.json", {"modality_config": {"text": {"method_output_name": "pooler_output"}}},
+             ("method_output_name is 'pooler_output'",)),
+            ("sentence_bert_config.json", {"processing_kwargs": {"text": {"add_special_tokens": False}}}, ("processing_kwargs.text",)),
+            ("config_sentence_transformers.json", {"truncate_dim": 0}, ("truncate_dim is 0",)),
             ("sentence_bert_config.json", {"max_seq_length": 41}, ("max_length 41",)),
             ("sentence_bert_config.json", {"max_seq_length": "long"}, ("max_seq_length is 'long'",)),
             ("config_sentence_transformers.json", {"prompts": ["x"]}, ("prompts is not an object",)),
@@ -185,13 +195,15 @@ class SentenceTransformers(FolderTest):
                     path.write_bytes(before)
 
     def test_modules_it_does_not_know(self):
-        kinds = {"Transformer": "", "Pooling": "1_Pooling", "Dense": "2_Dense", "LayerNorm": "x", "CNN": "1_CNN"}
-        for order, words in ((["Transformer", "Pooling", "LayerNorm"], "module LayerNorm is not supported"),
-                             (["Transformer", "CNN"], "module 1 is CNN; expected Transformer, Pooling"),
+        kinds = {"Transformer": "", "Pooling": "1_Pooling", "Dense": "2_Dense", "LayerNorm": "x", "CNN": "1_CNN", "Normalize": "n"}
+        for order, words in ((["Transformer", "Pooling", "WeightedLayerPooling"], "module 2 is WeightedLayerPooling; expected"),
+                             (["Transformer", "CNN"], "module 1 is CNN; expected Transformer, Dense or Normalize of token states"),
+                             (["Transformer", "LayerNorm", "Pooling"], "module 1 is LayerNorm; expected"),
+                             ([], "module 0 is missing"),
                              (["Transformer"], "has no Pooling module"), (["Pooling"], "module 0 is Pooling"),
                              (["Transformer", "Pooling", "Pooling"], "module 2 is Pooling")):
             layouts.write_json(self.model / "modules.json", [
-                {"idx": n, "name": str(n), "path": kinds[kind], "type": f"sentence_transformers.models.{kind}"}
+                {"idx": n, "name": str(n), "path": kinds.get(kind, ""), "type": f"sentence_transformers.models.{kind}"}
                 for n, kind in enumerate(order)])
             self.refused(self.model, "modules.json", words)
 
@@ -204,10 +216,15 @@ class SentenceTransformers(FolderTest):
     def test_the_command_line_may_not_contradict_it(self):
         self.refused(self.model, "pooling: the command line says cls", "modules.json says mean", options=("--pooling", "cls"))
 
-    def test_prompts_left_out_of_pooling(self):
-        layouts.write_json(self.model / "1_Pooling/config.json", {"pooling_mode_mean_tokens": True, "include_prompt": False})
-        edit(self.model / "config_sentence_transformers.json", prompts={"q": "query: "})
-        self.refused(self.model, "include_prompt false")
+    def test_what_a_module_holds_and_nothing_reads(self):
+        weight, bias = layouts.Draw("dense").linear(30, 48)
+        layouts.write_safetensors(self.model / "2_Dense/model.safetensors", {"linear.weight": weight, "linear.bias": bias, "more": bias})
+        self.refused(self.model, "2_Dense/model.safetensors: what more is for is not known")
+
+    def test_normalize_of_token_states_stands_in_front_of_pooling(self):
+        modules = [("Transformer", ""), ("Normalize", "n"), ("Pooling", "1_Pooling")]
+        layouts.write_json(self.model / "modules.json", [{"path": path, "type": kind} for kind, path in modules])
+        self.refused(self.model, "module_input_name of Normalize is 'sentence_embedding'; in front of Pooling it would have to be")
 
 
 class Recommenders(FolderTest):

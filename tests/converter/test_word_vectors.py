@@ -354,6 +354,28 @@ class Static(FolderTest):
         self.assertEqual([metadata[f"ranklet.words.{key}"] for key in ("unknown", "normalize")], ["skip", True])
         self.assertEqual(metadata["ranklet.encoder.max_length"], 512)
 
+    def test_model2vec_that_names_no_model_type(self):
+        """As StaticModel.save_pretrained of 0.10 writes a model made by hand: modules.json for sentence-transformers beside it."""
+        folder = self.folder_of("model2vec", {"embeddings": self.table})
+        layouts.write_json(folder / "config.json", {"normalize": True, "max_length": 9, "embedding_dtype": "float32"})
+        layouts.write_json(folder / "modules.json", [
+            {"idx": 0, "name": "0", "path": ".", "type": "sentence_transformers.models.StaticEmbedding"},
+            {"idx": 1, "name": "1", "path": "1_Normalize", "type": "sentence_transformers.models.Normalize"}])
+        metadata, tensors = self.convert(folder)
+        same(self, tensors["ranklet.words.weight"], self.table)
+        self.assertEqual([metadata[f"ranklet.words.{key}"] for key in ("unknown", "normalize")], ["skip", True])
+        self.assertEqual(metadata["ranklet.encoder.max_length"], 9)
+        metadata, tensors = self.convert(folder, "--truncate-dim", "4")  # its `dimensionality`: cut, then normalised
+        same(self, tensors["ranklet.words.weight"], self.table[:, :4])
+
+    def test_fewer_numbers_of_static_vectors(self):
+        folder = self.folder_of("StaticEmbedding", {"embedding.weight": self.table})
+        layouts.write_json(folder / "config_sentence_transformers.json", {"truncate_dim": 4})
+        same(self, self.convert(folder)[1]["ranklet.words.weight"], self.table[:, :4])
+        folder = self.folder_of("StaticEmbedding", {"embedding.weight": self.table}, True, "normalized")
+        layouts.write_json(folder / "config_sentence_transformers.json", {"truncate_dim": 4})
+        self.refused(folder, "truncate_dim behind Normalize")
+
     def test_what_model2vec_reads_of_a_text(self):
         """model2vec 0.6 to 0.9 obey tokenizer.json's truncation, 0.10 the max_length of config.json."""
         truncation = {"max_length": 3, "direction": "Right", "strategy": "LongestFirst", "stride": 0}

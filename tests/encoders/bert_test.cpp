@@ -114,6 +114,40 @@ TEST_CASE("a prompt is put before each text, and an unknown one is an error nami
     check_error(bert.encode("phone", options), ErrorCode::missing, "\"question\"");
 }
 
+TEST_CASE("a prompt that pooling leaves out changes a text's vector by what the tokens see of it alone") {
+    const Bert bert =
+        load_bert("tiny-modules");  // "query": "the new ", "none": ""; pooling leaves [CLS] and prompt out
+    REQUIRE(bert.head().leaves_prompt_out());
+    BatchOptions options;
+    const auto plain = take(bert.encode("red phone"));
+    options.prompt = "none";
+    CHECK(same_bits(take(bert.encode("red phone", options)), plain));
+    options.prompt = "query";
+    const auto found = take(bert.encode("red phone", options));
+    // What counts are the states behind [CLS] the new, of "[CLS] the new red phone [SEP]".
+    const Matrix states = take(bert.encode_tokens("red phone", options));
+    ranklet::Scratch scratch;
+    succeed(scratch.reserve(bert.head().scratch_size()));
+    std::vector<float> expected(bert.dim());
+    bert.head().forward(states.view(), expected.data(), scratch, 3);
+    CHECK(same_bits(found, expected));
+    bert.head().forward(states.view(), expected.data(), scratch);
+    CHECK_FALSE(same_bits(found, expected));
+    CHECK(same_bits(take(bert.encode("the new red phone")), expected));
+    // The same wherever a vector is made: in a batch, of an item, when a text is taken apart.
+    const std::vector<std::string_view> texts{"a", "red phone", "", "手机"};
+    CHECK(same_bits(take(bert.encode(texts, options)).row(1), found));
+    const std::vector<ranklet::Item> items{{"1", "red phone"}};
+    CHECK(same_bits(take(bert.encode_items(items, ranklet::ItemForm::vector, options)).rows.row(0), found));
+    const auto parts = take(bert.take_apart(items[0], ranklet::TextUnit::word, options));
+    CHECK(same_bits(take(parts->encode(0, 1, ranklet::ItemForm::vector, options)).rows.row(0), found));
+    // Where a prompt fills the model, the last token still counts.
+    std::string much;
+    for (std::size_t i = 0; i < 60; ++i) much += "phone ";
+    bert.head().forward(take(bert.encode_tokens(much)).view(), expected.data(), scratch, 1000);
+    for (const float x : expected) CHECK(std::isfinite(x));
+}
+
 TEST_CASE("progress of an encoder is told from the first texts to the last") {
     const Bert bert = load_bert("tiny-minilm");
     const std::vector<std::string_view> texts(200, "phone");
@@ -195,6 +229,18 @@ TEST_CASE("pooling of one token is that token, whatever the mode, and of several
     close(pooled(Pooling::mean, 3), 2.0, -1.0);
     close(pooled(Pooling::mean_sqrt_len, 3), 6.0 / std::sqrt(3.0), -3.0 / std::sqrt(3.0));
     close(pooled(Pooling::weighted_mean, 3), (1.0 + 6.0 + 6.0) / 6.0, (-2.0 + 10.0 - 18.0) / 6.0);
+    // Rows in front that do not count; the weights of weighted_mean stay those of the whole text.
+    const auto behind = [&](Pooling mode, std::size_t first) {
+        std::vector<float> out(2);
+        ranklet::pool(mode, {states.data(), 3, 2}, out.data(), first);
+        return out;
+    };
+    CHECK(behind(Pooling::cls, 1) == std::vector<float>{3.0f, 5.0f});
+    CHECK(behind(Pooling::last, 1) == std::vector<float>{2.0f, -6.0f});
+    CHECK(behind(Pooling::max, 2) == std::vector<float>{2.0f, -6.0f});
+    close(behind(Pooling::mean, 1), 2.5, -0.5);
+    close(behind(Pooling::mean_sqrt_len, 1), 5.0 / std::sqrt(2.0), -1.0 / std::sqrt(2.0));
+    close(behind(Pooling::weighted_mean, 1), (6.0 + 6.0) / 5.0, (10.0 - 18.0) / 5.0);
     const ranklet::ModelReader reader{ranklet::GgufFile()};
     check_error(reader.choose("pooling", "median", ranklet::pooling_names), ErrorCode::unsupported,
                 "pooling is \"median\", expected cls, mean, max, mean_sqrt_len, weighted_mean or last");

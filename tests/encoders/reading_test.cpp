@@ -143,23 +143,50 @@ TEST_CASE("in windows a text's vector is its parts' pooled states, weighted by t
     const std::vector<std::string> parts{text_of(0, room), text_of(room - 4, tokens)};
     const ranklet::SentenceHead& head = bert.head();
     std::vector<float> sum(head.pooled_dim()), pooled(head.pooled_dim()), expected(bert.dim());
+    ranklet::Scratch scratch;
+    succeed(scratch.reserve(head.scratch_size()));
     float weights = 0.0f;
     BatchOptions plain;
     plain.prompt = "query";
     for (const std::string& part : parts) {
         const Matrix states = take(bert.encode_tokens(part, plain));
-        head.pool_states(states.view(), pooled.data());
+        head.pool_states(states.view(), pooled.data(), scratch);
         for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<float>(states.rows()) * pooled[i];
         weights += static_cast<float>(states.rows());
     }
     for (float& x : sum) x /= weights;
-    ranklet::Scratch scratch;
-    succeed(scratch.reserve(head.scratch_size()));
     head.finish(sum.data(), expected.data(), scratch);
     const auto found = take(bert.encode(text, options));
     for (std::size_t i = 0; i < found.size(); ++i)
         CHECK(static_cast<double>(found[i]) == doctest::Approx(static_cast<double>(expected[i])).epsilon(1e-5));
     check_read(read_of(bert, text, options), text.size(), tokens, 2, true);
+}
+
+TEST_CASE("a prompt that pooling leaves out stands before each window and counts in none") {
+    const Bert bert = load_bert("tiny-modules");
+    BatchOptions options;
+    options.prompt = "query";  // "the new ", with [CLS] three tokens
+    options.windows = Windows{4};
+    const std::size_t room = bert.max_length() - 2 - 2, tokens = room + 7;
+    const std::string text = text_of(0, tokens);
+    const ranklet::SentenceHead& head = bert.head();
+    std::vector<float> sum(head.pooled_dim()), pooled(head.pooled_dim()), expected(bert.dim());
+    ranklet::Scratch scratch;
+    succeed(scratch.reserve(head.scratch_size()));
+    float weights = 0.0f;
+    BatchOptions plain;
+    plain.prompt = "query";
+    for (const std::string& part : {text_of(0, room), text_of(room - 4, tokens)}) {
+        const Matrix states = take(bert.encode_tokens(part, plain));
+        head.pool_states(states.view(), pooled.data(), scratch, 3);
+        for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<float>(states.rows() - 3) * pooled[i];
+        weights += static_cast<float>(states.rows() - 3);
+    }
+    for (float& x : sum) x /= weights;
+    head.finish(sum.data(), expected.data(), scratch);
+    const auto found = take(bert.encode(text, options));
+    for (std::size_t i = 0; i < found.size(); ++i)
+        CHECK(static_cast<double>(found[i]) == doctest::Approx(static_cast<double>(expected[i])).epsilon(1e-5));
 }
 
 TEST_CASE("windows that hold no more than their overlap are refused, and a sink of whole texts takes none") {

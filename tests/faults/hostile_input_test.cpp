@@ -37,6 +37,7 @@ constexpr ErrorCode invalid = ErrorCode::invalid_argument;
 struct Changes {
     std::map<std::string, std::vector<std::string>, std::less<>> strings = {};
     std::map<std::string, std::vector<std::int32_t>, std::less<>> numbers = {};
+    std::map<std::string, std::uint32_t, std::less<>> counts = {};
     std::map<std::string, float, std::less<>> tensors = {};  // every element of an f32 tensor
 };
 ranklet_test::Bytes changed(const std::string& name, const Changes& changes) {
@@ -44,6 +45,11 @@ ranklet_test::Bytes changed(const std::string& name, const Changes& changes) {
     ranklet_test::GgufBuilder builder;
     std::size_t done = 0;
     for (const GgufKey& key : file.keys()) {
+        if (const auto c = changes.counts.find(key.name); c != changes.counts.end()) {
+            builder.key(key.name, c->second);
+            ++done;
+            continue;
+        }
         if (const auto s = changes.strings.find(key.name); s != changes.strings.end()) {
             builder.array(key.name, s->second);
             ++done;
@@ -72,7 +78,7 @@ ranklet_test::Bytes changed(const std::string& name, const Changes& changes) {
         builder.tensor(tensor.name, static_cast<std::uint32_t>(tensor.type),
                        {tensor.dims.begin(), tensor.dims.begin() + static_cast<std::ptrdiff_t>(tensor.rank)}, bytes);
     }
-    REQUIRE(done == changes.strings.size() + changes.numbers.size() + changes.tensors.size());
+    REQUIRE(done == changes.strings.size() + changes.numbers.size() + changes.counts.size() + changes.tensors.size());
     return builder.build();
 }
 LoadOptions untested() {
@@ -105,6 +111,39 @@ TEST_CASE("a list of modules or poolings is paid for by the file: nothing stands
     normalized.front() = "pooling";
     refused("ranklet.encoder.modules", normalized, "expected at most 32");
     refused("ranklet.encoder.pooling", std::vector<std::string>(100'000, "mean"), "\"mean\" twice");
+}
+
+TEST_CASE("modules that do not fit each other, or lack what they are made of, are named") {
+    const std::vector<std::string> right{"residual_dense.0", "normalize",        "pooling_without_prompt",
+                                         "layer_norm.0",     "residual_dense.1", "dense.0",
+                                         "normalize",        "truncate"};
+    const auto read = [](std::vector<std::string> modules) {
+        return Bert::from_memory(
+            changed("tiny-modules", {.strings = {{"ranklet.encoder.modules", std::move(modules)}}}), untested());
+    };
+    REQUIRE(read(right).ok());
+    const auto without = [&](std::size_t module) {
+        auto modules = right;
+        modules.erase(modules.begin() + static_cast<std::ptrdiff_t>(module));
+        return read(std::move(modules));
+    };
+    const auto instead = [&](std::size_t module, const char* name) {
+        auto modules = right;
+        modules[module] = name;
+        return read(std::move(modules));
+    };
+    check_error(without(2), ErrorCode::format, "must have \"pooling\" or \"pooling_without_prompt\"");
+    check_error(without(0), ErrorCode::format, "ranklet.layer_norm.0.weight");  // of 48 numbers, now of 40
+    check_error(instead(1, "pooling"), ErrorCode::format, "ranklet.encoder.modules has two poolings");
+    check_error(instead(5, "dense.7"), ErrorCode::missing, "ranklet.encoder.dense.7.activation");
+    check_error(instead(3, "layer_norm.1"), ErrorCode::missing, "ranklet.encoder.layer_norm.1.epsilon");
+    check_error(instead(4, "residual_dense.0"), ErrorCode::format,
+                "ranklet.encoder.modules has \"residual_dense.0\" twice");
+    check_error(instead(3, "dropout"), ErrorCode::unsupported, "unknown module \"dropout\"");
+    for (const std::uint32_t size : {0u, 16u}) {
+        const auto bytes = changed("tiny-modules", {.counts = {{"ranklet.encoder.truncate.size", size}}});
+        check_error(Bert::from_memory(bytes, untested()), ErrorCode::format, "is not 1 to 15");
+    }
 }
 
 TEST_CASE("a self-test has at most 1000 texts, pairs and events") {

@@ -351,6 +351,44 @@ def tiny_dense(folder, draw):
                                 prompts={"query": "the new ", "passage": "book: "})
 
 
+def tiny_modules(folder, draw):
+    """As sentence-transformers 6 saves it: modules of token states, LayerNorm, residual Dense, a prompt that does not count in
+    pooling, and the first numbers of each vector alone."""
+    write_safetensors(folder / "model.safetensors", tiny_bert(folder, draw, dim=20, heads=5, ff=36, layers=1))
+    modules = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.base.modules.transformer.Transformer"}]
+
+    def add(kind, config, **tensors):
+        path = f"{len(modules)}_{kind}"
+        home = "sentence_transformer" if kind in ("Pooling", "LayerNorm") else "base"
+        modules.append({"idx": len(modules), "name": str(len(modules)), "path": path,
+                        "type": f"sentence_transformers.{home}.modules.{kind.lower()}.{kind}"})
+        write_json(folder / path / "config.json", config)
+        if tensors:
+            write_safetensors(folder / path / "model.safetensors", {name.replace("__", "."): each for name, each in tensors.items()})
+
+    def dense(into, out, activation, place="sentence_embedding", bias=True, residual=False):
+        weight, shift = draw.linear(out, into, 1.5)
+        tensors = {"linear__weight": weight, **({"linear__bias": shift} if bias else {})}
+        if residual and into != out:
+            tensors["residual__weight"] = draw.linear(out, into)[0]
+        add("Dense", {"in_features": into, "out_features": out, "bias": bias, "activation_function": f"torch.nn.modules.{activation}",
+                      "module_input_name": place, "module_output_name": place, **({"use_residual": True} if residual else {})}, **tensors)
+
+    of_tokens = "token_embeddings"
+    dense(20, 24, "activation.Tanh", of_tokens, residual=True)
+    add("Normalize", {"module_input_name": of_tokens, "module_output_name": of_tokens})
+    add("Pooling", {"embedding_dimension": 24, "pooling_mode": ["weightedmean", "cls"], "include_prompt": False})
+    gain, shift = draw.norm(48)
+    add("LayerNorm", {"dimension": 48}, norm__weight=gain, norm__bias=shift)
+    dense(48, 48, "activation.GELU", residual=True)
+    dense(48, 15, "linear.Identity", bias=False)
+    add("Normalize", {"module_input_name": "sentence_embedding", "module_output_name": "sentence_embedding"})
+    write_json(folder / "modules.json", modules)
+    write_json(folder / "sentence_bert_config.json", {"transformer_task": "feature-extraction"})
+    write_json(folder / "config_sentence_transformers.json", {
+        "model_type": "SentenceTransformer", "prompts": {"query": "the new ", "none": ""}, "default_prompt_name": None, "truncate_dim": 9})
+
+
 def tiny_distilbert(folder, draw):
     tokens = tiny_vocabulary()
     config = distilbert_config(24, 2, 2, 52, len(tokens), positions=40, activation="relu")
@@ -476,7 +514,7 @@ def tiny_tokens_distilbert(folder, draw):
 
 
 TINY = {
-    "tiny-minilm": tiny_minilm, "tiny-dense": tiny_dense, "tiny-distilbert": tiny_distilbert,
+    "tiny-minilm": tiny_minilm, "tiny-dense": tiny_dense, "tiny-modules": tiny_modules, "tiny-distilbert": tiny_distilbert,
     "tiny-text-gru": tiny_text_gru, "tiny-text-gru-wide": tiny_text_gru_wide, "tiny-next-event": tiny_next_event,
     "tiny-dot-product": tiny_dot_product, "tiny-dot-plain": tiny_dot_plain, "tiny-items": tiny_items,
     "tiny-sequence": tiny_sequence, "tiny-multi-label": tiny_multi_label, "tiny-cross-encoder": tiny_cross_encoder,

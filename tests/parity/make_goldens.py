@@ -404,6 +404,7 @@ HISTORIES = {
 MODELS = {
     "tiny-minilm": ("f16", []),
     "tiny-dense": ("f32", []),
+    "tiny-modules": ("f32", []),
     "tiny-distilbert": ("bf16", []),
     "tiny-text-gru": ("f32", []),
     "tiny-text-gru-wide": ("f32", []),
@@ -462,6 +463,19 @@ def make_encoder_golden(writer, folder, dtype, ids):
     results = both_precisions(folder.name, lambda: load(folder, dtype), run)
     writer.add_tensor("golden.states", as_f32(torch.cat(results[:len(ids)])), "f32")
     writer.add_tensor("golden.vectors", as_f32(torch.stack(results[len(ids):])), "f32")
+    if folder.name == "tiny-modules":
+        make_prompt_golden(writer, folder, dtype)
+
+
+def make_prompt_golden(writer, folder, dtype):
+    """Vectors of the texts behind a prompt whose tokens, and [CLS], do not count in pooling."""
+    prompt = json.loads((folder / "config_sentence_transformers.json").read_text())["prompts"]["query"]
+    ids = tokenize(folder, 40, [prompt + text for text in TEXTS])
+    left_out = len(tokenize(folder, 40, [prompt])[0]) - 1
+    vectors = both_precisions(f"{folder.name}.prompt", lambda: reference_models.load_encoder(folder, dtype), lambda model: [
+        model(torch.tensor([row]), left_out)[0] for row in ids])
+    writer.add("golden.prompt", "query", "string")
+    writer.add_tensor("golden.prompt_vectors", as_f32(torch.stack(vectors)), "f32")
 
 
 def make_score_goldens(writer, folder, dtype, ids):

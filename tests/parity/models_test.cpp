@@ -88,6 +88,20 @@ TEST_CASE("encoders agree with PyTorch: mean, cls and all poolings with dense mo
     }
 }
 
+TEST_CASE("modules of token states, layer norm, residual dense, fewer numbers, and a prompt that does not count") {
+    const auto bert = take(ranklet::Bert::load(model_path("tiny-modules")));
+    const Golden golden("tiny-modules.golden.gguf");
+    CHECK(bert.dim() == 9);
+    check_encoder(bert, golden, "tiny-modules");
+    const auto texts = take(golden.file().strings("golden.texts"));
+    const ranklet::Matrix expected = golden.matrix("golden.prompt_vectors");
+    ranklet::BatchOptions options;
+    options.prompt = take(golden.file().string("golden.prompt"));
+    const ranklet::Matrix found = take(bert.encode(std::span<const std::string_view>(texts), options));
+    for (std::size_t t = 0; t < texts.size(); ++t)
+        check_close(found.row(t), expected.row(t), "tiny-modules, prompt, text " + std::to_string(t));
+}
+
 TEST_CASE("text_gru, the founding model, agrees with PyTorch") { check_recommender("tiny-text-gru", without_ratings); }
 
 TEST_CASE("text_gru with three GRU layers, no biases and another hidden size agrees with PyTorch") {

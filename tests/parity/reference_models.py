@@ -93,9 +93,53 @@ def sentence_modules(folder, dtype="f32"):
     return [name for name in POOLING_ORDER if flags[keys[name]]], dense, modules[-1]["type"].endswith(".Normalize")
 
 
+class ModuleEncoder(torch.nn.Module):
+    """Every module of sentence-transformers 6 that is converted, as its files have them: forward(ids, rows that pooling leaves
+    out) -> vectors. One text at a time."""
+
+    ACTIVATIONS = {"Tanh": torch.tanh, "GELU": torch.nn.functional.gelu, "Identity": lambda x: x}
+
+    def __init__(self, folder, dtype):
+        super().__init__()
+        self.bert = BertModel(bert_config(folder))
+        self.modules_of, self.parts = [], torch.nn.ModuleList()
+        for module in read_json(folder / "modules.json")[1:]:
+            kind, inside = module["type"].rsplit(".", 1)[-1], folder / module["path"]
+            config = read_json(inside / "config.json")
+            part = torch.nn.Module()
+            for name, value in (as_stored(load_state(inside), dtype) if (inside / "model.safetensors").exists() else {}).items():
+                part.register_parameter(name.replace(".", "_"), torch.nn.Parameter(value))
+            self.parts.append(part)
+            self.modules_of.append((kind, config))
+        self.size = read_json(folder / "config_sentence_transformers.json")["truncate_dim"]
+
+    def forward(self, ids, left_out=0):
+        x = self.bert(ids)[0]
+        for (kind, config), part in zip(self.modules_of, self.parts):
+            if kind == "Pooling":
+                weights = torch.arange(left_out + 1, len(x) + 1, dtype=x.dtype)
+                modes = {"weightedmean": lambda: weights @ x[left_out:] / weights.sum(), "cls": lambda: x[left_out]}
+                x = torch.cat([modes[mode]() for mode in config["pooling_mode"]])
+            elif kind == "LayerNorm":
+                x = torch.nn.functional.layer_norm(x, x.shape, part.norm_weight, part.norm_bias)
+            elif kind == "Normalize":
+                x = torch.nn.functional.normalize(x, dim=-1)
+            else:
+                y = torch.nn.functional.linear(x, part.linear_weight, getattr(part, "linear_bias", None))
+                y = self.ACTIVATIONS[config["activation_function"].rsplit(".", 1)[-1]](y)
+                if config.get("use_residual"):
+                    y = y + (x @ part.residual_weight.T if hasattr(part, "residual_weight") else x)
+                x = y
+        return x[None, :self.size]
+
+
 def load_encoder(folder, dtype="f32", pooling=None, normalize=False):
-    """A TextEncoder; pooling and normalize only where no modules.json states them."""
+    """A TextEncoder, or a ModuleEncoder; pooling and normalize only where no modules.json states them."""
     config = bert_config(folder)
+    if (folder / "modules.json").exists() and any(each["type"].endswith(".LayerNorm") for each in read_json(folder / "modules.json")):
+        model = ModuleEncoder(folder, dtype).eval()
+        model.bert.load_state_dict(bert_names(as_stored(load_state(folder), dtype), config))
+        return model
     dense = ()
     if (folder / "modules.json").exists():
         pooling, dense, normalize = sentence_modules(folder, dtype)

@@ -14,14 +14,14 @@ from .. import classifier, sentence
 from .. import tokenizer as tokenizers
 from ..checkpoint import is_count, optional_json, read_json
 from ..errors import ConversionError
-from ..options import LOWERCASE, MAX_LENGTH, NORMALIZE, POOLING, SCORING
+from ..options import LOWERCASE, MAX_LENGTH, NORMALIZE, POOLING, ROUTE, SCORING, TRUNCATE_DIM
 from ..recurrent import has_gru
 from ..selftest import LOWERED_TEXT, TEXTS, SelfTest
 from ..wordpiece import WordPiece
 from .bert_reference import BertReference as Reference
 
 MODELS = {}
-OPTIONS = (POOLING, NORMALIZE, MAX_LENGTH, LOWERCASE, SCORING, classifier.ACTIVATION)
+OPTIONS = (POOLING, NORMALIZE, TRUNCATE_DIM, MAX_LENGTH, LOWERCASE, ROUTE, SCORING, classifier.ACTIVATION)
 
 WORDS = "embeddings.word_embeddings.weight"
 
@@ -298,6 +298,8 @@ def add_vector(model, source, options, encoder, reader):
     reader: what reads token states where no score depends on the vector, None where the vector is what is read."""
     folder, tokenizer = source.folder, encoder.tokenizer
     modules, stated_length = _resolve_modules(options, source, reader)
+    for text in modules.notes:
+        source.note(text)
     if modules.do_lower_case:
         if model.metadata().get("ranklet.classifier.kind") == "token":
             source.note("do_lower_case of sentence-transformers is not applied: transformers, which tags, knows nothing of it")
@@ -317,7 +319,8 @@ def add_vector(model, source, options, encoder, reader):
         f"  text          {len(tokenizer.tokens)} tokens{', lower-cased' if tokenizer.lowercase or tokenizer.lower_text else ''}, up to {max_length} "
         f"a text ({encoder.positions} positions)",
         f"  vector        {size}: {' + '.join(modules.pooling)} pooling"
-        + "".join(f", {name}" for name in modules.modules[1:])
+        + "".join(f", {name}" for name in modules.modules if name != sentence.POOLING)
+        + (f", the first {size} numbers" if modules.truncate else "")
         + (f"; prompts {', '.join(modules.prompts)}" if modules.prompts else "")]
 
 
@@ -328,7 +331,8 @@ def _resolve_modules(options, source, reader):
     stated = [("the command line", options.pooling, options.normalize, options.max_length),
               (settings.path, settings.pooling, settings.normalize, settings.max_length)]
     if modules:
-        stated.append((f"{where}/modules.json", modules.pooling, "normalize" in modules.modules, modules.max_length))
+        stated.append((f"{where}/modules.json", modules.pooling, modules.normalizes if modules.pooling else None,
+                       modules.max_length))
 
     def resolve(index, what):
         found = [(each[0], each[index]) for each in stated if each[index] is not None]
@@ -342,7 +346,14 @@ def _resolve_modules(options, source, reader):
         max_length = options.max_length  # may shorten (or lengthen) what the files say
     else:
         max_length = resolve(3, "max_length")
-    result = modules or sentence.SentenceModules(where, pooling, ["pooling"] + ["normalize"] * bool(normalize))
+    result = modules or sentence.SentenceModules(where, None)
+    if result.pooling is None:
+        result.modules = [sentence.POOLING] + ["normalize"] * bool(normalize)
+        result.pooling = pooling
+    if options.truncate_dim is not None:
+        if options.truncate_dim < 1:
+            raise ConversionError(f"--truncate-dim {options.truncate_dim} is not above 0")
+        result.truncate = options.truncate_dim
     if result.pooling is None:
         if reader is None:
             raise ConversionError(f"{where}: how token states become a text's vector is not stated (no modules.json); give "

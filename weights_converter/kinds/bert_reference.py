@@ -15,6 +15,10 @@ def layer_norm(x, weight, bias, epsilon):
     return centred / np.sqrt((centred ** 2).mean(-1, keepdims=True) + epsilon) * weight + bias
 
 
+def unit(x):
+    return x / max(math.sqrt(float(x @ x)), 1e-12)
+
+
 def pool(states, mode):
     """sentence-transformers' modes over all of a text's tokens: [length, dim] -> [dim]."""
     length = states.shape[0]
@@ -59,14 +63,24 @@ class BertReference(Reference):
 
     def vector(self, states):
         """Token states of one text -> its vector after all modules."""
+        x = states
         for module in self.metadata["ranklet.encoder.modules"]:
-            if module == "pooling":
-                x = np.concatenate([pool(states, mode) for mode in self.metadata["ranklet.encoder.pooling"]])
+            if module in ("pooling", "pooling_without_prompt"):  # there is no prompt here
+                x = np.concatenate([pool(x, mode) for mode in self.metadata["ranklet.encoder.pooling"]])
             elif module == "normalize":
-                x = x / max(math.sqrt(float(x @ x)), 1e-12)
+                x = np.stack([unit(row) for row in x]) if x.ndim == 2 else unit(x)
+            elif module == "truncate":
+                x = x[..., :self.metadata["ranklet.encoder.truncate.size"]]
+            elif module.startswith("layer_norm."):
+                epsilon = self.kind(np.float32(self.metadata[f"ranklet.encoder.{module}.epsilon"]))
+                x = layer_norm(x, *(self.tensor(f"ranklet.{module}.{name}") for name in ("weight", "bias")), epsilon)
             else:
                 activation = self.metadata[f"ranklet.encoder.{module}.activation"]
-                x = ACTIVATIONS[activation](self.linear(x, f"ranklet.{module}"))
+                y = ACTIVATIONS[activation](self.linear(x, f"ranklet.{module}"))
+                if module.startswith("residual_dense."):
+                    projection = self.tensor(f"ranklet.{module}.residual.weight")
+                    y = y + (x if projection is None else x @ projection.T)
+                x = y
             x = x.astype(self.kind)
         return x
 

@@ -17,7 +17,8 @@ import numpy as np
 from .. import tokenizer as tokenizers
 from ..checkpoint import StateDict, is_count, optional_json, read_json
 from ..errors import ConversionError
-from ..sentence import read_pooling
+from ..modules import default_prompt, read_modules
+from ..sentence import check_prompts, read_pooling, truncate_dim
 
 TABLES = ("embedding.weight", "embeddings")
 HEADER = re.compile(rb"[ \t]*(\d+)[ \t]+(\d+)[ \t]*\r?\n")
@@ -49,6 +50,7 @@ class WordTable:
     lowercase: Optional[bool] = None  # of words, where the files say it
     stop_words: Optional[list] = None
     pooling: str = "mean"
+    truncate: Optional[int] = None  # the vector's first numbers that are kept, after normalisation
 
 
 def find_table(state):
@@ -58,10 +60,10 @@ def find_table(state):
     return found[0] if len(found) == 1 and names <= {found[0], "weights", "mapping"} else None
 
 
-def is_word_vectors(path):
-    """Whether these are word vectors; looks at names and a file's beginning only."""
+def is_word_vectors(path, route=None):
+    """Whether these are word vectors; looks at names and a file's beginning only. route: as read_modules has it."""
     if os.path.isdir(path):
-        return _modules(path)[:1] == ["WordEmbeddings"] or _static_folder(path) is not None
+        return _kinds(path, route)[:1] == ["WordEmbeddings"] or _static_folder(path, route) is not None
     if not os.path.isfile(path) or path.endswith((".json", ".pth", ".pt")):
         return False
     if path.endswith(".safetensors"):
@@ -76,15 +78,15 @@ def is_word_vectors(path):
     return HEADER.match(start) is not None or _glove_dim(start) is not None
 
 
-def read(path, note, lowercase=None, max_words=None, drop=False):
+def read(path, note, lowercase=None, max_words=None, drop=False, route=None):
     """The file or folder as a WordTable. drop: rows that cannot be used are left out instead of being an error."""
     if os.path.isdir(path) or path.endswith(".safetensors"):
         for option, value in (("--max-words", max_words), (DROP, drop or None)):
             if value is not None:
                 raise ConversionError(f"{path}: {option} is for files of whole words")
-        if os.path.isdir(path) and _modules(path)[:1] == ["WordEmbeddings"]:
-            return _read_word_embeddings(path)
-        return _read_static(path, note, lowercase)
+        if os.path.isdir(path) and _kinds(path, route)[:1] == ["WordEmbeddings"]:
+            return _read_word_embeddings(path, route)
+        return _read_static(path, note, lowercase, route)
     return _read_words(path, max_words, drop, note)
 
 
@@ -307,29 +309,31 @@ def _read_binary(rows, offset, count, dim):
 # ---- static embeddings
 
 
-def _static_folder(path):
-    """(folder of table and tokenizer, 'model2vec' or 'StaticEmbedding', whether Normalize follows); None: no such model."""
-    modules = os.path.join(path, "modules.json")
+def _is_model2vec(path):
+    """Whether a folder is model2vec's: its config.json says so, or names no other kind and stands beside a table with
+    model2vec's name (that of a StaticModel made by hand or learned by tokenlearn names none)."""
     config = optional_json(path, "config.json")
-    if config is not None and config.get("model_type") == "model2vec":
+    if config is None or "model_type" in config:
+        return config is not None and config["model_type"] == "model2vec"
+    weights = os.path.join(path, "model.safetensors")
+    return os.path.isfile(weights) and find_table(StateDict(weights)) == "embeddings"
+
+
+def _static_folder(path, route=None):
+    """(folder of table and tokenizer, 'model2vec' or 'StaticEmbedding', whether Normalize follows); None: no such model."""
+    if _is_model2vec(path):
         return path, "model2vec", None
-    if os.path.exists(modules):
-        entries = read_json(modules, list)
-        first = entries[0] if entries else None
-        if not isinstance(first, dict) or str(first.get("type", "")).rsplit(".", 1)[-1] != "StaticEmbedding":
-            return None
-        inside = first.get("path") or ""
-        if not isinstance(inside, str) or os.path.isabs(inside) or ".." in inside.split("/"):
-            raise ConversionError(f"{modules}: module 0 has the path {inside!r}, expected a folder inside")
-        rest = [str(each.get("type", "")).rsplit(".", 1)[-1] if isinstance(each, dict) else str(each) for each in entries[1:]]
-        if rest not in ([], ["Normalize"]):
-            raise ConversionError(f"{modules}: after StaticEmbedding comes {', '.join(rest)}; only Normalize is supported")
-        return os.path.join(path, inside) if inside else path, "StaticEmbedding", bool(rest)
-    return None
+    modules = read_modules(path, route)
+    if not modules or modules[0].kind != "StaticEmbedding":
+        return None
+    rest = [module.kind for module in modules[1:] if module.kind != "Dropout"]
+    if rest not in ([], ["Normalize"]):
+        raise ConversionError(f"{path}/modules.json: after StaticEmbedding comes {', '.join(rest)}; only Normalize is supported")
+    return modules[0].folder, "StaticEmbedding", bool(rest)
 
 
-def _read_static(path, note, lowercase):
-    found = _static_folder(path) if os.path.isdir(path) else None
+def _read_static(path, note, lowercase, route):
+    found = _static_folder(path, route) if os.path.isdir(path) else None
     if os.path.isdir(path):
         folder, kind, normalize = found
         names = [name for name in ("model.safetensors", "pytorch_model.bin") if os.path.isfile(os.path.join(folder, name))]
@@ -344,7 +348,7 @@ def _read_static(path, note, lowercase):
         raise ConversionError(f"{state.path}: expected {' or '.join(TABLES)}, and weights and mapping at most; it has "
                               f"{', '.join(state.names()[:5])}")
     table = _take_table(state, name)
-    _refuse_prompt(path if os.path.isdir(path) else folder)
+    settings = _sentence_settings(path if os.path.isdir(path) else folder, route)
     if kind == "model2vec":
         config = read_json(os.path.join(folder, "config.json"))
         normalize = config.get("normalize", False)
@@ -378,7 +382,8 @@ def _read_static(path, note, lowercase):
     if truncation is not None and not is_count(truncation):
         raise ConversionError(f"{path}: truncation.max_length is {truncation!r}, expected a positive number")
     if kind == "StaticEmbedding":
-        return WordTable(state.path, kind, table, None, tokenizer, weights, mapping, "row", bool(normalize), truncation)
+        return WordTable(state.path, kind, table, None, tokenizer, weights, mapping, "row", bool(normalize), truncation,
+                         truncate=settings)
     # model2vec 0.10 writes its limit into config.json (null: none) and gives it to the tokenizer, whose own it replaces. Before,
     # the tokenizer obeyed its own and the limit of 512 came after. The tokenizer counts unknown tokens too.
     tokens = config["max_length"] if "max_length" in config else truncation
@@ -402,34 +407,24 @@ def _take_table(state, name):
     return stored if stored.min() > -128 else stored.astype(np.float32)
 
 
-def _refuse_prompt(folder):
-    """A default prompt would be put before every text, which nothing here does."""
+def _sentence_settings(folder, route):
+    """How many numbers of a vector are kept, None: all. A prompt would be put before every text, which nothing here does."""
+    path = os.path.join(folder, "config_sentence_transformers.json")
     config = optional_json(folder, "config_sentence_transformers.json") or {}
-    name, prompts = config.get("default_prompt_name"), config.get("prompts")
-    if name is not None and (not isinstance(prompts, dict) or prompts.get(name) != ""):
-        raise ConversionError(f"{folder}/config_sentence_transformers.json: default_prompt_name is {name!r}; prompts are not supported "
-                              "for word vectors")
+    prompts, name = check_prompts(config.get("prompts"), config.get("default_prompt_name"), path)
+    name = default_prompt(route, prompts, name)
+    if prompts.get(name):
+        raise ConversionError(f"{path}: {'default_prompt_name is' if route is None else 'has the prompt'} {name!r}; prompts are not "
+                              "supported for word vectors")
+    return truncate_dim(config, path)
 
 
 # ---- sentence-transformers' WordEmbeddings
 
 
-def _entries(path):
-    """(class, folder) of each module of a modules.json; none without one."""
-    file = os.path.join(path, "modules.json")
-    entries = read_json(file, list) if os.path.exists(file) else []
-    found = []
-    for position, entry in enumerate(entries):
-        kind = str(entry.get("type", "")).rsplit(".", 1)[-1] if isinstance(entry, dict) else str(entry)
-        inside = (entry.get("path") or "") if isinstance(entry, dict) else ""
-        if not isinstance(inside, str) or os.path.isabs(inside) or ".." in inside.split("/"):
-            raise ConversionError(f"{file}: module {position} has the path {inside!r}, expected a folder inside")
-        found.append((kind, os.path.join(path, inside) if inside else path))
-    return found
-
-
-def _modules(path):
-    return [kind for kind, _ in _entries(path)]
+def _kinds(path, route=None):
+    """The classes of the modules; none without modules.json."""
+    return [module.kind for module in read_modules(path, route) or ()]
 
 
 def _module_weights(folder):
@@ -446,16 +441,15 @@ def _strings(config, name, path):
     return value
 
 
-def _read_word_embeddings(path):
+def _read_word_embeddings(path, route):
     """WordEmbeddings with a WhitespaceTokenizer, then WordWeights or not, Pooling (mean), Normalize or not."""
-    entries = _entries(path)
-    kinds = [kind for kind, _ in entries if kind != "Dropout"]
+    kinds = [kind for kind in _kinds(path, route) if kind != "Dropout"]
     weighted, normalized = "WordWeights" in kinds, kinds[-1:] == ["Normalize"]
     if kinds != ["WordEmbeddings"] + ["WordWeights"] * weighted + ["Pooling"] + ["Normalize"] * normalized:
         raise ConversionError(f"{path}/modules.json: after WordEmbeddings comes {', '.join(kinds[1:]) or 'nothing'}; expected Pooling, "
                               "with WordWeights before it and Normalize behind it at most")
-    folders = dict(entries)
-    _refuse_prompt(path)
+    folders = {module.kind: module.folder for module in read_modules(path, route)}
+    truncate = _sentence_settings(path, route)
     folder = folders["WordEmbeddings"]
     config = read_json(os.path.join(folder, "wordembedding_config.json"))
     kind = str(config.get("tokenizer_class", "")).rsplit(".", 1)[-1]
@@ -489,4 +483,4 @@ def _read_word_embeddings(path):
         weights = np.concatenate([weights, np.ones(len(words) - len(vocabulary), np.float32)])
     return WordTable(state.path, "WordEmbeddings", table, words, weights=weights, normalize=normalized, max_length=length,
                      cut="whitespace", lowercase=lowercase, stop_words=sorted({*stop_words} - {""}),
-                     pooling="weighted_mean" if weighted else "mean")
+                     pooling="weighted_mean" if weighted else "mean", truncate=truncate)

@@ -11,7 +11,7 @@ from .. import tokenizer as tokenizers
 from ..checkpoint import read_lines
 from ..errors import ConversionError
 from ..numpy_reference import Reference as AnyReference
-from ..options import LOWERCASE, MAX_LENGTH, NORMALIZE, Option
+from ..options import LOWERCASE, MAX_LENGTH, NORMALIZE, ROUTE, TRUNCATE_DIM, Option
 from ..selftest import TEXTS, SelfTest
 from ..settings import Settings
 from ..wordpiece import WordPiece
@@ -26,7 +26,7 @@ STOP_WORD_LISTS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(_
 OF = "word vectors"
 MODELS = {}
 OPTIONS = (
-    NORMALIZE, MAX_LENGTH, LOWERCASE,
+    NORMALIZE, TRUNCATE_DIM, MAX_LENGTH, LOWERCASE, ROUTE,
     Option("--unknown", OF, dict(
         choices=UNKNOWN, help="a word that the vocabulary lacks is left out, is the vector of unknown words, or its characters "
         "(default: skip, StaticEmbedding: row)")),
@@ -45,7 +45,7 @@ OPTIONS = (
 
 
 def matches(source):
-    return os.path.exists(source.path) and is_word_vectors(source.path)
+    return os.path.exists(source.path) and is_word_vectors(source.path, source.route)
 
 
 def looked_for(source):
@@ -155,12 +155,28 @@ def _say_unreachable(words, note):
         note(f"{len(lost)} of the {len(names)} words will be found in no text, {names[lost[0]]!r} for one{why}")
 
 
+def _truncate(table, given):
+    """Keeps the first numbers of each vector: as many as are given, else as the files say. Sums of rows that are cut are sums
+    that are cut, so the table is; not where sentence-transformers cuts what it has normalised."""
+    size = _first(given, table.truncate)
+    if size is None or size >= table.table.shape[1]:
+        return
+    if table.normalize and table.kind != "model2vec":
+        raise ConversionError(f"{table.where}: the first {size} numbers of vectors that are normalised before (truncate_dim behind "
+                              "Normalize) are not supported for word vectors")
+    if size < 1:
+        raise ConversionError(f"--truncate-dim {size} is not above 0")
+    table.table = table.table[:, :size]
+
+
 def add_word_vectors(model, source, options, path, settings):
     """The word vectors at `path` into the model, keys and tensors; -> (the table, the vector's size, lines of the summary).
 
     settings: what ranklet.json states of them."""
     source.stage(f"reading {path}")
-    table = read(path, source.note, options.lowercase, options.max_words, bool(options.drop_bad_rows))
+    table = read(path, source.note, options.lowercase, options.max_words, bool(options.drop_bad_rows),
+                 source.route)
+    _truncate(table, options.truncate_dim)
     name = options.name or settings.name or os.path.splitext(os.path.basename(os.path.abspath(path)))[0]
     model.key("general.name", name, "string")
     if table.words is not None:

@@ -148,6 +148,16 @@ struct Bert::State {
                           std::string_view before) const {
         return {*tokenizer, model, max_length, options, sink, sink_scratch, before};
     }
+    /// Rows of token states in front of a text that do not count for its vector: of [CLS] and the prompt, where the model
+    /// leaves them out, as many as the prompt alone has.
+    Result<std::size_t> rows_left_out(std::string_view before) const {
+        if (before.empty() || !head.leaves_prompt_out()) return std::size_t{0};
+        EncodeOptions limit;
+        limit.max_length = max_length;
+        Encoding encoding;
+        RANKLET_TRY(tokenizer->encode(before, limit, encoding));
+        return encoding.size() - 1;  // without [SEP]
+    }
     RANKLET_COLD Result<void> read_prompts(const ModelReader& reader) {
         const ModelReader keys = reader.scope("ranklet.prompts");
         if (!keys.has("names") && !keys.has("texts") && !keys.has("default")) return {};
@@ -167,8 +177,9 @@ struct Bert::State {
 /// A text's words, for explanations.
 class Bert::Parts final : public detail::TokenParts {
 public:
-    Parts(Bert bert, std::string_view text, const Encoding& encoding, std::size_t prompt, TextUnit unit)
-        : TokenParts(text, encoding, prompt, unit), bert_(std::move(bert)) {}
+    Parts(Bert bert, std::string_view text, const Encoding& encoding, std::size_t prompt, std::size_t left_out,
+          TextUnit unit)
+        : TokenParts(text, encoding, prompt, unit), bert_(std::move(bert)), left_out_(left_out) {}
 
 private:
     Result<EncodedItems> encode_sequences(std::span<const std::vector<std::int32_t>> sequences, ItemForm form,
@@ -195,11 +206,12 @@ private:
         RANKLET_ASSIGN(encoded.rows, Matrix::zeroed(sequences.size(), bert.head.dim()));
         for (std::size_t s = 0; s < sequences.size(); ++s)
             bert.head.forward(states.view().middle_rows(encoded.offsets[s], sequences[s].size()),
-                              encoded.rows.row(s).data(), scratch);
+                              encoded.rows.row(s).data(), scratch, left_out_);
         encoded.offsets.clear();
         return encoded;
     }
     Bert bert_;
+    std::size_t left_out_;
 };
 
 namespace detail {
@@ -219,8 +231,9 @@ RANKLET_COLD RANKLET_FUNC Result<void> check_bert_file(const ModelReader& reader
 }
 
 RANKLET_COLD RANKLET_FUNC Result<SentenceHead> read_sentence_head(const ModelReader& reader, std::size_t hidden,
+                                                                  std::size_t max_tokens,
                                                                   const EncoderDefaults& defaults) {
-    if (reader.has("ranklet.encoder.pooling")) return SentenceHead::read(reader, hidden);
+    if (reader.has("ranklet.encoder.pooling")) return SentenceHead::read(reader, hidden, max_tokens);
     if (!defaults.normalize) return missing_default(reader, "ranklet.encoder.pooling", "normalize");
     RANKLET_ASSIGN(const std::uint32_t type, reader.u32_or("bert.pooling_type", 0));
     if (type > 3)
@@ -254,7 +267,8 @@ RANKLET_FUNC Result<Bert> Bert::read(const ModelReader& reader, const LoadOption
     }
     RANKLET_ASSIGN(const std::size_t position_offset, encoder.u32_or("position_offset", 0));
     RANKLET_ASSIGN(state->model, BertModel::read(reader, activation, position_offset));
-    RANKLET_ASSIGN(state->head, detail::read_sentence_head(reader, state->model.hidden(), defaults));
+    RANKLET_ASSIGN(state->head,
+                   detail::read_sentence_head(reader, state->model.hidden(), state->model.max_tokens(), defaults));
     if (state->tokenizer->vocabulary_size() > state->model.vocabulary_size())
         return reader.wrong("", {state->tokenizer->vocabulary_size(), " tokens, but token_embd.weight has ",
                                  state->model.vocabulary_size(), " rows"});
@@ -320,8 +334,10 @@ RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<Matrix> Bert::encode(TextList texts, const BatchOptions& options) const RANKLET_MEMORY_TRY {
     RANKLET_ASSIGN(Matrix vectors, Matrix::zeroed(texts.size(), dim()));
+    RANKLET_ASSIGN(const std::string_view prompt, prompt_text(options.prompt));
+    RANKLET_ASSIGN(const std::size_t left_out, state_->rows_left_out(prompt));
     const SentenceHead& head = this->head();
-    RANKLET_ASSIGN(auto sums, detail::WindowVectors::of(head, vectors, options));
+    RANKLET_ASSIGN(auto sums, detail::WindowVectors::of(head, vectors, left_out, options));
     RANKLET_TRY(for_each_window(
         texts, options,
         [&](const TextWindow& window, MatrixView<const float> states, Scratch& scratch) noexcept {
@@ -390,7 +406,8 @@ RANKLET_FUNC Result<EncodedItems> Bert::encode_items(std::span<const Item> items
     EncodedItems encoded;
     if (form == ItemForm::vector) {
         RANKLET_ASSIGN(encoded.rows, Matrix::zeroed(items.size(), dim()));
-        RANKLET_ASSIGN(auto sums, detail::WindowVectors::of(bert.head, encoded.rows, options));
+        RANKLET_ASSIGN(const std::size_t left_out, bert.rows_left_out(prompt));
+        RANKLET_ASSIGN(auto sums, detail::WindowVectors::of(bert.head, encoded.rows, left_out, options));
         const auto sink = [&](const TextWindow& window, MatrixView<const float> states, Scratch& scratch) noexcept {
             sums.add(window, states, scratch);
         };
@@ -425,8 +442,9 @@ RANKLET_FUNC Result<std::unique_ptr<const ItemParts>> Bert::take_apart(const Ite
     limit.max_length = max_length();
     Encoding encoding;
     RANKLET_TRY(tokenizer().encode(std::string(prompt).append(item.text), limit, encoding));
+    RANKLET_ASSIGN(const std::size_t left_out, state_->rows_left_out(prompt));
     return std::unique_ptr<const ItemParts>(
-        std::make_unique<const Parts>(*this, item.text, encoding, prompt.size(), unit));
+        std::make_unique<const Parts>(*this, item.text, encoding, prompt.size(), left_out, unit));
 }
 
 RANKLET_FUNC Result<void> Bert::self_test(const ModelReader& reader) const {

@@ -309,9 +309,10 @@ private:
 /// Texts' vectors from their windows.
 class WindowVectors {
 public:
-    /// `out` [texts, dim].
-    static Result<WindowVectors> of(const SentenceHead& head, Matrix& out, const BatchOptions& options) {
-        WindowVectors vectors(head, out);
+    /// `out` [texts, dim]. `left_out`: rows in front of each window that do not count.
+    static Result<WindowVectors> of(const SentenceHead& head, Matrix& out, std::size_t left_out,
+                                    const BatchOptions& options) {
+        WindowVectors vectors(head, out, left_out);
         if (options.windows) {
             RANKLET_ASSIGN(vectors.sums_, Matrix::zeroed(out.rows(), head.pooled_dim() + 1));
         }
@@ -322,14 +323,14 @@ public:
     }
     void add(const TextWindow& window, MatrixView<const float> states, Scratch& scratch) noexcept {
         float* vector = out_->row(window.text).data();
-        if (window.count == 1) return head_->forward(states, vector, scratch);
+        if (window.count == 1) return head_->forward(states, vector, scratch, left_out_);
         using Ops = kernels::Ops<float>;
         const ScratchFrame frame(scratch);
         const std::size_t n = head_->pooled_dim();
         float* pooled = scratch.take<float>(n);
         float* sum = sums_.row(window.text).data();  // of tokens * pooled, and of tokens
-        const auto tokens = static_cast<float>(states.rows);
-        head_->pool_states(states, pooled);
+        const auto tokens = static_cast<float>(states.rows - std::min(left_out_, states.rows - 1));
+        head_->pool_states(states, pooled, scratch, left_out_);
         Ops::multiply_add(tokens, pooled, sum, sum, n);
         sum[n] += tokens;
         if (window.index + 1 < window.count) return;
@@ -338,10 +339,12 @@ public:
     }
 
 private:
-    WindowVectors(const SentenceHead& head, Matrix& out) : head_(&head), out_(&out) {}
+    WindowVectors(const SentenceHead& head, Matrix& out, std::size_t left_out)
+        : head_(&head), out_(&out), left_out_(left_out) {}
 
     const SentenceHead* head_;
     Matrix* out_;
+    std::size_t left_out_;
     Matrix sums_;  // [texts, pooled_dim + 1], where there are windows
 };
 
