@@ -33,6 +33,9 @@ MAX_LENGTH = Option("--max-length", "text encoders", dict(
 LOWERCASE = Option("--lowercase", "text encoders", dict(
     choices=("yes", "no"), help="whether text is lower-cased, where the files do not say or contradict each other"),
     lambda text: text == "yes")
+CALIBRATION = Option("--calibration", "text encoders", dict(
+    metavar="FILE", help="with --dtype i8: texts of your own, UTF-8, one a line, that the 8-bit weights are fitted to (default: "
+    "English and Chinese texts that come with the converter)"))
 SCORING = Option("--scoring", "recommenders", dict(
     choices=SCORINGS, help="how a recommender scores, where no ranklet.json says it"))
 
