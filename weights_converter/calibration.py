@@ -4,6 +4,7 @@ In: a file of texts, UTF-8, one a line. Out: their token ids, evenly spread over
 """
 from pathlib import Path
 
+from .checkpoint import read_lines
 from .errors import ConversionError
 from .quantization import MIN_TEXTS, MOST_TOKENS
 
@@ -11,12 +12,8 @@ FOLDER = Path(__file__).parent / "calibration"
 MOST_TEXTS = 1024
 
 
-def _lines(path):
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ConversionError(f"{path}: byte {error.start} is not UTF-8") from None
-    return list(dict.fromkeys(line for line in map(str.strip, text.split("\n")) if line))  # a text is its twin's neighbour
+def _texts(path):
+    return list(dict.fromkeys(filter(None, read_lines(path))))  # twice the same text would be its own neighbour
 
 
 def _spread(items, count):
@@ -26,9 +23,9 @@ def _spread(items, count):
 def read_texts(path, encode):
     """encode(text) -> ids. path None: the converter's own texts. Error: fewer than MIN_TEXTS different texts."""
     if path is None:
-        lines = [line for name in sorted(FOLDER.glob("*.txt")) for line in _lines(name)]
+        lines = [line for name in sorted(FOLDER.glob("*.txt")) for line in _texts(name)]
     else:
-        lines = _lines(path)
+        lines = _texts(path)
         if len(lines) < MIN_TEXTS:
             raise ConversionError(f"{path}: {len(lines)} different texts, one a line; 8-bit weights are fitted to "
                                   f"{MIN_TEXTS} at least")

@@ -13,6 +13,7 @@ What is done, with the exact model's forward pass and the 8-bit one's side by si
 """
 import numpy as np
 
+from .errors import ConversionError
 from .neighbours import compare
 from .numpy_reference import ACTIVATIONS, attention, quantize_rows_with_zero
 
@@ -82,6 +83,8 @@ class _Product:
             weight = weight / self.factors
             inputs = inputs * self.factors
         inputs = quantize_rows_with_zero(inputs)
+        if not (np.isfinite(inputs).all() and np.isfinite(weight).all()):
+            raise ConversionError(f"{self.weights[0]}: the weights give NaN or infinity on the texts that they are fitted to")
         seen = inputs[self.fitted]
         values, scales = round_weight(weight, (seen.T @ seen).astype(np.float64) / len(seen))
         outputs = inputs @ (values * scales[:, None]).T
@@ -100,6 +103,11 @@ def quantize_blocks(model, reference, texts, stage=lambda text: None):
     """Fits the blocks to texts (lists of token ids) -> Kept, of the vectors of those held out.
 
     reference(metadata, tensor, kind): the kind's numpy reference."""
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes out of it is looked at
+        return _quantize_blocks(model, reference, texts, stage)
+
+
+def _quantize_blocks(model, reference, texts, stage):
     texts = sorted(texts, key=len)
     held_out = np.arange(len(texts)) % HELD_OUT == HELD_OUT // 2
     bounds = np.cumsum([0] + [len(ids) for ids in texts])
@@ -153,6 +161,6 @@ def quantize_blocks(model, reference, texts, stage=lambda text: None):
                 for states, change in ((x, of_down), (y, down.fit(inner_y, of_down))))
     model.key("ranklet.version", 2, "u32")
     model.key("ranklet.encoder.quantization", "zero_point", "string")
-    vectors = [np.stack([model_.vector(states[a:b]) for a, b in zip(bounds, bounds[1:])])
-               for model_, states in ((exact, x), (small, y))]
+    vectors = [np.stack([model_of.vector(states[a:b]) for a, b in zip(bounds, bounds[1:])])
+               for model_of, states in ((exact, x), (small, y))]
     return compare(*vectors, of=np.flatnonzero(held_out))
