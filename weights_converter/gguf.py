@@ -130,8 +130,9 @@ class GGUFWriter:
             raise ConversionError(f"key {key} is written twice")
         self.values[key] = _value(key, value, kind)
 
-    def add_tensor(self, name, array, dtype="f32"):
-        """array [rows, cols] (one to four dimensions); dtype: f32, f16, bf16, or i8, which adds the scales' tensor too."""
+    def add_tensor(self, name, array, dtype="f32", scales=None):
+        """array [rows, cols] (one to four dimensions); dtype: f32, f16, bf16, or i8, which adds the scales' tensor too.
+        scales: of an int8 array, stored as it is; None: i8_scales."""
         if name in self.tensors:
             raise ConversionError(f"tensor {name} is written twice")
         if dtype not in TENSOR_TYPES:
@@ -142,7 +143,7 @@ class GGUFWriter:
             raise ConversionError(f"tensor {name}: the name has more than {MAX_NAME_BYTES} bytes")
         self.tensors[name] = (array, dtype)
         if dtype == "i8":
-            self.add_tensor(name + SCALE_SUFFIX, i8_scales(array), "f32")
+            self.add_tensor(name + SCALE_SUFFIX, i8_scales(array) if scales is None else scales, "f32")
 
     def _header(self):
         parts = [MAGIC, struct.pack("<IQQ", VERSION, len(self.tensors), len(self.values) + 1)]

@@ -14,6 +14,7 @@ class Model:
     def __init__(self, dtype, name):
         """With the keys that every file begins with; a kind may say otherwise with key(), which keeps their place."""
         self.dtype, self.keys, self.tensors = dtype, {}, {}
+        self._scales = {}  # of 8-bit tensors that came with them
         self.key("general.architecture", "ranklet", "string")
         self.key("general.name", name, "string")
         self.key("general.file_type", FILE_TYPES[dtype], "u32")
@@ -32,6 +33,11 @@ class Model:
         """Stored in f32 whatever the model's dtype is: vectors and small tables that are added to."""
         self.tensors[name] = (array, "f32")
 
+    def quantized(self, name, values, scales):
+        """Stored as they are: int8 values [rows, cols] with a scale a row."""
+        self.tensors[name] = (values, "i8")
+        self._scales[name] = scales
+
     def metadata(self):
         return {name: value for name, (value, _) in self.keys.items()}
 
@@ -42,10 +48,11 @@ class Model:
         if stored not in self.tensors or of_scales and self.tensors[stored][1] != "i8":
             return None
         array, dtype = self.tensors[stored]
-        array = array if rows is None else array[rows]
+        rows = slice(None) if rows is None else rows
+        array = array[rows]
         if dtype != "i8":
             return decode_tensor(encode_tensor(name, array, dtype), dtype)
-        scales = i8_scales(array)
+        scales = self._scales[stored][rows] if stored in self._scales else i8_scales(array)
         return scales if of_scales else decode_tensor(encode_tensor(name, array, dtype), dtype, scales)
 
     def parameters(self):
@@ -59,5 +66,5 @@ class Model:
         for name, (value, kind) in self.keys.items():
             writer.add(name, value, kind)
         for name, (array, dtype) in self.tensors.items():
-            writer.add_tensor(name, np.asarray(array), dtype)
+            writer.add_tensor(name, np.asarray(array), dtype, self._scales.get(name))
         writer.write(progress)

@@ -57,6 +57,15 @@ def quantize_rows(x):
     return np.rint(x / np.where(scale == 0, 1, scale)) * scale
 
 
+def quantize_rows_with_zero(x):
+    """The same with a zero point: whole multiples of a 253rd of the row's range, zero included."""
+    low, high = np.minimum(x.min(-1, keepdims=True), 0), np.maximum(x.max(-1, keepdims=True), 0)
+    scale = (high - low) / x.dtype.type(253)
+    scale_or_1 = np.where(scale == 0, x.dtype.type(1), scale)
+    middle = np.rint((high + low) / 2 / scale_or_1)
+    return (np.rint(x / scale_or_1 - middle) + middle) * scale
+
+
 class Reference:
     """metadata: values by key. tensor(name, rows=None): float32 array of the tensor (of these rows), or None.
 
@@ -80,16 +89,21 @@ class Reference:
         array = self.source(name, rows)
         return None if array is None else array.astype(self.kind)
 
-    def linear(self, x, name):
-        return self.map(f"{name}.weight", f"{name}.bias", name.startswith("blk."))(x)
+    def linear(self, x, name, factors_of=None):
+        """factors_of: the map whose factors of inputs are this one's too; None: its own."""
+        in_blocks = name.startswith("blk.")
+        with_zero = in_blocks and self.metadata.get("ranklet.encoder.quantization") == "zero_point"
+        factors = self.tensor(f"{factors_of or name}.weight_factor") if with_zero else None
+        return self.map(f"{name}.weight", f"{name}.bias", in_blocks,
+                        quantize_rows_with_zero if with_zero else quantize_rows)(x if factors is None else x * factors)
 
-    def map(self, weight, bias, in_8_bits):
+    def map(self, weight, bias, in_8_bits, quantize=quantize_rows):
         """x -> x W^T + b; where W is stored in 8 bits and the product runs in them, rows of x are rounded to 8 bits too."""
         rounded = in_8_bits and self.source(f"{weight}_scale") is not None
         weight, bias = self.tensor(weight).T, self.tensor(bias)
 
         def apply(x):
-            y = (quantize_rows(x) if rounded else x) @ weight
+            y = (quantize(x) if rounded else x) @ weight
             return y if bias is None else y + bias
 
         return apply

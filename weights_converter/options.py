@@ -38,6 +38,9 @@ TRUNCATE_DIM = Option("--truncate-dim", "text encoders", dict(
     "files say"))
 ROUTE = Option("--route", "text encoders", dict(
     metavar="query|document", help="of a Router of sentence-transformers: the task whose encoder is converted, or a route's name"))
+CALIBRATION = Option("--calibration", "text encoders", dict(
+    metavar="FILE", help="with --dtype i8: texts of your own, UTF-8, one a line, that the 8-bit weights are fitted to (default: "
+    "English and Chinese texts that come with the converter)"))
 SCORING = Option("--scoring", "recommenders", dict(
     choices=SCORINGS, help="how a recommender scores, where no ranklet.json says it"))
 

@@ -40,7 +40,8 @@ bool same_data(const Catalog& a, const Catalog& b) {
 }  // namespace
 
 TEST_CASE("a text's vector has the same bits alone and in batches of every size, order and number of threads") {
-    for (const std::string name : {"tiny-minilm", "tiny-dense", "tiny-distilbert", "tiny-minilm-i8"}) {
+    for (const std::string name :
+         {"tiny-minilm", "tiny-dense", "tiny-distilbert", "tiny-minilm-i8", "tiny-minilm-fitted"}) {
         CAPTURE(name);
         const Bert bert = take(Bert::load(model_path(name)));
         const std::size_t n = 70;

@@ -172,6 +172,40 @@ void hash_i8_products() {
     gemm.print("gemm_i8");
 }
 
+/// The same of inputs with a zero point and factors.
+void hash_i8_products_with_zero() {
+    using Mac = kernels::MacI8<Arch>;
+    Hash quantized, gemm;
+    for (const std::size_t m : {1u, 2u, 13u, 31u})
+        for (const std::size_t n : {1u, 33u, 70u})
+            for (const std::size_t k : {1u, 17u, 384u}) {
+                const std::vector<float> a = row(m * k, -0.25f, 4.0f), factor = row(k, 0.25f, 4.0f), bias = row(n),
+                                         residual = row(m * n), scale = row(n, 0.01f, 0.02f), sum = row(n);
+                const std::size_t size = kernels::i8_row_size<Arch>(k);
+                std::vector<Mac::Input> inputs(m * size);
+                std::vector<std::int8_t> weights(n * k), packed(kernels::i8_packed_size<Arch>(n, k));
+                for (auto& weight : weights) weight = static_cast<std::int8_t>(draw(-127.0f, 127.0f));
+                std::vector<float> input_scale(m), middle(m), c(m * n);
+                std::vector<std::int32_t> start(kernels::padded_columns<Arch>(n));
+                for (std::size_t r = 0; r < m; ++r) {
+                    const auto map = kernels::quantize_row_with_zero<Arch>(
+                        a.data() + r * k, k, r % 2 == 0 ? factor.data() : nullptr, inputs.data() + r * size);
+                    input_scale[r] = map.scale;
+                    middle[r] = map.middle;
+                }
+                kernels::pack_rows_i8<Arch>(weights.data(), n, k, packed.data(), start.data());
+                kernels::gemm_i8<Arch>(
+                    m, n, k, inputs.data(), packed.data(), start.data(), c.data(), n,
+                    kernels::BiasActivation<Arch>{bias.data(), Activation::gelu, residual.data(), n, scale.data(),
+                                                  input_scale.data(), sum.data(), middle.data()});
+                quantized.add(input_scale);
+                quantized.add(middle);
+                gemm.add(c);
+            }
+    quantized.print("quantize_row_with_zero");
+    gemm.print("gemm_i8_with_zero");
+}
+
 bool hash_products() {
     Hash gemm, long_sums, attention;
     for (const auto& [m, n, k] :
@@ -319,5 +353,7 @@ int main(int argc, char** argv) {
           "tiny-words-dot", "tiny-words-next", "tiny-items", "news-naml", "news-nrms-padded", "news-lstur-con",
           "news-lstur-keras", "news-narm-kim", "tiny-next-event-i8", "tiny-text-gru-i8", "tiny-items-i8"})
         fine = hash_recommender(folder, name) && fine;
+    hash_i8_products_with_zero();  // behind the others: what is drawn for them stays the same
+    fine = hash_encoder(folder, "tiny-minilm-fitted") && fine;
     return fine ? 0 : 1;
 }

@@ -181,7 +181,7 @@ TEST_CASE("forward passes of BertModel, GruStack and a text's head touch no heap
     const std::vector<std::int32_t> ids{3, 10, 20, 30, 4, 3, 50, 4};
     const std::vector<std::size_t> offsets{0, 5, 8};
     const ranklet::TokenBatch batch{ids, {}, offsets};
-    for (const std::string name : {"tiny-minilm", "tiny-minilm-i8", "tiny-distilbert"}) {  // f32, 8 bits, bf16
+    for (const std::string name : {"tiny-minilm", "tiny-minilm-i8", "tiny-minilm-fitted", "tiny-distilbert"}) {
         const auto bert = take(ranklet::Bert::load(model_path(name)));
         ranklet::Scratch scratch;
         succeed(scratch.reserve(std::max(bert.model().scratch_size(8, 5), bert.head().scratch_size())));

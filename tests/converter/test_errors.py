@@ -321,7 +321,8 @@ class Overflow(FolderTest):
             layouts.write_safetensors(folder / "model.safetensors", state)
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                self.refused(folder, "the self-test's own outputs are not finite", options=("--pooling", "mean", "--dtype", dtype))
+                self.refused(folder, "not finite" if dtype == "f32" else "blk.0.attn_output.weight: the weights give NaN or infinity",
+                             options=("--pooling", "mean", "--dtype", dtype))
 
 
 class LearnedItems(FolderTest):

@@ -263,6 +263,34 @@ TEST_CASE(
     CHECK_FALSE(std::equal(a.row(1).begin(), a.row(1).end(), b.row(1).begin()));
 }
 
+TEST_CASE("a model fitted to 8 bits is closer to its original than a plain one; other quantizations are refused") {
+    const Bert exact = load_bert("tiny-minilm"), plain = load_bert("tiny-minilm-i8"),
+               fitted = load_bert("tiny-minilm-fitted");
+    const std::vector<std::string_view> texts{"phone", "the small red boat and the small red phone", "红色手机",
+                                              "a book"};
+    const Matrix a = take(exact.encode(texts)), b = take(plain.encode(texts)), c = take(fitted.encode(texts));
+    const auto distance = [&](const Matrix& other) {
+        double sum = 0.0;
+        for (std::size_t t = 0; t < texts.size(); ++t)
+            for (std::size_t i = 0; i < a.cols(); ++i) {
+                const double difference = static_cast<double>(a.row(t)[i]) - static_cast<double>(other.row(t)[i]);
+                sum += difference * difference;
+            }
+        return sum;
+    };
+    CHECK(distance(c) > 0.0);
+    CHECK(distance(c) < 0.7 * distance(b));
+    auto bytes = read_bytes(model_path("tiny-minilm-fitted"));
+    const std::string_view known = "zero_point";
+    const auto at = std::search(bytes.begin(), bytes.end(), known.begin(), known.end(),
+                                [](std::byte x, char y) { return x == static_cast<std::byte>(y); });
+    REQUIRE(at != bytes.end());
+    *at = std::byte{'y'};
+    const auto file = take(GgufFile::from_memory(bytes, "other.gguf"));
+    check_error(Bert::from_file(file), ErrorCode::unsupported,
+                "ranklet.encoder.quantization is \"yero_point\", expected symmetric or zero_point");
+}
+
 TEST_CASE("a bf16 model's self-test finds a damaged weight, whether or not its products round their inputs") {
     const auto bytes = read_bytes(model_path("tiny-distilbert"));
     const GgufFile file = take(GgufFile::from_memory(bytes, "small.gguf"));

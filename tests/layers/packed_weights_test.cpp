@@ -127,6 +127,61 @@ TEST_CASE("several threads give the bits of one, for weights of every kind") {
         CHECK(same_bits(product(weights, x, epilogue), product(weights, x, epilogue, finely(3))));
 }
 
+TEST_CASE(
+    "8-bit weights of inputs with a zero point: the product of what the inputs are rounded to, in parts and on "
+    "threads") {
+    const std::size_t m = 7, in = 30, out = 77;
+    Random random(74);
+    const std::vector<float> x = random.row(m * in, -0.2f, 3.0f), bias = random.row(out),
+                             residual = random.row(m * out), scale = random.row(out, 0.01f, 0.02f),
+                             factor = random.row(in, 0.5f, 2.0f);
+    std::vector<std::int8_t> w(out * in);
+    for (auto& v : w) v = static_cast<std::int8_t>(static_cast<int>(random.below(255)) - 127);
+    WeightBlock none;
+    const MatrixView<const std::int8_t> whole(w.data(), out, in);
+    const MatrixView<const std::int8_t> parts[] = {{w.data(), 33, in}, {w.data() + 33 * in, out - 33, in}};
+    const Epilogue epilogue{bias.data(), Activation::identity, residual.data(), out};
+    for (const bool with_factor : {false, true}) {
+        const ranklet::InputQuantization inputs{
+            true, with_factor ? std::span<const float>(factor) : std::span<const float>()};
+        PackedWeights<> one, several;
+        REQUIRE(one.pack({&whole, 1}, scale, none, inputs).ok());
+        REQUIRE(several.pack(parts, scale, none, inputs).ok());
+        CHECK(one.kind() == WeightKind::i8);
+        const auto y = product(one, x, epilogue);
+        CHECK(same_bits(product(several, x, epilogue), y));
+        CHECK(same_bits(product(several, x, epilogue, finely(3)), y));
+        for (std::size_t r = 0; r < m; ++r) {
+            double low = 0.0, high = 0.0;
+            std::vector<double> values(in);
+            for (std::size_t i = 0; i < in; ++i) {
+                values[i] = static_cast<double>(with_factor ? x[r * in + i] * factor[i] : x[r * in + i]);
+                low = std::min(low, values[i]);
+                high = std::max(high, values[i]);
+            }
+            const double step = (high - low) / 253.0;
+            for (std::size_t o = 0; o < out; ++o) {
+                double sum = static_cast<double>(bias[o]) + static_cast<double>(residual[r * out + o]), slack = 1e-4;
+                for (std::size_t i = 0; i < in; ++i) {
+                    const double weight = static_cast<double>(scale[o]) * static_cast<double>(w[o * in + i]);
+                    const double steps = values[i] / step, away = std::abs(steps - std::floor(steps) - 0.5);
+                    if (away < 1e-3) slack += std::abs(weight) * step;  // on the edge: either neighbour is right
+                    sum += std::nearbyint(steps) * step * weight;
+                }
+                CHECK(std::abs(static_cast<double>(y[r * out + o]) - sum) <= slack);
+            }
+        }
+    }
+    // Symmetric again: an earlier packing leaves nothing behind.
+    PackedWeights<> weights, fresh;
+    REQUIRE(weights.pack({&whole, 1}, scale, none, {true, factor}).ok());
+    REQUIRE(weights.pack({&whole, 1}, scale, none).ok());
+    REQUIRE(fresh.pack({&whole, 1}, scale, none).ok());
+    CHECK(same_bits(product(weights, x, epilogue), product(fresh, x, epilogue)));
+    check_refused(weights.pack({&whole, 1}, scale, none, {false, factor}), "need a zero point");
+    check_refused(weights.pack({&whole, 1}, scale, none, {true, std::span(factor).first(in - 1)}), "one factor each");
+}
+
 TEST_CASE("weights that do not fit together are refused") {
     const std::vector<float> numbers(64, 0.5f);
     const std::vector<std::uint16_t> halves(64);

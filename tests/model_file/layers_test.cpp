@@ -307,6 +307,47 @@ TEST_CASE("an 8-bit weight of -128 or a scale that is no number is an error that
     CHECK(message(build(1, wrong)).find("b_scale[1]") != std::string::npos);
 }
 
+TEST_CASE("factors of 8-bit weights' inputs are read where the model says so; such that are none are refused by name") {
+    const auto type = static_cast<std::uint32_t>(TensorType::i8);
+    const auto build = [&](const std::vector<float>& factor) {
+        return GgufBuilder()
+            .tensor("a", type, {2, 3}, bytes_of(std::vector<std::int8_t>{1, 2, 3, 4, 5, 6}))
+            .tensor("a_scale", {2}, std::vector<float>(2, 1.0f))
+            .tensor("a_factor", {factor.size()}, factor)
+            .tensor("b", {2, 3}, std::vector<float>(6, 1.0f))
+            .tensor("b_factor", {3}, std::vector<float>(3, 1.0f))
+            .build();
+    };
+    const auto read = [](const Bytes& bytes, const char* name, bool zero_point) {
+        const std::vector<ranklet::LinearNames> names{{name, "none"}};
+        return ranklet::read_linear(reader_of(bytes, "file"), names, 3, 2,
+                                    {.with_scratch = true, .zero_point = zero_point});
+    };
+    const auto outputs = [&](const Bytes& bytes, bool zero_point) {
+        const auto layer = read(bytes, "a", zero_point).value();
+        ranklet::Scratch scratch;
+        scratch.reserve(layer.scratch_size(1)).value();
+        const std::vector<float> x{1.0f, 2.0f, 3.0f};
+        std::vector<float> y(2);
+        layer.forward({x.data(), 1, 3}, {y.data(), 1, 2}, scratch);
+        return y;
+    };
+    const Bytes bytes = build({1.0f, 2.0f, 0.5f});
+    const auto with = outputs(bytes, true), without = outputs(bytes, false);
+    CHECK(std::abs(with[0] - (1.0f + 8.0f + 4.5f)) < 0.1f);
+    CHECK(std::abs(with[1] - (4.0f + 20.0f + 9.0f)) < 0.1f);
+    CHECK(std::abs(without[0] - 14.0f) < 0.1f);
+    const auto message = [&](const Bytes& file, const char* name) {
+        const auto linear = read(file, name, true);
+        return linear.ok() ? "" : linear.error().message;
+    };
+    CHECK(message(build({1.0f, 0.0f, 1.0f}), "a") == "file: a_factor[1] is 0, expected a finite number above 0");
+    CHECK(message(build({1.0f, 1.0f, infinity}), "a").find("a_factor[2]") != std::string::npos);
+    CHECK(message(build({quiet_nan, 1.0f, 1.0f}), "a").find("a_factor[0]") != std::string::npos);
+    CHECK(message(build({1.0f, 1.0f}), "a").find("a_factor") != std::string::npos);
+    CHECK(message(bytes, "b") == "file: b_factor is for 8-bit weights, these have another type");
+}
+
 TEST_CASE("a block for a file's matrices has room for what they take when packed, by the type they stay in") {
     const auto bytes_for = [](TensorType type, std::size_t element) {
         const Bytes bytes =

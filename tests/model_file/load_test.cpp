@@ -158,9 +158,9 @@ TEST_CASE_TEMPLATE("load, from_file and from_memory give models that compute the
 TEST_CASE_TEMPLATE("a file of a version that this program does not know is refused in all three ways", Kind,
                    EVERY_CLASS) {
     Bytes bytes = read_bytes(model_path(Kind::file));
-    overwrite(value_of(bytes, "ranklet.version"), std::uint32_t{2});
-    check_refused<Kind>(bytes, ErrorCode::unsupported, "ranklet.version is 2, this program reads 1");
-    check_refused<Kind>(bytes, ErrorCode::unsupported, "ranklet.version is 2", {.self_test = false});
+    overwrite(value_of(bytes, "ranklet.version"), std::uint32_t{3});
+    check_refused<Kind>(bytes, ErrorCode::unsupported, "ranklet.version is 3, this program reads 1 and 2");
+    check_refused<Kind>(bytes, ErrorCode::unsupported, "ranklet.version is 3", {.self_test = false});
 }
 
 TEST_CASE_TEMPLATE("a damaged byte is found where the checksum is asked for, and only there", Kind, EVERY_CLASS) {

@@ -183,7 +183,7 @@ TEST_CASE("a file that says of itself what this program does not do is refused, 
         std::memcpy(changed.data() + place(key) + key.size() + 4, &value, sizeof value);
         return changed;
     };
-    check_error(load(with_value("ranklet.version", std::uint32_t{2})), ErrorCode::unsupported, "ranklet.version");
+    check_error(load(with_value("ranklet.version", std::uint32_t{3})), ErrorCode::unsupported, "ranklet.version");
     check_error(load(with_value("bert.attention.causal", std::uint8_t{1})), ErrorCode::unsupported, "causal");
     for (const float tolerance : {1.0f, 1e9f, std::numeric_limits<float>::infinity(), -1.0f, std::nanf("")})
         check_error(load(with_value("ranklet.selftest.tolerance", tolerance)), ErrorCode::format, "tolerance");

@@ -33,32 +33,35 @@ def pool(states, mode):
 
 
 class BertReference(Reference):
+    def norm(self, x, name):
+        epsilon = self.kind(np.float32(self.metadata["bert.attention.layer_norm_epsilon"]))
+        return layer_norm(x, self.tensor(f"{name}.weight"), self.tensor(f"{name}.bias"), epsilon)
+
+    def embed(self, texts, type_ids=None):
+        """Token ids (and types, as below) of several texts, one after the other -> the first block's inputs."""
+        offset = self.metadata["ranklet.encoder.position_offset"]
+        of_tokens = np.zeros(1, np.int64) if type_ids is None else np.concatenate([np.asarray(t, np.int64) for t in type_ids])
+        types = self.tensor("token_types.weight", of_tokens)
+        x = self.tensor("token_embd.weight", np.concatenate([np.asarray(ids, dtype=np.int64) for ids in texts]))
+        x = x + self.tensor("position_embd.weight", np.concatenate([np.arange(len(ids)) for ids in texts]) + offset)
+        return self.norm(x if types is None else x + types, "token_embd_norm")
+
     def token_states(self, texts, type_ids=None):
         """Token ids of several texts -> the last layer's states [length, dim] of each.
 
         type_ids: of each text its tokens' types (None: all 0); a model without token types has no use for them.
         """
-        offset = self.metadata["ranklet.encoder.position_offset"]
-        epsilon = self.kind(np.float32(self.metadata["bert.attention.layer_norm_epsilon"]))
         heads = self.metadata["bert.attention.head_count"]
         activation = ACTIVATIONS[self.metadata["ranklet.encoder.activation"]]
-        of_tokens = np.zeros(1, np.int64) if type_ids is None else np.concatenate([np.asarray(t, np.int64) for t in type_ids])
-        types = self.tensor("token_types.weight", of_tokens)
         bounds = np.cumsum([0] + [len(ids) for ids in texts])
-
-        def norm(x, name):
-            return layer_norm(x, self.tensor(f"{name}.weight"), self.tensor(f"{name}.bias"), epsilon)
-
-        x = self.tensor("token_embd.weight", np.concatenate([np.asarray(ids, dtype=np.int64) for ids in texts]))
-        x = x + self.tensor("position_embd.weight", np.concatenate([np.arange(len(ids)) for ids in texts]) + offset)
-        x = norm(x if types is None else x + types, "token_embd_norm")
+        x = self.embed(texts, type_ids)
         for n in range(self.metadata["bert.block_count"]):
             block = f"blk.{n}."
-            q, k, v = (self.linear(x, block + name) for name in ("attn_q", "attn_k", "attn_v"))
+            q, k, v = (self.linear(x, block + name, block + "attn_q") for name in ("attn_q", "attn_k", "attn_v"))
             context = np.concatenate([attention(q[a:b], k[a:b], v[a:b], heads) for a, b in zip(bounds, bounds[1:])])
-            x = norm(x + self.linear(context, block + "attn_output"), block + "attn_output_norm")
+            x = self.norm(x + self.linear(context, block + "attn_output"), block + "attn_output_norm")
             inner = activation(self.linear(x, block + "ffn_up"))
-            x = norm(x + self.linear(inner, block + "ffn_down"), block + "layer_output_norm")
+            x = self.norm(x + self.linear(inner, block + "ffn_down"), block + "layer_output_norm")
         return [x[a:b] for a, b in zip(bounds, bounds[1:])]
 
     def vector(self, states):

@@ -50,10 +50,12 @@ public:
             RANKLET_ASSIGN(model.types_, read_table(reader, "token_types.weight", dim));
         }
         RANKLET_ASSIGN(model.norm_, read_layer_norm(reader, "token_embd_norm", dim, epsilon));
+        RANKLET_ASSIGN(const bool zero_point, read_zero_point(reader));
         WeightBlock weights = detail::make_block(reader.file(), "blk.");
         for (std::size_t b = 0; b < blocks; ++b) {
-            RANKLET_ASSIGN(auto layer, read_layer(reader.scope("blk." + std::to_string(b)), dim, inner, heads, epsilon,
-                                                  activation, weights));
+            RANKLET_ASSIGN(auto layer,
+                           read_layer(reader.scope("blk." + std::to_string(b)), dim, inner, heads, epsilon, activation,
+                                      {.with_scratch = true, .block = &weights, .zero_point = zero_point}));
             model.layers_.push_back(std::move(layer));
         }
         return model;
@@ -119,12 +121,18 @@ private:
         return Embedding(table);
     }
 
+    // Whether 8-bit products quantise their inputs with a zero point.
+    RANKLET_COLD static Result<bool> read_zero_point(const ModelReader& reader) {
+        if (!reader.has("ranklet.encoder.quantization")) return false;
+        return reader.choice<bool>("ranklet.encoder.quantization", {{"symmetric", false}, {"zero_point", true}});
+    }
+
     RANKLET_COLD static Result<TransformerLayer<>> read_layer(const ModelReader& block, std::size_t dim,
                                                               std::size_t inner, std::size_t heads, float epsilon,
-                                                              Activation activation, WeightBlock& weights) {
+                                                              Activation activation, const LinearUse& use) {
         const auto read = [&](std::initializer_list<const char*> names, std::size_t from, std::size_t to) {
             const std::vector<LinearNames> tensors(names.begin(), names.end());
-            return read_linear(block, tensors, from, to, {.with_scratch = true, .block = &weights});
+            return read_linear(block, tensors, from, to, use);
         };
         RANKLET_ASSIGN(auto qkv, read({"attn_q", "attn_k", "attn_v"}, dim, dim));
         RANKLET_ASSIGN(auto output, read({"attn_output"}, dim, dim));

@@ -168,6 +168,16 @@ inline RANKLET_INLINE I32<Arch> larger(const I32<Arch>& a, const I32<Arch>& b) n
 #endif
     return xsimd::max(a, b);
 }
+/// The same of the bits as unsigned numbers.
+template <class Arch>
+inline RANKLET_INLINE I32<Arch> larger_unsigned(const I32<Arch>& a, const I32<Arch>& b) noexcept {
+#if defined(__AVX512F__)
+    if constexpr (I32<Arch>::size == 16) return _mm512_maskz_max_epu32(__mmask16(0xFFFF), a, b);
+#endif
+    const I32<Arch> top(
+        std::numeric_limits<std::int32_t>::min());  // turned, unsigned numbers are ordered as signed ones
+    return larger<Arch>(a ^ top, b ^ top) ^ top;
+}
 
 /// Sixteen running values, one a virtual lane: element i of a row belongs to lane i % 16 on every instruction set.
 inline constexpr std::size_t lane_count = 16;

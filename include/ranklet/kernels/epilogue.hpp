@@ -87,7 +87,8 @@ struct ScaleRows {
     }
 };
 
-/// Epilogue: c = activation(c + bias [+ residual]); of 8-bit products c is (c * column_scale) * row_scale first.
+/// Epilogue: c = activation(c + bias [+ residual]); of 8-bit products c is (c * column_scale) * row_scale first, where
+/// rows of inputs have a middle with row_middle * column_sum added.
 template <class Arch>
 struct BiasActivation {
     const float* bias = nullptr;  ///< [n], or null
@@ -96,6 +97,8 @@ struct BiasActivation {
     std::size_t residual_stride = 0;
     const float* column_scale = nullptr;  ///< [n] and [m], or both null
     const float* row_scale = nullptr;
+    const float* column_sum = nullptr;  ///< [n] and [m], or both null: with the scales alone
+    const float* row_middle = nullptr;
 
     void operator()(const Tile& tile) const noexcept {
         constexpr std::size_t panel = GemmTile<Arch>::panel;
@@ -115,10 +118,19 @@ private:
                     float* c = tile.c + r * tile.stride + i;
                     const std::size_t row = tile.row + r;
                     auto x = detail::load_rows<Arch, rows>(c, tile.stride);
-                    if (row_scale != nullptr)
-                        x = (x * detail::load_rows<Arch, rows>(column_scale + column, 0)) *
-                            detail::spread_rows<Arch, rows>(row_scale + row);
-                    if (bias != nullptr) x = x + detail::load_rows<Arch, rows>(bias + column, 0);
+                    if (row_middle != nullptr) {
+                        const auto more = mul_add(detail::spread_rows<Arch, rows>(row_middle + row),
+                                                  detail::load_rows<Arch, rows>(column_sum + column, 0),
+                                                  bias == nullptr ? detail::PanelRows<Arch, rows>(0.0f)
+                                                                  : detail::load_rows<Arch, rows>(bias + column, 0));
+                        x = mul_add(x * detail::load_rows<Arch, rows>(column_scale + column, 0),
+                                    detail::spread_rows<Arch, rows>(row_scale + row), more);
+                    } else {
+                        if (row_scale != nullptr)
+                            x = (x * detail::load_rows<Arch, rows>(column_scale + column, 0)) *
+                                detail::spread_rows<Arch, rows>(row_scale + row);
+                        if (bias != nullptr) x = x + detail::load_rows<Arch, rows>(bias + column, 0);
+                    }
                     if (residual != nullptr)
                         x = x +
                             detail::load_rows<Arch, rows>(residual + row * residual_stride + column, residual_stride);
@@ -135,7 +147,7 @@ private:
             std::fill_n(std::copy_n(from, columns, to), panel - columns, 0.0f);
             return to;
         };
-        float sums[most_rows * panel], residuals[most_rows * panel], biases[panel], scales[panel];
+        float sums[most_rows * panel], residuals[most_rows * panel], biases[panel], scales[panel], of_columns[panel];
         for (std::size_t r = 0; r < tile.rows; ++r) {
             fill_up(tile.c + r * tile.stride + first, sums + r * panel);
             if (residual != nullptr)
@@ -146,7 +158,9 @@ private:
                                     residual == nullptr ? nullptr : residuals,
                                     panel,
                                     row_scale == nullptr ? nullptr : fill_up(column_scale + column, scales),
-                                    row_scale == nullptr ? nullptr : row_scale + tile.row};
+                                    row_scale == nullptr ? nullptr : row_scale + tile.row,
+                                    row_middle == nullptr ? nullptr : fill_up(column_sum + column, of_columns),
+                                    row_middle == nullptr ? nullptr : row_middle + tile.row};
         padded.panels({sums, panel, 0, tile.rows, 0, panel}, panel);
         for (std::size_t r = 0; r < tile.rows; ++r)
             std::copy_n(sums + r * panel, columns, tile.c + r * tile.stride + first);

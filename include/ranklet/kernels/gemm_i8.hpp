@@ -1,6 +1,7 @@
 // 8-bit matrix product: C = (scale_a * scale_w) * (A8 W8^T) + bias, exact integer sums on every instruction set.
 // In: activations quantised row by row (one scale a row of A), weights with one scale a row of W. Out: f32.
-// Both are symmetric, in [-127, 127]; int32 sums hold k up to 132,000 without overflow.
+// Both are in [-127, 127]; int32 sums hold k up to 132,000 without overflow. A row of A whose values are
+// scale * q + middle adds middle * (the sum of the row of W), which the epilogue does.
 #pragma once
 
 #include <algorithm>

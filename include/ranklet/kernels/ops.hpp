@@ -39,11 +39,21 @@ struct Epilogue {
     }
 };
 
-/// Rows of inputs as a product with small weights reads them, in a Scratch: bf16, or 8-bit values with a scale a row.
+/// Rows of inputs as a product with small weights reads them, in a Scratch: bf16, or 8-bit values with a scale a row,
+/// and a middle where they have a zero point (RowMap).
 struct RoundedRows {
     const void* values = nullptr;
     std::size_t stride = 0;  ///< elements from one row to the next
     const float* scale = nullptr;
+    const float* middle = nullptr;
+};
+
+/// 8-bit weights of some outputs, packed (pack_rows_i8).
+struct PackedI8 {
+    const std::int8_t* values;
+    const std::int32_t* start;  ///< what each output's sum begins with
+    const float* scale;         ///< of each output
+    const float* sum;           ///< of each output's weights, scaled; null: inputs have no zero point
 };
 
 /// Scalar types without a kernel: Eigen's products and the standard library's functions, defined in
@@ -92,7 +102,7 @@ struct SimdOps {
         gemm_bf16_dot<Arch>(m, n, k, static_cast<const std::uint16_t*>(a.values), a.stride, packed, c, c_stride,
                             finish(epilogue));
     }
-    // The same with 8-bit weights, one scale a row; inputs are quantised row by row.
+    // The same with 8-bit weights, one scale a row; inputs are quantised row by row, symmetrically or with a zero point.
     static constexpr std::size_t packed_size_i8(std::size_t n, std::size_t k) noexcept {
         return i8_packed_size<Arch>(n, k);
     }
@@ -102,7 +112,7 @@ struct SimdOps {
         pack_rows_i8<Arch>(w, n, k, packed, start, first);
     }
     static constexpr std::size_t linear_i8_scratch_size(std::size_t m, std::size_t k) noexcept {
-        return scratch_bytes<typename DotI8<Arch>::Input>(m * i8_row_size<Arch>(k)) + scratch_bytes<float>(m);
+        return scratch_bytes<typename DotI8<Arch>::Input>(m * i8_row_size<Arch>(k)) + 2 * scratch_bytes<float>(m);
     }
     static RoundedRows quantize(std::size_t m, std::size_t k, const float* a, std::size_t a_stride,
                                 Scratch& scratch) noexcept {
@@ -112,11 +122,27 @@ struct SimdOps {
         for (std::size_t r = 0; r < m; ++r) scale[r] = quantize_row<Arch>(a + r * a_stride, k, values + r * stride);
         return {values, stride, scale};
     }
-    static void linear_i8(std::size_t m, std::size_t n, std::size_t k, const RoundedRows& a, const std::int8_t* packed,
-                          const std::int32_t* start, const float* weight_scale, float* c, std::size_t c_stride,
-                          const Epilogue<float>& epilogue) noexcept {
-        gemm_i8<Arch>(m, n, k, static_cast<const typename DotI8<Arch>::Input*>(a.values), packed, start, c, c_stride,
-                      finish(epilogue, weight_scale, a.scale));
+    static RoundedRows quantize_with_zero(std::size_t m, std::size_t k, const float* a, std::size_t a_stride,
+                                          const float* factor, Scratch& scratch) noexcept {
+        const std::size_t stride = i8_row_size<Arch>(k);
+        auto* values = scratch.take<typename DotI8<Arch>::Input>(m * stride);
+        float *scale = scratch.take<float>(m), *middle = scratch.take<float>(m);
+        for (std::size_t r = 0; r < m; ++r) {
+            const RowMap map = quantize_row_with_zero<Arch>(a + r * a_stride, k, factor, values + r * stride);
+            scale[r] = map.scale;
+            middle[r] = map.middle;
+        }
+        return {values, stride, scale, middle};
+    }
+    static void linear_i8(std::size_t m, std::size_t n, std::size_t k, const RoundedRows& a, const PackedI8& w,
+                          float* c, std::size_t c_stride, const Epilogue<float>& epilogue) noexcept {
+        BiasActivation<Arch> rest = finish(epilogue);
+        rest.column_scale = w.scale;
+        rest.row_scale = a.scale;
+        rest.column_sum = w.sum;
+        rest.row_middle = a.middle;
+        gemm_i8<Arch>(m, n, k, static_cast<const typename DotI8<Arch>::Input*>(a.values), w.values, w.start, c,
+                      c_stride, rest);
     }
     static void activate(Activation activation, float* x, std::size_t n) noexcept {
         kernels::activate<Arch>(activation, x, n);
@@ -172,10 +198,8 @@ struct SimdOps {
     }
 
 private:
-    static BiasActivation<Arch> finish(const Epilogue<float>& epilogue, const float* column_scale = nullptr,
-                                       const float* row_scale = nullptr) noexcept {
-        return {epilogue.bias, epilogue.activation, epilogue.residual, epilogue.residual_stride, column_scale,
-                row_scale};
+    static BiasActivation<Arch> finish(const Epilogue<float>& epilogue) noexcept {
+        return {epilogue.bias, epilogue.activation, epilogue.residual, epilogue.residual_stride};
     }
 };
 

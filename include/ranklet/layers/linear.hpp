@@ -42,10 +42,11 @@ public:
     }
     /// The same with 8-bit weights: W[o, i] = scale[o] * weight[o, i], `weight` [out, in] in [-127, 127].
     Result<void> assign(MatrixView<const std::int8_t> weight, std::span<const float> scale,
-                        std::span<const float> bias = {}) requires(Weights::may_be_small)
+                        std::span<const float> bias = {}, const InputQuantization& inputs = {})
+        requires(Weights::may_be_small)
     {
         WeightBlock none;
-        return assign_parts({&weight, 1}, scale, bias, none);
+        return assign_parts({&weight, 1}, scale, bias, none, inputs);
     }
     /// From weights that are packed already.
     Result<void> assign(Weights weights, std::span<const T> bias = {}) {
@@ -66,9 +67,9 @@ public:
         return set_bias(bias);
     }
     Result<void> assign_parts(Parts<std::int8_t> parts, std::span<const float> scale, std::span<const float> bias,
-                              WeightBlock& block) requires(Weights::may_be_small)
+                              WeightBlock& block, const InputQuantization& inputs = {}) requires(Weights::may_be_small)
     {
-        RANKLET_TRY(weights_.pack(parts, scale, block));
+        RANKLET_TRY(weights_.pack(parts, scale, block, inputs));
         return set_bias(bias);
     }
 

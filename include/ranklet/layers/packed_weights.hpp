@@ -3,13 +3,14 @@
 // Out: y [m, out] = epilogue(x W^T). What the kinds do to inputs and results:
 //   bf16: half the memory, the results of f32; with AVX512-BF16 inputs are rounded to bf16 for its dot product (see
 //   RANKLET_BF16_DOT), and results differ from other machines';
-//   8 bits: inputs are quantised row by row, products are exact integers on every machine.
+//   8 bits: inputs are quantised row by row (InputQuantization), products are exact integers on every machine.
 #pragma once
 
 #include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <type_traits>
 
@@ -27,6 +28,15 @@ RANKLET_NAMESPACE_BEGIN
 
 /// How weights are kept: in the layer's own scalar type, or smaller.
 enum class WeightKind { plain, bf16, i8 };
+
+/// How products with 8-bit weights quantise a row of inputs.
+struct InputQuantization {
+    /// In steps of its own range, zero included; false: symmetrically, in steps of its largest magnitude / 127.
+    bool zero_point = false;
+    /// [in]: inputs are multiplied with it beforehand, and the weights are of such inputs; empty: they are not. With a
+    /// zero point alone.
+    std::span<const float> factor = {};
+};
 
 template <class T = float, std::ptrdiff_t In = dynamic, std::ptrdiff_t Out = dynamic>
 class PackedWeights {
@@ -65,11 +75,15 @@ public:
         return {};
     }
     /// The same with 8-bit weights: W[o, i] = scale[o] * part[o, i], values in [-127, 127], rows without gaps.
-    Result<void> pack(Parts<std::int8_t> parts, std::span<const float> scale, WeightBlock& block) requires(may_be_small)
+    Result<void> pack(Parts<std::int8_t> parts, std::span<const float> scale, WeightBlock& block,
+                      const InputQuantization& inputs = {}) requires(may_be_small)
     {
         const Shape shape = shape_of(parts);
         if (shape.has_gaps || scale.size() != shape.out)
             return make_error(ErrorCode::invalid_argument, {"8-bit weights need rows without gaps and one scale each"});
+        if (!inputs.factor.empty() && (!inputs.zero_point || inputs.factor.size() != shape.in))
+            return make_error(ErrorCode::invalid_argument,
+                              {"inputs of 8-bit weights need a zero point and one factor each, or no factors"});
         RANKLET_TRY(begin(shape, WeightKind::i8));
         RANKLET_ASSIGN(small_.i8, block.take<std::int8_t>(Ops::packed_size_i8(out(), in())));
         RANKLET_ASSIGN(small_.start, AlignedBuffer<std::int32_t>::uninitialized(Ops::padded_outputs(out())));
@@ -78,6 +92,17 @@ public:
             Ops::pack_i8(part.data, part.rows, in(), small_.i8.data(), small_.start.data(), first);
         });
         std::copy(scale.begin(), scale.end(), small_.scale.begin());
+        if (!inputs.zero_point) return {};
+        RANKLET_ASSIGN(small_.sum, AlignedBuffer<float>::uninitialized(out()));
+        for_each_part(parts, [&](const auto& part, std::size_t first) {
+            for (std::size_t r = 0; r < part.rows; ++r) {
+                const auto row = part.row(r);
+                small_.sum[first + r] =
+                    scale[first + r] * static_cast<float>(std::accumulate(row.begin(), row.end(), std::int32_t{0}));
+            }
+        });
+        RANKLET_ASSIGN(small_.factor, AlignedBuffer<float>::uninitialized(inputs.factor.size()));
+        std::copy(inputs.factor.begin(), inputs.factor.end(), small_.factor.begin());
         return {};
     }
 
@@ -133,6 +158,8 @@ private:
         AlignedBuffer<std::int8_t> i8;
         AlignedBuffer<std::int32_t> start;  // 8-bit: what each output's sum begins with
         AlignedBuffer<float> scale;         // 8-bit: of each output
+        AlignedBuffer<float> sum;           // 8-bit, inputs with a zero point: of each output's weights, scaled
+        AlignedBuffer<float> factor;        // 8-bit: of each input, or empty
     };
     struct Nothing {};
 
@@ -176,6 +203,9 @@ private:
     // x as it is multiplied, where that is not x itself.
     kernels::RoundedRows round(MatrixView<const T> x, Scratch& scratch) const noexcept {
         if constexpr (may_be_small) {
+            if (kind_ == WeightKind::i8 && small_.sum.size() > 0)
+                return Ops::quantize_with_zero(x.rows, in(), x.data, x.stride,
+                                               small_.factor.size() > 0 ? small_.factor.data() : nullptr, scratch);
             if (kind_ == WeightKind::i8) return Ops::quantize(x.rows, in(), x.data, x.stride, scratch);
             if constexpr (Ops::rounds_bf16)
                 if (kind_ == WeightKind::bf16) return Ops::round_bf16(x.rows, in(), x.data, x.stride, scratch);
@@ -189,9 +219,11 @@ private:
         T* c = y.data + first;
         if constexpr (may_be_small) {
             if (kind_ == WeightKind::i8)
-                return Ops::linear_i8(x.rows, count, in(), rounded, small_.i8.data() + Ops::packed_size_i8(first, in()),
-                                      small_.start.data() + first, small_.scale.data() + first, c, y.stride,
-                                      epilogue.from(first));
+                return Ops::linear_i8(
+                    x.rows, count, in(), rounded,
+                    {small_.i8.data() + Ops::packed_size_i8(first, in()), small_.start.data() + first,
+                     small_.scale.data() + first, small_.sum.size() > 0 ? small_.sum.data() + first : nullptr},
+                    c, y.stride, epilogue.from(first));
             if (kind_ == WeightKind::bf16) {
                 if constexpr (Ops::rounds_bf16)
                     return Ops::linear_bf16(x.rows, count, in(), rounded, small_.bf16.data() + packed, c, y.stride,

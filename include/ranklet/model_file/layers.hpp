@@ -58,6 +58,9 @@ struct LinearUse {
     /// The layer gives its forward passes a Scratch: small weights may stay small where that makes them round inputs.
     bool with_scratch = false;
     WeightBlock* block = nullptr;  ///< what is packed lies in it; null: in memory of its own
+    /// Products with 8-bit weights quantise their inputs with a zero point, after they were multiplied with the first
+    /// weight's factors, NAME_factor [in], where it has them.
+    bool zero_point = false;
 };
 
 namespace detail {
@@ -100,6 +103,20 @@ RANKLET_COLD inline Result<std::vector<float>> read_scales(const ModelReader& re
 
 }  // namespace detail
 
+namespace detail {
+
+/// The factors [in] of 8-bit weights' inputs; empty where the file has none. Error format for what is not above 0.
+RANKLET_COLD inline Result<std::vector<float>> read_input_factors(const ModelReader& reader, const std::string& weight,
+                                                                  std::size_t in) {
+    RANKLET_ASSIGN(auto factors, reader.vector_or_none(weight + "_factor", in));
+    for (std::size_t i = 0; i < factors.size(); ++i)
+        if (!(factors[i] > 0.0f && std::isfinite(factors[i])))
+            return reader.wrong(weight, {"_factor[", i, "] is ", factors[i], ", expected a finite number above 0"});
+    return factors;
+}
+
+}  // namespace detail
+
 /// Several linear maps over the same input as one, their outputs one after the other: each weight [out, in] and, if it
 /// is there, bias [out]. 8-bit weights stay 8-bit when all are, bf16 weights bf16 when all are and `in` is even; where
 /// that makes the forward passes round their inputs, only use.with_scratch. Weights are packed straight from the file
@@ -133,8 +150,15 @@ RANKLET_COLD inline Result<Linear<>> read_linear(const ModelReader& reader, std:
     };
     if (use.with_scratch && all_are(TensorType::i8)) {
         RANKLET_ASSIGN(const auto scales, detail::read_scales(reader, names, tensors));
-        return checked(linear.assign_parts(detail::stored_parts<std::int8_t>(tensors), scales, bias, block));
+        std::vector<float> factors;
+        if (use.zero_point) {
+            RANKLET_ASSIGN(factors, detail::read_input_factors(reader, names[0].weight, in));
+        }
+        return checked(linear.assign_parts(detail::stored_parts<std::int8_t>(tensors), scales, bias, block,
+                                           {use.zero_point, factors}));
     }
+    if (use.zero_point && reader.has_tensor(names[0].weight + "_factor"))
+        return reader.wrong(names[0].weight, {"_factor is for 8-bit weights, these have another type"});
     if ((use.with_scratch || !uses_bf16_dot) && in % 2 == 0 && all_are(TensorType::bf16) && is_aligned)
         return checked(linear.assign_bf16_parts(detail::stored_parts<std::uint16_t>(tensors), bias, block));
     if (all_are(TensorType::f32) && is_aligned)

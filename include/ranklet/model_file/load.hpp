@@ -93,9 +93,9 @@ RANKLET_COLD inline Result<void> check_file(const GgufFile& file, const LoadOpti
     if (options.verify_checksum) RANKLET_TRY(file.verify_checksum());
     if (!file.has("ranklet.version")) return {};
     RANKLET_ASSIGN(const std::uint32_t version, file.u32("ranklet.version"));
-    if (version == 1) return {};
+    if (version == 1 || version == 2) return {};
     return make_error(ErrorCode::unsupported,
-                      {file.name(), ": ranklet.version is ", version, ", this program reads 1"});
+                      {file.name(), ": ranklet.version is ", version, ", this program reads 1 and 2"});
 }
 
 /// What every way of loading does: the checksum where it is asked for, the version, `read(reader)`, the self-test.
