@@ -341,7 +341,7 @@ TEST_CASE("factors of 8-bit weights' inputs are read where the model says so; su
         const auto linear = read(file, name, true);
         return linear.ok() ? "" : linear.error().message;
     };
-    CHECK(message(build({1.0f, 0.0f, 1.0f}), "a") == "file: a_factor[1] is 0, expected a finite number above 0");
+    CHECK(message(build({1.0f, 0.0f, 1.0f}), "a") == "file: a_factor[1] is 0.000000, expected a finite number above 0");
     CHECK(message(build({1.0f, 1.0f, infinity}), "a").find("a_factor[2]") != std::string::npos);
     CHECK(message(build({quiet_nan, 1.0f, 1.0f}), "a").find("a_factor[0]") != std::string::npos);
     CHECK(message(build({1.0f, 1.0f}), "a").find("a_factor") != std::string::npos);
