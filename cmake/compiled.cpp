@@ -5,3 +5,7 @@
 #endif
 #define RANKLET_BUILD_COMPILED
 #include <ranklet/ranklet.hpp>
+// What ranklet.hpp leaves out: logs, and what is solved from them.
+#include <ranklet/fit/closed_form.hpp>
+#include <ranklet/fit/event_log.hpp>
+#include <ranklet/fit/item_file.hpp>
