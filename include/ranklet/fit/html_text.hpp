@@ -78,10 +78,10 @@ private:
     static bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
     static bool is_space(unsigned c) noexcept { return c == ' ' || (c >= '\t' && c <= '\r'); }
     static std::string lower(std::string_view name) {
-        std::string small(name);
-        for (char& c : small)
+        std::string lowered(name);
+        for (char& c : lowered)
             if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-        return small;
+        return lowered;
     }
 
     // A byte of the text, or a character: a blank is written once something follows it.
