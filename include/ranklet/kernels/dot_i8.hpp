@@ -64,7 +64,8 @@ struct DotI8 {
     using Input = std::conditional_t<vnni, std::uint8_t, std::int16_t>;
     static constexpr std::int32_t offset = vnni ? 128 : 0;
 #endif
-    static constexpr std::size_t values = width * step;  ///< weights of one step
+    typedef Input Inputs __attribute__((vector_size(width * sizeof(Input))));  ///< one for each sum
+    static constexpr std::size_t values = width * step;                        ///< weights of one step
 
     /// `values` inputs.
     static inline RANKLET_INLINE Sum load(const Input* inputs) noexcept {

@@ -27,6 +27,26 @@ constexpr std::size_t i8_row_size(std::size_t k) noexcept {
     return i8_steps<Arch>(k) * DotI8<Arch>::step;
 }
 namespace detail {
+/// The last bits of each number. (g++ 12 takes AVX-512's vectors apart for that, number by number, unless told how.)
+template <class Arch>
+inline RANKLET_INLINE void narrow(const I32<Arch>& numbers, typename DotI8<Arch>::Input* q) noexcept {
+    using Dot = DotI8<Arch>;
+#if defined(__AVX512F__)
+    if constexpr (Dot::width == 16 && sizeof *q == 1) {
+        const __m128i bytes = _mm512_maskz_cvtepi32_epi8(__mmask16(0xFFFF), numbers);
+        std::memcpy(q, &bytes, sizeof bytes);
+        return;
+    } else if constexpr (Dot::width == 16) {
+        const __m256i halves = _mm512_maskz_cvtepi32_epi16(__mmask16(0xFFFF), numbers);
+        std::memcpy(q, &halves, sizeof halves);
+        return;
+    }
+#endif
+    const auto inputs =
+        __builtin_convertvector((typename Dot::Sum)(typename I32<Arch>::register_type)numbers, typename Dot::Inputs);
+    std::memcpy(q, &inputs, sizeof inputs);
+}
+
 /// q[i] = x[i] * inverse - zero to the nearest integer, which must lie in [-127, 127]; zeros to the row's end.
 template <class Arch, class Load>
 inline RANKLET_INLINE void round_row(std::size_t k, const Load& load, float inverse, float zero,
@@ -36,12 +56,10 @@ inline RANKLET_INLINE void round_row(std::size_t k, const Load& load, float inve
     const F32<Arch> factor(inverse), magic(12582912.0f + static_cast<float>(Dot::offset) - zero);
     for_each_lane_block(k, [&](std::size_t i, std::size_t count) RANKLET_INLINE {
         const auto lanes = load(i, count);
-        std::int32_t rounded[lane_count];
-        unroll<Lanes<Arch>::count>([&](auto v) RANKLET_INLINE {
-            bits_of<Arch>(fma<Arch>(lanes.v[v], factor, magic)).store_unaligned(rounded + v * F32<Arch>::size);
-        });
         typename Dot::Input narrow[lane_count];
-        for (std::size_t j = 0; j < lane_count; ++j) narrow[j] = static_cast<typename Dot::Input>(rounded[j]);
+        unroll<Lanes<Arch>::count>([&](auto v) RANKLET_INLINE {
+            detail::narrow<Arch>(bits_of<Arch>(fma<Arch>(lanes.v[v], factor, magic)), narrow + v * Dot::width);
+        });
         std::memcpy(q + i, narrow, count * sizeof *q);
     });
     for (std::size_t i = k; i < i8_row_size<Arch>(k); ++i) q[i] = static_cast<typename Dot::Input>(Dot::offset);
