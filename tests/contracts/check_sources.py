@@ -19,7 +19,6 @@ FOLDERS = {
     "text": {"core"},
     "io": {"core"},
     "counting": {"core", "io"},
-    "fit": {"core", "text/utf8.hpp", "io", "counting"},
     "model_file": {"core", "kernels", "layers", "text", "io"},
     "catalog": {"core", "io", "counting"},
     "encoders": {"core", "kernels", "layers", "text", "io", "model_file", "catalog"},

@@ -31,7 +31,7 @@ class FollowersDecoder final : public Decoder {
 public:
     static constexpr std::string_view type_name = "transitions";  ///< `ranklet.recommender.scoring`
     /// From `ranklet.transitions.*`; `options.transitions`, where they are given, in place of the numbers there. A file
-    /// without tables leaves them to the catalog's signals.
+    /// without tables, or with another number of them than the options describe, leaves them to the catalog's signals.
     RANKLET_COLD static Result<FollowersDecoder> read(const ModelReader& reader, const ItemEncoder& encoder,
                                                       const LoadOptions& options);
 
@@ -106,10 +106,11 @@ RANKLET_FUNC Result<FollowersDecoder> FollowersDecoder::read(const ModelReader& 
     FollowersDecoder decoder;
     FollowersOptions& own = decoder.options_;
     const ModelReader keys = reader.scope("ranklet.transitions");
-    RANKLET_ASSIGN(const std::uint32_t stored, keys.u32_or("tables", 0));
+    RANKLET_ASSIGN(std::uint32_t stored, keys.u32_or("tables", 0));
     if (stored > 64) return keys.wrong("tables", {" is ", stored, ", expected at most 64"});
     if (options.transitions) {
         own = *options.transitions;
+        if (own.tables.size() != stored) stored = 0;  // they are of the catalog's
     } else {
         RANKLET_ASSIGN(own.rating, detail::read_rating_weight(keys, own.rating));
         if (keys.has("floor")) {

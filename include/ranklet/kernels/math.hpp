@@ -100,8 +100,8 @@ inline RANKLET_INLINE V log(const V& x) noexcept {
     p = mul_add(p, f, V(-0.25002428889274597f));
     p = mul_add(p, f, V(0.33333319425582886f));
     p = mul_add(p, f, V(-0.4999997615814209f));
-    const V small = mul_add(f * f, p, mul_add(e, V(1.428606765330187e-6f), f));
-    return mul_add(e, V(0.693145751953125f), small);
+    const V rest = mul_add(f * f, p, mul_add(e, V(1.428606765330187e-6f), f));
+    return mul_add(e, V(0.693145751953125f), rest);
 }
 
 /// tanh(x) = (e^2|x| - 1) / (e^2|x| + 1) with x's sign; at most 3 ulp.
