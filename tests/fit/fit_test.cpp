@@ -182,7 +182,7 @@ TEST_CASE("logs that contradict themselves, nobody to judge by, and files withou
     std::vector<ranklet::Item> twice = log.items;
     twice.push_back(twice.front());
     check_error(ranklet::fit(encoder(), twice, log.view()), ErrorCode::invalid_argument, "is there twice");
-    check_error(ranklet::fit(encoder("tiny-items"), log.items, log.view()), ErrorCode::unsupported, "encodes no texts");
+    check_error(ranklet::fit(encoder("tiny-items"), log.items, log.view()), ErrorCode::unsupported);
     ranklet::FitOptions options;
     options.counting.window = 0;
     check_error(ranklet::fit(encoder(), log.items, log.view(), options), ErrorCode::invalid_argument, "window");

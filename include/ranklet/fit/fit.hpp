@@ -586,9 +586,9 @@ RANKLET_FUNC Result<void> Fitter::judge() {
     RANKLET_TRY(tell("judging", 1, 6));
     const FollowersOptions chosen = report_.transitions;
     {  // what most often stood near the last item
-        TransitionOptions near = report_.counting;
-        near.exponent = 0.0;
-        RANKLET_ASSIGN(const TransitionCounts counts, count(near, 1));
+        TransitionOptions beside = report_.counting;
+        beside.exponent = 0.0;
+        RANKLET_ASSIGN(const TransitionCounts counts, count(beside, 1));
         SnapshotOptions raw = report_.snapshot;
         raw.source_power = raw.target_power = 0.0;
         RANKLET_ASSIGN(Transitions table, counts.snapshot(raw));
