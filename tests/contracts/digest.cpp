@@ -180,7 +180,7 @@ void hash_i8_products_with_zero() {
         for (const std::size_t n : {1u, 33u, 70u})
             for (const std::size_t k : {1u, 17u, 384u}) {
                 const std::vector<float> a = row(m * k, -0.25f, 4.0f), factor = row(k, 0.25f, 4.0f), bias = row(n),
-                                         residual = row(m * n), scale = row(n, 0.01f, 0.02f), sum = row(n);
+                                         residual = row(m * n), scale = row(n, 0x1p-7f, 0x1p-6f), sum = row(n);
                 const std::size_t size = kernels::i8_row_size<Arch>(k);
                 std::vector<Mac::Input> inputs(m * size);
                 std::vector<std::int8_t> weights(n * k), packed(kernels::i8_packed_size<Arch>(n, k));
