@@ -20,25 +20,9 @@
 
 #include "ranklet/counting/transition_counts.hpp"
 #include "ranklet/counting/transitions.hpp"
+#include "results.hpp"
 
 namespace ranklet_test {
-
-template <class T>
-T take(ranklet::Result<T> result) {
-    REQUIRE_MESSAGE(result.ok(), (result.ok() ? std::string() : result.error().message));
-    return std::move(*result);
-}
-inline void succeed(const ranklet::Result<void>& result) {
-    REQUIRE_MESSAGE(result.ok(), (result.ok() ? std::string() : result.error().message));
-}
-template <class T>
-void check_error(const ranklet::Result<T>& result, ranklet::ErrorCode code, std::string_view part = {}) {
-    CHECK_FALSE(result.ok());
-    if (result.ok()) return;
-    const std::string found = std::string(to_string(result.error().code)) + ": " + result.error().message;
-    CHECK_MESSAGE(result.error().code == code, found);
-    CHECK_MESSAGE(result.error().message.find(part) != std::string::npos, found << " should have: " << part);
-}
 
 struct LogEvent {
     std::string user, item;

@@ -18,18 +18,14 @@
 #include "ranklet/model_file/layers.hpp"
 #include "ranklet/model_file/reader.hpp"
 #include "ranklet/model_file/self_test.hpp"
+#include "results.hpp"
 
 namespace parity {
 
 /// The largest difference to a reference, relative to max(1, |expected|).
 inline constexpr double tolerance = 1e-5;
 
-/// The value; a failed test naming the error where there is none.
-template <class T>
-T take(ranklet::Result<T> result) {
-    REQUIRE_MESSAGE(result.ok(), (result.ok() ? std::string() : result.error().message));
-    return std::move(*result);
-}
+using ranklet_test::take;
 
 inline double worst_difference(std::span<const float> actual, std::span<const float> expected) {
     double worst = 0.0;
