@@ -169,12 +169,23 @@ public:
         return catalog;
     }
     RANKLET_MEMORY_CATCH
-    /// The same with signals that are bound already. Precondition: they are of size() items.
-    Catalog with(BoundSignals bound) const {
+    /// The same with signals that are bound already. Error invalid_argument when they are not of size() items.
+    RANKLET_COLD Result<Catalog> with(BoundSignals bound) const RANKLET_MEMORY_TRY {
+        bool fits = bound.rows.size() == bound.signals.transitions.size() &&
+                    bound.prior.size() == (bound.signals.prior == nullptr ? 0 : size());
+        for (std::size_t t = 0; fits && t < bound.rows.size(); ++t) {
+            fits = bound.rows[t].size() == size();
+            for (const std::uint32_t row : bound.rows[t])
+                fits = fits && (row == BoundSignals::no_row || row < bound.signals.transitions[t].size());
+        }
+        if (!fits)
+            return make_error(ErrorCode::invalid_argument,
+                              {"the signals are not those of a catalog of ", size(), " items"});
         Catalog catalog = *this;
         catalog.signals_ = std::make_shared<const BoundSignals>(std::move(bound));
         return catalog;
     }
+    RANKLET_MEMORY_CATCH
     /// Null when it has none. It lives as long as any copy of the catalog.
     const BoundSignals* signals() const noexcept { return signals_.get(); }
 

@@ -16,9 +16,11 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
+#include "ranklet/counting/power.hpp"
 #include "ranklet/counting/transitions_file.hpp"
 #include "ranklet/decoders/decoder.hpp"
 #include "ranklet/decoders/rating_weight.hpp"
+#include "ranklet/decoders/signal_decoder.hpp"
 #include "ranklet/kernels/ops.hpp"
 #include "ranklet/model_file/load.hpp"
 #include "ranklet/model_file/reader.hpp"
@@ -27,7 +29,7 @@ RANKLET_NAMESPACE_BEGIN
 
 /// Looks at the events that the user remembers (UserOptions::max_events), by id: also at those whose items have left the
 /// catalog. It keeps nothing of its own in a user's state.
-class FollowersDecoder final : public Decoder {
+class FollowersDecoder final : public detail::SignalDecoder {
 public:
     static constexpr std::string_view type_name = "transitions";  ///< `ranklet.recommender.scoring`
     /// From `ranklet.transitions.*`; `options.transitions`, where they are given, in place of the numbers there. A file
@@ -38,27 +40,15 @@ public:
     const FollowersOptions& options() const noexcept { return options_; }
 
     KindId kind() const noexcept override { return kind_id<FollowersDecoder>; }
-    Result<void> prepare(CatalogData&, ItemUse, Threads) const override { return {}; }
-    Result<void> check(const CatalogData&) const override { return {}; }
     const Signals* signals() const noexcept override { return own_.transitions.empty() ? nullptr : &own_; }
     RANKLET_COLD Result<void> check_signals(const BoundSignals* signals) const override;
 
-    void begin_user(UserState& state) const override {
-        state.hidden.clear();
-        state.memory.clear();
-        state.memory_width = 0;
-    }
-    RANKLET_COLD Result<void> check(const UserState& state) const override {
-        return detail::check_state_size(state, 0, 0, 0);
-    }
     Result<void> observe(UserState&, const CatalogData&, std::size_t, float rating, Scratch&) const override {
         if (std::isfinite(detail::weight_of(options_.rating, rating))) return {};
         return detail::event_not_finite();
     }
 
-    std::size_t piece() const noexcept override { return 4096; }
     std::size_t work() const noexcept override { return 16; }
-    std::size_t query_size() const noexcept override { return 0; }
     /// Evidence for each row of each table.
     std::size_t query_size_of(const ScoreRequest& request) const noexcept override {
         std::size_t size = 0;
@@ -66,7 +56,6 @@ public:
             for (const Transitions& table : request.signals->signals.transitions) size += table.size();
         return size;
     }
-    std::size_t scratch_size() const noexcept override { return 0; }
     void begin(const ScoreRequest& request, float* query, Scratch& scratch) const noexcept override;
     void score(const ScoreRequest& request, const float* query, IndexRange range, float* scores,
                Scratch& scratch) const noexcept override;
@@ -226,7 +215,8 @@ RANKLET_FUNC Result<std::vector<EventTerm>> FollowersDecoder::event_terms(const 
         sums += table.size();
     }
     const auto score_of = [&](double sum) {
-        return std::log(std::max(sum, 0.0) + static_cast<double>(options_.floor));
+        constexpr double ln2 = 0.69314718055994531;
+        return ln2 * detail::portable_log2(std::max(sum, 0.0) + static_cast<double>(options_.floor));
     };
     for (std::size_t e = 0; e < terms.size(); ++e)
         terms[e].contribution = static_cast<float>(score_of(evidence) - score_of(evidence - parts[e]));

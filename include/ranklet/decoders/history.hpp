@@ -80,12 +80,14 @@ private:
 
     // A power's query: centred events of length 1 [events, dim], w_e / A [events], their products with the mean [events],
     // the mean [dim] and its square.
+    template <class Float>
     struct PowerQuery {
-        float *events, *weights, *shifts, *mean, *square;
+        Float *events, *weights, *shifts, *mean, *square;
     };
-    PowerQuery power_query(float* query) const noexcept {
-        float* weights = query + options_.events * dim_;
-        float* mean = weights + 2 * options_.events;
+    template <class Float>
+    PowerQuery<Float> power_query(Float* query) const noexcept {
+        Float* weights = query + options_.events * dim_;
+        Float* mean = weights + 2 * options_.events;
         return {query, weights, weights + options_.events, mean, mean + dim_};
     }
 
@@ -203,7 +205,7 @@ RANKLET_FUNC void History::begin(const ScoreRequest& request, float* query, Scra
         return;
     }
     std::fill_n(query, query_size(), 0.0f);
-    const PowerQuery q = power_query(query);
+    const auto q = power_query(query);
     if (mean != nullptr) std::copy_n(mean, dim_, q.mean);
     *q.square = Ops::dot(q.mean, q.mean, dim_);
     const std::size_t rows = request.state.memory_rows();
@@ -225,7 +227,7 @@ RANKLET_FUNC void History::score(const ScoreRequest& request, const float* query
     if (by_mean()) return detail::score_dot_products(query, request.items, range, scores);
     const ScratchFrame frame(scratch);
     const std::size_t count = range.last - range.first;
-    const PowerQuery q = power_query(const_cast<float*>(query));
+    const auto q = power_query(query);
     const MatrixView<const float> vectors = std::as_const(request.items.vectors).view().middle_rows(range.first, count);
     const MatrixView<const float> squares = request.items.part(square_part);
     float* products = scratch.take<float>(detail::dot_product_piece);

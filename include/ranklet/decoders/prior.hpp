@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <memory>
 #include <string_view>
@@ -10,12 +11,12 @@
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
-#include "ranklet/decoders/decoder.hpp"
+#include "ranklet/decoders/signal_decoder.hpp"
 #include "ranklet/model_file/reader.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
-class PriorDecoder final : public Decoder {
+class PriorDecoder final : public detail::SignalDecoder {
 public:
     static constexpr std::string_view type_name = "prior";  ///< `ranklet.recommender.scoring`
     /// The file's own numbers, where it has them: strings `ranklet.prior.ids`, tensor `ranklet.prior.values` [n].
@@ -27,13 +28,13 @@ public:
         auto prior = std::make_shared<Prior>();
         prior->ids.assign(ids.begin(), ids.end());
         RANKLET_ASSIGN(prior->values, keys.vector("values", ids.size()));
+        for (std::size_t i = 0; i < ids.size(); ++i)
+            if (!std::isfinite(prior->values[i])) return keys.wrong("values", {"[", i, "] is not finite"});
         decoder.own_.prior = std::move(prior);
         return decoder;
     }
 
     KindId kind() const noexcept override { return kind_id<PriorDecoder>; }
-    Result<void> prepare(CatalogData&, ItemUse, Threads) const override { return {}; }
-    Result<void> check(const CatalogData&) const override { return {}; }
     const Signals* signals() const noexcept override { return own_.prior == nullptr ? nullptr : &own_; }
     RANKLET_COLD Result<void> check_signals(const BoundSignals* signals) const override {
         if (signals != nullptr && signals->signals.prior != nullptr) return {};
@@ -41,20 +42,9 @@ public:
                                                 "(Catalog::with)"});
     }
 
-    void begin_user(UserState& state) const override {
-        state.hidden.clear();
-        state.memory.clear();
-        state.memory_width = 0;
-    }
-    RANKLET_COLD Result<void> check(const UserState& state) const override {
-        return detail::check_state_size(state, 0, 0, 0);
-    }
     Result<void> observe(UserState&, const CatalogData&, std::size_t, float, Scratch&) const override { return {}; }
 
-    std::size_t piece() const noexcept override { return 4096; }
     std::size_t work() const noexcept override { return 1; }
-    std::size_t query_size() const noexcept override { return 0; }
-    std::size_t scratch_size() const noexcept override { return 0; }
     void begin(const ScoreRequest&, float*, Scratch&) const noexcept override {}
     void score(const ScoreRequest& request, const float*, IndexRange range, float* scores,
                Scratch&) const noexcept override {

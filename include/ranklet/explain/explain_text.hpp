@@ -117,7 +117,7 @@ RANKLET_COLD RANKLET_FUNC Result<std::vector<float>> score_variants(const Recomm
         RANKLET_ASSIGN(Catalog catalog, Catalog::create(std::move(data)));
         if (signals != nullptr) {  // what is known of the item is known of its variants
             const std::vector<std::size_t> same_item(count, item.index());
-            catalog = catalog.with(detail::pick_signals(*signals, same_item));
+            RANKLET_ASSIGN(catalog, catalog.with(detail::pick_signals(*signals, same_item)));
         }
         RANKLET_ASSIGN(const auto some, model.scores(user, catalog, {options.threads, options.initial_state}));
         scores.insert(scores.end(), some.begin(), some.end());
