@@ -43,11 +43,11 @@ int main() {
     std::filesystem::create_directory(folder);
     const std::string path = (folder / "shop.catalog").string();
     ranklet::save_catalog(tuesday, path).value();
-    const auto loaded = ranklet::load_catalog(path, model.fingerprint()).value();
+    const auto loaded = model.load_catalog(path).value();
     std::cout << "Saved: " << std::filesystem::file_size(path) / 1024 << " KiB. ";
     show("Loaded:", loaded);
     const auto founding = ranklet::Recommender::load("examples/models/founding.gguf").value();
-    const auto refused = ranklet::load_catalog(path, founding.fingerprint());
+    const auto refused = founding.load_catalog(path);
     std::cout << "For another model: " << (refused.ok() ? "loaded" : to_string(refused.error().code)) << '\n';
 
     // numpy.load reads the vectors; the ids are a text file beside them.

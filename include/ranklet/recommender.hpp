@@ -46,6 +46,7 @@ class Recommender : public Loadable<Recommender> {
         std::shared_ptr<const Decoder> decoder;
         std::uint64_t fingerprint = 0;
         std::uint64_t items_fingerprint = 0;
+        bool ranks_as_file_says = true;  // otherwise as the load options say
     };
     using ModelPointer = std::shared_ptr<const Model>;
 
@@ -91,7 +92,7 @@ public:
         else
             return decoder().kind() == kind_id<Class> ? static_cast<const Class*>(&decoder()) : nullptr;
     }
-    /// Identifies the model file; user states carry it.
+    /// Identifies the model file and what LoadOptions put in place of its numbers; user states carry it.
     std::uint64_t fingerprint() const noexcept { return model().fingerprint; }
     /// Identifies what makes the items' vectors; catalogs carry it. The file's own, unless the file says that it was made of
     /// an encoder's (`fit` writes so): then that one's, and catalogs of both, and of all made of it, fit each other.
@@ -235,8 +236,8 @@ private:
 };
 
 /// The catalog with the changes, as a new snapshot: what encoding all its items from scratch would give, bit for bit;
-/// only new and replaced items are encoded. Signals go over to it. `options` (prompt, threads, windows) as for encode_catalog; prompt and windows
-/// should be those of the rest; `read` has an entry for each item that is encoded: the replaced ones, then the new ones.
+/// only new and replaced items are encoded. Signals go over to it. `options` (prompt, threads, windows) as for
+/// encode_catalog; prompt and windows should be those of the rest; `read` has an entry for each item that is encoded: the replaced ones, then the new ones.
 /// Texts are kept where `catalog` keeps them (keep_texts counts for an empty one). Filters of the old snapshot do not fit
 /// the new one; users go on, their events are remembered by id.
 /// Error invalid_argument naming an id that is to be added and is there already, or that stands twice in the changes;
@@ -250,6 +251,7 @@ RANKLET_NAMESPACE_END
 #if RANKLET_DEFINITIONS
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <system_error>
@@ -268,6 +270,44 @@ RANKLET_FUNC Error empty_recommender() noexcept { return empty_object("the model
 RANKLET_FUNC SharedError not_of_model(const CatalogData& catalog) noexcept {
     if (catalog.model == 0 && catalog.ids.empty()) return empty_object("the catalog");
     return make_error(ErrorCode::mismatch, {"the catalog was made by another model"});
+}
+
+/// A file's fingerprint changed by what the options put in place of its numbers: a state of one is none of the other.
+RANKLET_COLD RANKLET_FUNC std::uint64_t fingerprint_with(std::uint64_t hash, const LoadOptions& options) {
+    const auto add = [&](std::uint64_t value) {  // FNV-1a
+        for (int shift = 0; shift < 64; shift += 8) hash = (hash ^ (value >> shift & 0xFF)) * 1099511628211ull;
+    };
+    const auto add_number = [&](float value) { add(std::bit_cast<std::uint32_t>(value)); };
+    const auto add_rating = [&](const RatingWeight& rating) {
+        add_number(rating.neutral);
+        add_number(rating.scale);
+    };
+    add(options.blend.size());
+    for (const BlendPart& part : options.blend) {
+        add(part.type.size());
+        for (const char c : part.type) add(static_cast<unsigned char>(c));
+        add_number(part.weight);
+    }
+    add(options.history ? 1 : 0);
+    if (const auto& history = options.history) {
+        add_number(history->decay);
+        add(history->centre ? 1 : 0);
+        add(history->power);
+        add(history->events);
+        add_rating(history->rating);
+    }
+    add(options.transitions ? options.transitions->tables.size() + 1 : 0);
+    if (const auto& transitions = options.transitions) {
+        for (const FollowersTable& table : transitions->tables) {
+            add_number(table.weight);
+            add_number(table.decay);
+            add(table.events);
+            add(table.share ? 1 : 0);
+        }
+        add_number(transitions->floor);
+        add_rating(transitions->rating);
+    }
+    return hash;
 }
 
 /// The parts of a recommender that has none.
@@ -356,6 +396,10 @@ RANKLET_FUNC Result<Recommender> Recommender::read_as(const ModelReader& reader,
     RANKLET_ASSIGN(model->decoder,
                    find(decoder_type, false)->read_decoder({reader, *model->encoder, options, read_part}));
     model->fingerprint = model->items_fingerprint = reader.file().fingerprint();
+    if (!options.blend.empty() || options.history || options.transitions) {
+        model->ranks_as_file_says = false;
+        model->fingerprint = detail::fingerprint_with(model->fingerprint, options);
+    }
     if (reader.has(encoder_file_key)) {
         RANKLET_ASSIGN(const auto text, reader.string(encoder_file_key));
         const auto [end, status] =
@@ -376,7 +420,8 @@ RANKLET_FUNC Result<void> Recommender::self_test(const ModelReader& reader) cons
         return make_error(ErrorCode::missing,
                           {reader.file().name(), ": no self-test (LoadOptions::self_test = false loads it)"});
     RANKLET_TRY(encoder().self_test(reader));
-    if (!ranks) return {};  // an encoder alone, whose decoder has no weights
+    // Of an encoder alone, whose decoder has no weights, and of another decoder than its own the file knows no scores.
+    if (!ranks || !model().ranks_as_file_says) return {};
     RANKLET_ASSIGN(const auto found, self_test_scores(reader));
     return compare_self_test(test, "scores", found);
 }

@@ -19,6 +19,7 @@
 #include "ranklet/decoders/history.hpp"
 #include "ranklet/decoders/prior.hpp"
 #include "ranklet/explain/explain.hpp"
+#include "ranklet/io/gguf_writer.hpp"
 #include "recommender/models.hpp"
 #include "threads.hpp"
 
@@ -203,11 +204,9 @@ TEST_CASE("what a trained decoder says joins a blend, its state beside the other
         const std::string trained_type = name == "tiny-next-event" ? "next_event" : "dot_product";
         const Recommender trained = load_model(name);
         LoadOptions options;
-        options.self_test = false;  // of the file's own decoder
         options.blend = {{trained_type, 1.5f}, {"history", 0.5f}};
         const Recommender model = take(Recommender::load(model_path(name), options));
         LoadOptions history_only;
-        history_only.self_test = false;
         history_only.blend = {{"history", 1.0f}};
         const Recommender text = take(Recommender::load(model_path(name), history_only));
         const Catalog catalog = take(model.encode_catalog(items)), of_trained = take(trained.encode_catalog(items)),
@@ -264,6 +263,39 @@ TEST_CASE("signals change while the catalog stays: what is encoded is shared, fi
                 ErrorCode::invalid_argument, "two numbers for \"a\"");
     check_error(bare.with({{}, std::make_shared<const Prior>(Prior{{"a"}, {}})}), ErrorCode::invalid_argument,
                 "0 numbers for 1");
+}
+
+TEST_CASE("signals that are bound to another catalog, and a file's numbers that are none, are refused") {
+    const Recommender model = load({{"transitions", 1.0f}, {"prior", 1.0f}});
+    const Catalog catalog = take(take(model.encode_catalog(items)).with(signals_of({counted()})));
+    const Catalog smaller = take(model.encode_catalog(std::span(items).first(3)));
+    check_error(smaller.with(*catalog.signals()), ErrorCode::invalid_argument, "3 items");
+    ranklet::BoundSignals beyond = *catalog.signals();
+    beyond.rows[0][2] = static_cast<std::uint32_t>(beyond.signals.transitions[0].size());
+    check_error(catalog.with(beyond), ErrorCode::invalid_argument);
+    CHECK(catalog.with(*catalog.signals()).ok());
+
+    const auto file = take(ranklet::GgufFile::open(model_path("tiny-minilm")));
+    const std::vector<std::string> ids{"a", "b"};
+    for (const float second : {2.0f, quiet_nan}) {
+        const std::vector<float> values{1.0f, second};
+        ranklet::GgufWriter writer;
+        succeed(writer.copy(file, [](std::string_view) { return false; }));
+        writer.key("ranklet.recommender.scoring", "prior");
+        writer.array("ranklet.prior.ids", ids);
+        writer.tensor("ranklet.prior.values", 1, 2, std::span<const float>(values));
+        const auto bytes = take(writer.bytes());
+        LoadOptions untested;
+        untested.self_test = false;
+        const auto loaded = Recommender::from_memory(bytes, untested);
+        if (std::isnan(second)) {
+            check_error(loaded, ErrorCode::format, "ranklet.prior.values[1] is not finite");
+            continue;
+        }
+        const auto own = take(take(Recommender::from_memory(bytes, untested)).encode_catalog(items));
+        CHECK(take(loaded->scores(loaded->new_user(), own)) ==
+              std::vector<float>{1.0f, 2.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f});
+    }
 }
 
 TEST_CASE("a blend that does not fit is refused, saying why") {

@@ -206,7 +206,7 @@ TEST_CASE("an updated catalog, and one from a file, have the mean of their own i
         check_same(grown.data(), whole.data());
         const std::string path = folder.path() + "/catalog.gguf";
         succeed(ranklet::save_catalog(whole, path));
-        const Catalog loaded = take(ranklet::load_catalog(path, model.fingerprint()));
+        const Catalog loaded = take(model.load_catalog(path));
         const auto user = user_of(model, whole);
         CHECK(same_bits(take(model.scores(user, loaded)), take(model.scores(user, whole))));
     }
@@ -230,7 +230,11 @@ TEST_CASE("options out of range, states of another form and events without end a
     const Recommender mean = load_model("tiny-minilm"), power = load_with("tiny-minilm", {.power = 2});
     const Catalog catalog = take(mean.encode_catalog(items));
     auto user = user_of(mean, catalog);
-    check_error(power.load_user(user.save()), ErrorCode::format);
+    check_error(power.load_user(user.save()), ErrorCode::mismatch);
+    check_error(load_with("tiny-minilm", {.decay = 0.9f}).load_user(user.save()), ErrorCode::mismatch);
+    ranklet::UserState other_sizes = user.state();
+    other_sizes.model = power.fingerprint();
+    check_error(power.load_user(other_sizes), ErrorCode::format);
     check_error(power.recommend(user_of(power, take(power.encode_catalog(items))), catalog), ErrorCode::mismatch);
     succeed(user.observe(catalog[0], 3e38f));
     const auto before = user.save();

@@ -43,7 +43,7 @@ struct RatingWeight {
 };
 
 /// How a user's taste is made of the vectors that they met, where nothing was trained (decoders/history.hpp).
-/// Defaults: the best of those tried on MovieLens-1M with titles alone (docs/performance.md).
+/// Defaults: the best of those tried on MovieLens-1M with titles and genres (docs/decisions.md).
 struct HistoryOptions {
     float decay = 0.7f;         ///< what an event weighs after the next one, (0, 1]
     bool centre = true;         ///< take the catalog's mean off every vector
@@ -77,7 +77,8 @@ struct LoadOptions {
     bool self_test = true;          ///< run the file's self-test and refuse the file when its numbers differ
     bool verify_checksum = false;   ///< read all tensor data and compare its checksum
     EncoderDefaults defaults = {};  ///< what a file of another engine leaves unsaid
-    /// In place of what the file says, or the defaults where it says nothing.
+    /// In place of what the file says, or the defaults where it says nothing. The file's own expected scores are then not
+    /// compared, and users' states are of these numbers alone.
     std::optional<HistoryOptions> history = {};
     std::optional<FollowersOptions> transitions = {};
     /// What a score is added up from, in place of the file's decoder: an encoder's file, say, with counts of the host's.
