@@ -218,9 +218,7 @@ int main(int argc, char** argv) {
     options.popularity_half_life = options.counting.half_life;
 
     Progress progress;
-    const auto told = [&](std::string_view stage, std::size_t done, std::size_t of) { progress(stage, done, of); };
-    const ranklet::FunctionView<void(std::string_view, std::size_t, std::size_t)> view(told);
-    options.progress = &view;
+    options.progress = [&](std::string_view stage, std::size_t done, std::size_t of) { progress(stage, done, of); };
     log_options.reading.progress = [&](std::uint64_t done, std::uint64_t of) {
         progress("reading events", static_cast<std::size_t>(done), static_cast<std::size_t>(of));
     };

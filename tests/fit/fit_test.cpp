@@ -138,13 +138,46 @@ TEST_CASE("dislikes are not counted and not predicted, and push away") {
     CHECK(result.report.transitions.rating.scale == 0.5f);
 }
 
+TEST_CASE(
+    "what is judged has been neither counted nor chosen by: an item that only test events have is never foretold") {
+    // Everybody's last event is of the item that the test is about, the one before it of the one that is chosen by.
+    for (const bool test : {true, false}) {
+        CAPTURE(test);
+        WalkLog log(100, 40);
+        const auto last = static_cast<std::uint32_t>(log.ids.size());
+        log.ids.push_back("only the last");
+        std::vector<std::uint32_t> item;
+        std::vector<std::size_t> offsets{0};
+        std::vector<double> time;
+        for (std::size_t u = 0; u < log.users.size(); ++u) {
+            for (std::size_t e = log.offsets[u]; e < log.offsets[u + 1]; ++e) {
+                const bool held = e + (test ? 1 : 2) == log.offsets[u + 1];
+                item.push_back(held ? last : log.item[e]);
+                time.push_back(log.time[e]);
+            }
+            offsets.push_back(item.size());
+        }
+        log.item = item;
+        log.offsets = offsets;
+        log.time = time;
+        FitOptions options;
+        options.choose = false;
+        const FitResult result = take(ranklet::fit(encoder(), log.items, log.view(), options));
+        if (test) {  // nothing that precedes the test events has the item: it is ranked behind what follows anything
+            CHECK(row(result, "transitions").quality.hit_rate == 0.0);
+            CHECK(row(result, "popularity").quality.hit_rate == 0.0);
+            CHECK(row(result, "last item's company").quality.hit_rate == 0.0);
+        } else {  // the validation event is one that the test events may know
+            CHECK(row(result, "transitions").quality.hit_rate > 0.5);
+        }
+    }
+}
+
 TEST_CASE("choosing tells how far it is, ends when asked, and never does worse than it started on what it chose by") {
     const WalkLog log(80, 25);
     FitOptions options;
     std::size_t told = 0;
-    const auto tell = [&](std::string_view, std::size_t, std::size_t) { ++told; };
-    const ranklet::FunctionView<void(std::string_view, std::size_t, std::size_t)> view(tell);
-    options.progress = &view;
+    options.progress = [&](std::string_view, std::size_t, std::size_t) { ++told; };
     const FitResult result = take(ranklet::fit(encoder(), log.items, log.view(), options));
     CHECK(told > 20);
     CHECK(row(result, "blend").quality.hit_rate > 0.85);
@@ -184,6 +217,12 @@ TEST_CASE("logs that contradict themselves, nobody to judge by, and files withou
     check_error(ranklet::fit(encoder(), twice, log.view()), ErrorCode::invalid_argument, "is there twice");
     check_error(ranklet::fit(encoder("tiny-items"), log.items, log.view()), ErrorCode::unsupported);
     ranklet::FitOptions options;
+    options.dislike_below = 5.0f;
+    WalkLog rated(20, 15);
+    rated.rate([](std::size_t) { return 5.0f; });
+    check_error(ranklet::fit(encoder(), rated.items, rated.view(), options), ErrorCode::invalid_argument,
+                "best_rating");
+    options = {};
     options.counting.window = 0;
     check_error(ranklet::fit(encoder(), log.items, log.view(), options), ErrorCode::invalid_argument, "window");
 }

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <span>
 #include <string>
@@ -18,7 +19,6 @@
 #include "ranklet/catalog/item.hpp"
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/execution.hpp"
-#include "ranklet/core/function_view.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/counting/transition_counts.hpp"
 #include "ranklet/fit/evaluate.hpp"
@@ -52,8 +52,8 @@ struct FitOptions {
     Threads threads = 1;
     StopToken stop = {};
     Deadline deadline = {};
-    /// Told what is being done, and how far it is.
-    const FunctionView<void(std::string_view stage, std::size_t done, std::size_t of)>* progress = nullptr;
+    /// Told what is being done, and how far it is (`of` 0: nobody knows), on the calling thread. Must not throw.
+    std::function<void(std::string_view stage, std::size_t done, std::size_t of)> progress = {};
 };
 
 /// One way to rank, on the test items.
@@ -137,7 +137,7 @@ private:
 
     Result<void> tell(std::string_view stage, std::size_t done, std::size_t of) const {
         RANKLET_TRY(check_stop(options_.stop, options_.deadline));
-        if (options_.progress != nullptr) (*options_.progress)(stage, done, of);
+        if (options_.progress) options_.progress(stage, done, of);
         return {};
     }
     bool rates() const noexcept { return !std::isnan(options_.dislike_below) && !log_.rating.empty(); }
@@ -262,7 +262,7 @@ RANKLET_FUNC Result<void> Fitter::make_catalog(std::span<const Item> items) {
     batch.stop = options_.stop;
     batch.deadline = options_.deadline;
     const auto told = [&](std::size_t done, std::size_t of) {
-        if (options_.progress != nullptr) (*options_.progress)("reading texts", done, of);
+        if (options_.progress) options_.progress("reading texts", done, of);
     };
     batch.progress = told;
     RANKLET_ASSIGN(catalog_, encoder.encode_catalog(all, batch));
@@ -341,8 +341,8 @@ RANKLET_FUNC Result<std::vector<Transitions>> Fitter::tables(std::size_t held_ou
         sequences.push_back(std::span(flat).subspan(begin, ends[u] - begin));
     }
     const auto told = [&](std::uint64_t done, std::uint64_t of) {
-        if (options_.progress != nullptr)
-            (*options_.progress)("solving", static_cast<std::size_t>(done), static_cast<std::size_t>(of));
+        if (options_.progress)
+            options_.progress("solving", static_cast<std::size_t>(done), static_cast<std::size_t>(of));
     };
     const auto common = [&](auto solve) {
         solve.users = report_.counting.users;
@@ -750,6 +750,9 @@ RANKLET_FUNC Result<std::vector<std::byte>> Fitter::write() const {
 
 RANKLET_FUNC Result<FitResult> Fitter::run(std::span<const Item> items) {
     RANKLET_TRY(check_log());
+    if (rates() && !(options_.best_rating > options_.dislike_below && std::isfinite(options_.best_rating)))
+        return make_error(ErrorCode::invalid_argument, {"best_rating is ", options_.best_rating,
+                                                        ", expected above dislike_below, ", options_.dislike_below});
     report_.counting = options_.counting;
     report_.snapshot = options_.snapshot;
     report_.users = log_.users.size();
