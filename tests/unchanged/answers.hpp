@@ -61,6 +61,8 @@ inline constexpr std::array cases{
     Case{"news-narm-kim", "tests/parity/goldens/news-narm-kim.gguf", Items::news},
     Case{"news-modalities", "tests/parity/goldens/news-modalities.gguf", Items::news},
     Case{"demo-shop", "examples/models/demo-shop.gguf", Items::texts},
+    Case{"history", "tests/parity/goldens/tiny-minilm.gguf", Items::texts},
+    Case{"fitted", "tests/parity/goldens/tiny-fitted.gguf", Items::texts},
 };
 
 inline constexpr std::size_t item_count = 10;

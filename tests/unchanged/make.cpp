@@ -2,7 +2,8 @@
 // is compiled with. In: the folder to write to; started at the project's root.
 // goldens/ was written with the headers of commit 697647c:
 //     g++ -std=c++20 -O2 -march=x86-64-v3 -I include -isystem /usr/include/eigen3 tests/unchanged/make.cpp -o make && ./make FOLDER
-// It is not part of a build, and is run again only for a case that is new.
+// It is not part of a build, and is run again only for a case that is new ("history" and "fitted" are younger; make_fitted.sh made
+// the latter's model).
 #include <cstdio>
 #include <cstdlib>
 #include <span>

@@ -89,7 +89,7 @@ TEST_CASE("catalog files and user states of before are read and answer with the 
     for (const Case& c : cases) {
         CAPTURE(c.name);
         const auto model = take(ranklet::Recommender::load(std::string(c.model)));
-        const auto catalog = take(ranklet::load_catalog(catalog_path(goldens, c), model.fingerprint()));
+        const auto catalog = take(model.load_catalog(catalog_path(goldens, c)));
         std::vector<std::string> found;
         for (const std::string_view name : user_names(c)) {
             const std::string state = read(state_path(goldens, c, name));
@@ -105,7 +105,7 @@ TEST_CASE("catalog files and user states of before are written again byte for by
     for (const Case& c : cases) {
         CAPTURE(c.name);
         const auto model = take(ranklet::Recommender::load(std::string(c.model)));
-        const auto catalog = take(ranklet::load_catalog(catalog_path(goldens, c), model.fingerprint()));
+        const auto catalog = take(model.load_catalog(catalog_path(goldens, c)));
         succeed(ranklet::save_catalog(catalog, catalog_path(folder.path(), c)));
         CHECK(read(catalog_path(folder.path(), c)) == read(catalog_path(goldens, c)));
         for (const std::string_view name : user_names(c)) {
