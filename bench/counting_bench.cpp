@@ -1,16 +1,20 @@
-// Time of counting what follows what, and of a snapshot, on one thread: a log made by chance in the size and shape of
-// MovieLens 1M (6,040 users, 3,416 items of which few are met often, a million events, some 165 a user; no item twice).
+// Time of counting what follows what, of a snapshot, and of ranking by it, on one thread: a log made by chance in the size
+// and shape of MovieLens 1M (6,040 users, 3,416 items of which few are met often, a million events, some 165 a user; no item
+// twice), or $RANKLET_BENCH_EVENTS, any log that ranklet-fit reads.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdlib>
 #include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "ranklet/counting/transition_counts.hpp"
+#include "ranklet/fit/event_log.hpp"
+#include "ranklet/recommender.hpp"
 
 namespace {
 
@@ -21,13 +25,20 @@ struct Event {
 // A user's events one after the other, as such logs have them.
 const std::vector<Event>& events() {
     static const std::vector<Event> result = [] {
+        std::vector<Event> log;
+        if (const char* path = std::getenv("RANKLET_BENCH_EVENTS")) {
+            const auto read = ranklet::EventLog::read(path).value();
+            for (std::size_t u = 0; u < read.users().size(); ++u)
+                for (const std::uint32_t item : read.events(u).items)
+                    log.push_back({read.users()[u], read.items()[item]});
+            return log;
+        }
         constexpr std::size_t users = 6040, items = 3416;
         std::mt19937 random(1);
         std::exponential_distribution<double> length(1.0 / 146);
         std::vector<double> weights(items);
         for (std::size_t i = 0; i < items; ++i) weights[i] = std::exp(-3.5 * static_cast<double>(i) / items);
         std::discrete_distribution<std::size_t> choice(weights.begin(), weights.end());
-        std::vector<Event> log;
         for (std::size_t u = 0; u < users; ++u) {
             std::vector<bool> met(items);
             for (auto left = std::min<std::size_t>(20 + static_cast<std::size_t>(length(random)), 1500); left > 0;) {
@@ -74,5 +85,29 @@ void snapshot(benchmark::State& state) {
     for (auto _ : state) benchmark::DoNotOptimize(counts.snapshot().value().pairs());
 }
 BENCHMARK(snapshot)->Name("TransitionCounts::snapshot, 200 followers")->Unit(benchmark::kMillisecond);
+
+/// The ten best of all items that the log has, by what followed the last fifty events of a user.
+void recommend(benchmark::State& state) {
+    ranklet::LoadOptions options;
+    options.blend = {{"transitions", 1.0f}};
+    const auto loaded = ranklet::Recommender::load("tests/parity/goldens/tiny-minilm.gguf", options);
+    if (!loaded.ok()) {
+        state.SkipWithError("no tiny model: start in the repository's root");
+        return;
+    }
+    const ranklet::Recommender& model = *loaded;
+    ranklet::Signals signals;
+    signals.transitions = {count(0).snapshot().value()};
+    std::vector<ranklet::Item> items;
+    for (const std::string& id : signals.transitions[0].ids()) items.emplace_back(id, "item " + id);
+    const auto catalog = model.encode_catalog(items).value().with(signals).value();
+    auto user = model.new_user();
+    for (std::size_t e = 0; e < 50; ++e) user.observe(catalog.at(events()[e].item)).value();
+    ranklet::Recommender::Workspace workspace;
+    for (auto _ : state)
+        benchmark::DoNotOptimize(model.recommend(user, catalog, {.k = 10, .exclude_seen = true}, workspace));
+    state.counters["items"] = static_cast<double>(catalog.size());
+}
+BENCHMARK(recommend)->Name("recommend by transitions, 50 events of 200 followers")->Unit(benchmark::kMicrosecond);
 
 }  // namespace
