@@ -1,19 +1,24 @@
-// ranklet-fit: from a log and an encoder's file to a recommender's file.
-// In: events (user, item, time, rating), items (id, texts, attributes), an encoder's model file.
+// ranklet-fit: from a log and an encoder's file to a recommender's file; and every night after, from the file that runs, the
+// counts that were kept and the day's events to the next one.
+// In: events (user, item, time, rating), items (id, texts, attributes), a model file.
 // Out: a model file, and a report of how good it is on events that nothing was chosen on. It reads and writes files alone.
+// Ends with 0; 1 when something is wrong; 3 when the new file was refused because it ranks worse than the one that runs.
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <iomanip>
 #include <iostream>
+#include <optional>
 #include <ranklet/fit/event_log.hpp>
 #include <ranklet/fit/fit.hpp>
 #include <ranklet/fit/item_file.hpp>
+#include <ranklet/fit/refit.hpp>
 #include <ranklet/io/atomic_file.hpp>
 #include <ranklet/ranklet.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -101,6 +106,29 @@ void print(const ranklet::ItemFileReport& items) {
                   << " lines could not be read and were left out\n    the first: " << items.first_bad_line << '\n';
 }
 
+void print(const ranklet::RunningComparison& compared) {
+    if (compared.fitted.cases == 0) {
+        std::cout << "no test event is newer than the running file: it is not compared with\n";
+        return;
+    }
+    const ranklet::QualityDifference& more = compared.difference;
+    std::cout << std::fixed << std::setprecision(4) << "the running file: HR@10 " << compared.running.hit_rate
+              << ", NDCG@10 " << compared.running.ndcg << "; the new one: " << compared.fitted.hit_rate << ", "
+              << compared.fitted.ndcg << " (" << compared.fitted.cases << " users; NDCG@10 " << std::showpos
+              << more.ndcg << " [" << more.ndcg_low << ", " << more.ndcg_high << "])\n"
+              << std::noshowpos << std::defaultfloat << std::setprecision(6);
+}
+
+void print(const ranklet::RefitReport& report) {
+    std::cout << report.events << " events counted\n";
+    if (report.passed_over > 0)
+        std::cout << "  " << report.passed_over << " are not newer than what was counted before: passed over\n";
+    if (report.disliked > 0) std::cout << "  " << report.disliked << " are dislikes: not counted\n";
+    if (report.unknown_items > 0)
+        std::cout << "  " << report.unknown_items << " items are not among the items: counted, and not ranked\n";
+    print(report.over_running);
+}
+
 void print(const ranklet::FitReport& report) {
     std::cout << report.items << " items ranked; " << report.items_without_text << " only in the log (no text), "
               << report.items_without_events << " only among the items (no events)\n\n"
@@ -131,6 +159,31 @@ void print(const ranklet::FitReport& report) {
     }
     std::cout << '\n';
 }
+
+ranklet::Result<void> write_file(const std::string& path, const std::vector<std::byte>& bytes) {
+    auto file = ranklet::detail::AtomicFile::create(path);
+    if (!file.ok()) return file.error();
+    if (auto status = file->write(bytes); !status.ok()) return status;
+    return file->commit();
+}
+
+/// What was counted, in two files: PREFIX.transitions and PREFIX.popularity.
+struct Counts {
+    ranklet::TransitionCounts transitions;
+    ranklet::Popularity popularity;
+
+    ranklet::Result<void> save(const std::string& prefix) const {
+        if (auto status = popularity.save(prefix + ".popularity"); !status.ok()) return status;
+        return transitions.save(prefix + ".transitions");
+    }
+    static ranklet::Result<Counts> load(const std::string& prefix, const std::string& salt) {
+        auto transitions = ranklet::TransitionCounts::load(prefix + ".transitions", salt);
+        if (!transitions.ok()) return transitions.error();
+        auto popularity = ranklet::Popularity::load(prefix + ".popularity");
+        if (!popularity.ok()) return popularity.error();
+        return Counts{std::move(*transitions), std::move(*popularity)};
+    }
+};
 
 std::vector<ranklet::ItemAttributeColumn> attribute_columns(const std::vector<std::string>& wanted) {
     using Column = ranklet::ItemAttributeColumn;
@@ -169,8 +222,17 @@ std::vector<ranklet::Item> items_of(const ranklet::ItemFile& file) {
 
 int main(int argc, char** argv) {
     CLI::App app{"Makes a recommender of a log of events and an encoder's model file, and says how good it is"};
-    std::string encoder, events, items, out, catalog_path;
-    app.add_option("--encoder", encoder, "an encoder's model file (made by weights_converter)")->required();
+    std::string encoder, events, items, out, catalog_path, refitted, running, counts_path;
+    auto* from_encoder = app.add_option("--encoder", encoder, "an encoder's model file (made by weights_converter)");
+    app.add_option(
+           "--refit", refitted,
+           "in place of an encoder: the file that runs, made by this program. Goes on from --counts with the day's "
+           "events, chooses and solves nothing anew")
+        ->excludes(from_encoder);
+    app.add_option("--running", running,
+                   "a model file to compare with on newer test events: a new one that is worse is not written");
+    app.add_option("--counts", counts_path,
+                   "where what was counted is kept for --refit: the two files begin with this name");
     app.add_option("--events", events, "who met what, when: TSV, CSV or RecBole's .inter")->required();
     app.add_option("--items", items, "the items' texts: TSV, CSV or RecBole's .item");
     app.add_option("--out", out, "the model file to write; without it the report alone is made");
@@ -202,6 +264,7 @@ int main(int argc, char** argv) {
     app.add_option("--users-per-pair", options.counting.users, "a pair of items is shown once so many users made it")
         ->capture_default_str();
     app.add_option("--half-life", options.counting.half_life, "seconds after which what was counted is worth half");
+    app.add_option("--salt", options.counting.salt, "users' hashes in --counts cannot be tried out without it");
     app.add_option("--most-solved", options.most_solved, "solve closed forms for so many items at most; 0: never")
         ->capture_default_str();
     app.add_option("--most-cases", options.most_cases, "users that are judged at most")->capture_default_str();
@@ -228,7 +291,15 @@ int main(int argc, char** argv) {
         return 1;
     };
 
-    const auto file = ranklet::GgufFile::open(encoder);
+    if (encoder.empty() == refitted.empty()) {
+        std::cerr << "--encoder or --refit is required\n";
+        return 1;
+    }
+    if (!refitted.empty() && counts_path.empty()) {
+        std::cerr << "--refit goes on from --counts: say where they are\n";
+        return 1;
+    }
+    const auto file = ranklet::GgufFile::open(encoder.empty() ? refitted : encoder);
     if (!file.ok()) return fail(file.error());
     const auto log = ranklet::EventLog::read(events, log_options);
     if (!log.ok()) return fail(log.error());
@@ -241,25 +312,68 @@ int main(int argc, char** argv) {
         print(read->report());
         all = items_of(*read);
     }
-    const auto result = ranklet::fit(
-        *file, all, {log->users(), log->items(), log->starts(), log->all().items, log->all().ratings, log->all().times},
-        options);
-    if (!result.ok()) return fail(result.error());
-    progress.end();
-    print(result->report);
-    if (out.empty()) return 0;
-    auto written = ranklet::detail::AtomicFile::create(out);
-    if (!written.ok()) return fail(written.error());
-    if (const auto status = written->write(result->model); !status.ok()) return fail(status.error());
-    if (const auto status = written->commit(); !status.ok()) return fail(status.error());
-    std::cout << out << ": " << result->model.size() << " bytes\n";
-    if (catalog_path.empty()) return 0;
-    const auto model = ranklet::Recommender::load(out);
-    if (!model.ok()) return fail(model.error());
+    const ranklet::FitLog fit_log{log->users(),     log->items(),       log->starts(),
+                                  log->all().items, log->all().ratings, log->all().times};
     ranklet::BatchOptions batch;
     batch.threads = threads;
+    std::vector<std::byte> model;
+    bool worse = false;
+    Counts counts;
+    if (!refitted.empty()) {
+        auto saved = Counts::load(counts_path, options.counting.salt);
+        if (!saved.ok()) return fail(saved.error());
+        counts = std::move(*saved);
+        const auto recommender = ranklet::Recommender::from_file(*file);
+        if (!recommender.ok()) return fail(recommender.error());
+        const auto catalog = recommender->encode_catalog(all, batch);
+        if (!catalog.ok()) return fail(catalog.error());
+        ranklet::RefitOptions how;
+        how.most_cases = options.most_cases;
+        how.seed = options.seed;
+        how.threads = threads;
+        how.progress = options.progress;
+        auto result = ranklet::refit(*file, *catalog, fit_log, counts.transitions, counts.popularity, how);
+        if (!result.ok()) return fail(result.error());
+        progress.end();
+        print(result->report);
+        worse = result->report.over_running.worse;
+        model = std::move(result->model);
+    } else {
+        std::optional<ranklet::GgufFile> beside;
+        if (!running.empty()) {
+            auto opened = ranklet::GgufFile::open(running);
+            if (!opened.ok()) return fail(opened.error());
+            beside = std::move(*opened);
+            options.running = &*beside;
+        }
+        auto result = ranklet::fit(*file, all, fit_log, options);
+        if (!result.ok()) return fail(result.error());
+        progress.end();
+        print(result->report);
+        if (beside) print(result->report.over_running);
+        worse = result->report.over_running.worse;
+        model = std::move(result->model);
+        counts = {std::move(result->counts), std::move(result->popularity)};
+    }
+    if (!out.empty() && !worse) {
+        if (const auto status = write_file(out, model); !status.ok()) return fail(status.error());
+        std::cout << out << ": " << model.size() << " bytes\n";
+    }
+    if (!counts_path.empty()) {
+        if (const auto status = counts.save(counts_path); !status.ok()) return fail(status.error());
+        std::cout << counts_path << ".transitions, .popularity: " << counts.transitions.events() << " events, "
+                  << counts.transitions.pairs() << " pairs\n";
+    }
+    if (worse) {
+        std::cerr << "refused: the new model ranks worse than the one that runs, by more than chance"
+                  << (out.empty() ? "" : "; " + out + " is not written") << '\n';
+        return 3;
+    }
+    if (out.empty() || catalog_path.empty()) return 0;
+    const auto made = ranklet::Recommender::load(out);
+    if (!made.ok()) return fail(made.error());
     batch.keep_texts = true;
-    const auto catalog = model->encode_catalog(all, batch);
+    const auto catalog = made->encode_catalog(all, batch);
     if (!catalog.ok()) return fail(catalog.error());
     if (const auto status = ranklet::save_catalog(*catalog, catalog_path); !status.ok()) return fail(status.error());
     std::cout << catalog_path << ": " << catalog->size() << " items\n";

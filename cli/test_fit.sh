@@ -47,6 +47,53 @@ awk '/^(random|popularity|transitions|blend) /{hit[$1] = $2} END {
 run --text title,genres --attribute genres:tags --out "$folder/b.gguf" --threads 1 > /dev/null 2>&1
 cmp "$folder/a.gguf" "$folder/b.gguf"
 
+# Two nights: what was counted is kept and goes on, the same day is not counted twice, a day that misleads is refused.
+head -1 "$folder/events.csv" > "$folder/first.csv"
+cp "$folder/first.csv" "$folder/second.csv"
+awk -F, 'NR > 1 { print > ((NR - 2) % 12 < 8 ? first : second) }' first="$folder/first.part" second="$folder/second.part" \
+    "$folder/events.csv"
+cat "$folder/first.part" >> "$folder/first.csv"
+awk -F, -v OFS=, '{ $4 = sprintf("%.0f", $4 + 1000000000); print }' "$folder/second.part" >> "$folder/second.csv"
+items="--items $folder/items.csv --text title,genres"
+# shellcheck disable=SC2086
+"$fit" --encoder "$encoder" --events "$folder/first.csv" $items --out "$folder/night1.gguf" --counts "$folder/counts" \
+    --no-choosing > "$folder/report" 2> /dev/null
+expect ".transitions, .popularity: 2400 events"
+night() {
+    # shellcheck disable=SC2086
+    "$fit" --refit "$folder/night1.gguf" --counts "$folder/counts" --events "$1" $items --out "$2" > "$folder/report" 2>&1
+}
+night "$folder/second.csv" "$folder/night2.gguf"
+expect "1200 events counted"
+expect "the running file: HR@10"
+[ -s "$folder/night2.gguf" ] || { echo "no second night"; exit 1; }
+cp "$folder/counts.transitions" "$folder/before"
+if night "$folder/second.csv" "$folder/none.gguf"; then echo "the same day was counted twice"; exit 1; fi
+expect "no event that is newer"
+cmp "$folder/counts.transitions" "$folder/before"
+awk 'BEGIN {
+    print "userId,movieId,rating,timestamp";
+    for (u = 1; u <= 300; ++u) {
+        item = u;
+        for (e = 0; e < 40; ++e) {
+            item = (item + 7) % 60;
+            printf "u%d,m%d,5,%.0f\n", u, item, 3000000000 + e;
+        }
+        printf "u%d,m%d,5,%.0f\n", u, (item + 1) % 60, 3000000041;
+    }
+}' > "$folder/misleading.csv"
+status=0
+night "$folder/misleading.csv" "$folder/none.gguf" || status=$?
+[ "$status" = 3 ] || { echo "a file that is worse was not refused: $status"; cat "$folder/report"; exit 1; }
+expect "refused: the new model ranks worse"
+[ ! -e "$folder/none.gguf" ] || { echo "a refused file was written"; exit 1; }
+# shellcheck disable=SC2086
+"$fit" --encoder "$encoder" --events "$folder/first.csv" $items --running "$folder/night2.gguf" --no-choosing \
+    > "$folder/report" 2> /dev/null
+expect "no test event is newer than the running file"
+if "$fit" --events "$folder/first.csv" > "$folder/report" 2>&1; then echo "accepted without a model"; exit 1; fi
+expect "--encoder or --refit is required"
+
 # What is wrong is said with its line, and no file is written.
 refuse() {
     local said=$1; shift

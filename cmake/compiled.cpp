@@ -9,4 +9,5 @@
 #if defined(RANKLET_COMPILED_FIT)
 #include <ranklet/fit/fit.hpp>
 #include <ranklet/fit/item_file.hpp>
+#include <ranklet/fit/refit.hpp>
 #endif

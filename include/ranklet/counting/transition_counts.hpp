@@ -138,6 +138,10 @@ public:
     /// io, format or unsupported, naming the place, when the file is damaged or something else.
     RANKLET_COLD static Result<TransitionCounts> load(const std::string& path, const std::string& salt = {});
 
+    /// The ids of a user's last events, at most the window's, oldest first; none for somebody who is not known. Error
+    /// out_of_memory.
+    RANKLET_COLD Result<std::vector<std::string>> recent_items(std::string_view user) const;
+
     const TransitionOptions& options() const noexcept { return options_; }
     std::size_t items() const noexcept { return items_.size() - free_.size(); }
     std::size_t users() const noexcept { return users_.size(); }
@@ -534,6 +538,16 @@ RANKLET_FUNC void TransitionCounts::forget_items(std::size_t most) {
     }
     users_.drop_items(gone);
 }
+
+RANKLET_FUNC Result<std::vector<std::string>> TransitionCounts::recent_items(std::string_view user) const
+    RANKLET_MEMORY_TRY {
+    std::vector<std::string> ids;
+    const std::size_t found = users_.find(hash_of(user));
+    if (found == detail::UserWindows::none) return ids;
+    for (const std::uint32_t item : users_.items(found)) ids.push_back(ids_[item]);
+    return ids;
+}
+RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<Transitions> TransitionCounts::snapshot(const SnapshotOptions& options) const RANKLET_MEMORY_TRY {
     const auto wrong = [](std::initializer_list<ErrorPart> what) {

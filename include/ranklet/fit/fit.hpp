@@ -20,22 +20,15 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/execution.hpp"
 #include "ranklet/core/result.hpp"
+#include "ranklet/counting/popularity.hpp"
 #include "ranklet/counting/transition_counts.hpp"
 #include "ranklet/fit/evaluate.hpp"
+#include "ranklet/fit/fit_log.hpp"
+#include "ranklet/fit/running.hpp"
 #include "ranklet/io/gguf.hpp"
 #include "ranklet/model_file/load.hpp"
 
 RANKLET_NAMESPACE_BEGIN
-
-/// Users' events, user by user, each user's in the order of time. Looks into the caller's memory (an EventLog's, say).
-struct FitLog {
-    std::span<const std::string> users = {};    ///< [users] ids
-    std::span<const std::string> items = {};    ///< [items] ids, which `item` counts in
-    std::span<const std::size_t> offsets = {};  ///< [users + 1] user u has events offsets[u] to offsets[u + 1]
-    std::span<const std::uint32_t> item = {};   ///< [events]
-    std::span<const float> rating = {};         ///< [events], no_rating where there is none; or empty
-    std::span<const double> time = {};          ///< [events] seconds since 1970
-};
 
 struct FitOptions {
     TransitionOptions counting = {};   ///< window and exponent are chosen unless `choose` is off
@@ -49,6 +42,9 @@ struct FitOptions {
     float dislike_below = std::numeric_limits<float>::quiet_NaN();
     float best_rating = 5.0f;  ///< the rating that weighs 1, with dislike_below
     std::uint64_t seed = 1;
+    /// A file that runs, compared with the new one on test events that are newer than what it was counted from (all of
+    /// them where it does not say); the new one is refused where it is worse. Null: none.
+    const GgufFile* running = nullptr;
     Threads threads = 1;
     StopToken stop = {};
     Deadline deadline = {};
@@ -73,6 +69,7 @@ struct FitReport {
     RankingQuality cold;
     double cold_chance = 0.0;     ///< HR@10 of any order of them
     RankingQuality cold_by_last;  ///< by likeness to the last item alone
+    RunningComparison over_running;
     // What was chosen.
     TransitionOptions counting;
     SnapshotOptions snapshot;
@@ -82,8 +79,11 @@ struct FitReport {
 };
 
 struct FitResult {
-    std::vector<std::byte> model;  ///< a model file
+    std::vector<std::byte> model;  ///< a model file; empty where it is refused (FitReport::over_running.worse)
     FitReport report;
+    // What was counted, of all events: refit goes on from here.
+    TransitionCounts counts;
+    Popularity popularity;
 };
 
 /// `encoder`: any file that Recommender reads; a decoder that it has is not used. Items of the log that are not among
@@ -105,25 +105,16 @@ RANKLET_NAMESPACE_END
 
 #include "ranklet/catalog/file.hpp"
 #include "ranklet/core/name_index.hpp"
-#include "ranklet/core/parallel.hpp"
-#include "ranklet/counting/popularity.hpp"
 #include "ranklet/counting/transitions_file.hpp"
 #include "ranklet/decoders/blend.hpp"
 #include "ranklet/decoders/prior.hpp"
 #include "ranklet/fit/closed_form.hpp"
+#include "ranklet/fit/rank_cases.hpp"
 #include "ranklet/io/gguf_writer.hpp"
-#include "ranklet/ranking/top_k.hpp"
 #include "ranklet/recommender.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 namespace detail {
-
-/// A user whose next item is to be foretold.
-struct FitCase {
-    std::vector<Event> events;         ///< before it
-    std::vector<std::uint32_t> items;  ///< of those events, by the catalog's index
-    std::uint32_t next = 0;
-};
 
 class Fitter {
 public:
@@ -144,18 +135,18 @@ private:
     bool disliked(std::size_t event) const noexcept { return rates() && log_.rating[event] < options_.dislike_below; }
     const std::string& id_of(std::size_t event) const { return catalog_.data().ids[index_[log_.item[event]]]; }
 
-    Result<void> check_log() const;
     Result<void> make_catalog(std::span<const Item> items);
     // The last `count` liked events of each user who has three, which are held out: places in the log; offsets there.
-    std::vector<FitCase> cases(std::size_t from_last) const;
+    std::vector<RankCase> cases(std::size_t from_last) const;
     // The end of a user's events when the last `held_out` liked ones and all that follow the first of them are left out.
     std::size_t end_of(std::size_t user, std::size_t held_out) const;
 
     Result<TransitionCounts> count(const TransitionOptions& counting, std::size_t held_out,
                                    const std::vector<bool>* left_out = nullptr) const;
     std::vector<double> popularity(std::size_t held_out) const;
-    Result<std::shared_ptr<const Prior>> prior(std::size_t held_out) const;
-    Result<std::vector<Transitions>> tables(std::size_t held_out) const;
+    Result<Popularity> count_popularity(std::size_t held_out) const;
+    Result<std::shared_ptr<const Prior>> prior(const Popularity& popularity) const;
+    Result<std::vector<Transitions>> tables(const TransitionCounts& counts, std::size_t held_out) const;
     // Of tables(), those that the blend has.
     void keep_chosen(std::vector<Transitions>& tables) const {
         if (tables.size() == 3 && !keeps_together_) tables.erase(tables.begin() + 2);
@@ -169,19 +160,20 @@ private:
 
     // The rank of each case's item; lists[c]: the ten best, where it is given.
     Result<std::vector<std::uint32_t>> ranks(const Recommender& model, const Signals& signals,
-                                             std::span<const FitCase> cases,
+                                             std::span<const RankCase> cases,
                                              std::vector<std::vector<std::uint32_t>>* lists = nullptr,
                                              const std::vector<bool>* candidates = nullptr) const;
-    Result<double> ndcg(std::vector<BlendPart> blend, const Signals& signals, std::span<const FitCase> cases) const;
+    Result<double> ndcg(std::vector<BlendPart> blend, const Signals& signals, std::span<const RankCase> cases) const;
     Result<FitRow> row(std::string name, std::vector<BlendPart> blend, const Signals& signals,
-                       std::span<const FitCase> cases, std::vector<std::uint32_t>* ranks_out = nullptr) const;
+                       std::span<const RankCase> cases, std::vector<std::uint32_t>* ranks_out = nullptr) const;
     FitRow listed(std::string name, std::span<const std::uint32_t> ranks,
                   std::span<const std::vector<std::uint32_t>> lists) const;
 
     Result<void> choose();
     Result<void> judge();
     Result<void> judge_cold();
-    Result<std::vector<std::byte>> write() const;
+    Result<void> judge_running(std::span<const RankCase> test, std::span<const std::uint32_t> blended);
+    Result<std::vector<std::byte>> write(const TransitionCounts& counts, const Popularity& popularity) const;
 
     // Tries other values of one number and keeps the best.
     template <class Number, class Measure>
@@ -206,6 +198,7 @@ private:
     const FitLog& log_;
     const FitOptions& options_;
     Catalog catalog_;
+    std::vector<Item> items_;              // the catalog's
     std::vector<std::uint32_t> index_;     // of the log's items in the catalog
     std::vector<std::size_t> judged_;      // users, in order
     std::uint64_t items_fingerprint_ = 0;  // of the encoder's file, or of what that was made of
@@ -214,23 +207,6 @@ private:
     bool keeps_next_ = false, keeps_together_ = false;  // and are part of the blend
     FitReport report_;
 };
-
-RANKLET_FUNC Result<void> Fitter::check_log() const {
-    const std::size_t users = log_.users.size(), events = log_.item.size();
-    const auto wrong = [](std::initializer_list<ErrorPart> what) {
-        return make_error(ErrorCode::invalid_argument, {"the log: "}, what);
-    };
-    if (log_.offsets.size() != users + 1 || log_.offsets.front() != 0 || log_.offsets.back() != events ||
-        !std::is_sorted(log_.offsets.begin(), log_.offsets.end()))
-        return wrong({"the users' offsets do not fit ", users, " users and ", events, " events"});
-    if (log_.time.size() != events) return wrong({log_.time.size(), " times for ", events, " events"});
-    if (!log_.rating.empty() && log_.rating.size() != events)
-        return wrong({log_.rating.size(), " ratings for ", events, " events"});
-    for (std::size_t e = 0; e < events; ++e)
-        if (log_.item[e] >= log_.items.size())
-            return wrong({"event ", e, " is of item ", log_.item[e], " of ", log_.items.size()});
-    return {};
-}
 
 RANKLET_FUNC Result<void> Fitter::make_catalog(std::span<const Item> items) {
     LoadOptions load;
@@ -266,9 +242,10 @@ RANKLET_FUNC Result<void> Fitter::make_catalog(std::span<const Item> items) {
     };
     batch.progress = told;
     RANKLET_ASSIGN(catalog_, encoder.encode_catalog(all, batch));
-    std::vector<bool> met(all.size());
+    items_ = std::move(all);
+    std::vector<bool> met(items_.size());
     for (const std::uint32_t item : log_.item) met[index_[item]] = true;
-    report_.items = all.size();
+    report_.items = items_.size();
     report_.items_without_events = static_cast<std::size_t>(std::count(met.begin(), met.end(), false));
     return {};
 }
@@ -281,11 +258,11 @@ RANKLET_FUNC std::size_t Fitter::end_of(std::size_t user, std::size_t held_out) 
 }
 
 // The item at place `from_last` (0: the last) from the end of each judged user's liked events.
-RANKLET_FUNC std::vector<FitCase> Fitter::cases(std::size_t from_last) const {
-    std::vector<FitCase> cases;
+RANKLET_FUNC std::vector<RankCase> Fitter::cases(std::size_t from_last) const {
+    std::vector<RankCase> cases;
     for (const std::size_t user : judged_) {
         const std::size_t end = end_of(user, from_last + 1);
-        FitCase& made = cases.emplace_back();
+        RankCase& made = cases.emplace_back();
         made.next = index_[log_.item[end]];
         const std::size_t begin = log_.offsets[user];
         for (std::size_t e = end - std::min(end - begin, most_remembered); e < end; ++e) {
@@ -310,11 +287,15 @@ RANKLET_FUNC Result<TransitionCounts> Fitter::count(const TransitionOptions& cou
     return counts;
 }
 
-RANKLET_FUNC Result<std::shared_ptr<const Prior>> Fitter::prior(std::size_t held_out) const {
+RANKLET_FUNC Result<Popularity> Fitter::count_popularity(std::size_t held_out) const {
     RANKLET_ASSIGN(Popularity popularity, Popularity::create({.half_life = options_.popularity_half_life}));
     for (std::size_t u = 0; u < log_.users.size(); ++u)
         for (std::size_t e = log_.offsets[u]; e < end_of(u, held_out); ++e)
             if (!disliked(e)) RANKLET_TRY(popularity.observe(id_of(e), log_.time[e]));
+    return popularity;
+}
+
+RANKLET_FUNC Result<std::shared_ptr<const Prior>> Fitter::prior(const Popularity& popularity) const {
     auto prior = std::make_shared<Prior>();
     prior->ids = catalog_.data().ids;
     RANKLET_ASSIGN(prior->values, popularity.log_popularity(prior->ids, popularity.newest()));
@@ -322,9 +303,9 @@ RANKLET_FUNC Result<std::shared_ptr<const Prior>> Fitter::prior(std::size_t held
 }
 
 // What the chosen numbers make of the events: transitions, and the closed forms where they are solved.
-RANKLET_FUNC Result<std::vector<Transitions>> Fitter::tables(std::size_t held_out) const {
+RANKLET_FUNC Result<std::vector<Transitions>> Fitter::tables(const TransitionCounts& counts,
+                                                             std::size_t held_out) const {
     std::vector<Transitions> tables;
-    RANKLET_ASSIGN(const TransitionCounts counts, count(report_.counting, held_out));
     RANKLET_ASSIGN(Transitions transitions, counts.snapshot(report_.snapshot));
     tables.push_back(std::move(transitions));
     if (!solved_) return tables;
@@ -370,70 +351,15 @@ RANKLET_FUNC Result<Recommender> Fitter::model(std::vector<BlendPart> blend) con
 }
 
 RANKLET_FUNC Result<std::vector<std::uint32_t>> Fitter::ranks(const Recommender& model, const Signals& signals,
-                                                              std::span<const FitCase> cases,
+                                                              std::span<const RankCase> cases,
                                                               std::vector<std::vector<std::uint32_t>>* lists,
                                                               const std::vector<bool>* candidates) const {
     RANKLET_ASSIGN(const Catalog catalog, catalog_.with(signals));
-    const Decoder& decoder = model.decoder();
-    const CatalogData& items = catalog.data();
-    RANKLET_TRY(decoder.check(items));
-    RANKLET_TRY(decoder.check_signals(catalog.signals()));
-    const std::size_t n = catalog.size();
-    std::vector<std::uint32_t> ranks(cases.size(), no_rank);
-    if (lists != nullptr) lists->assign(cases.size(), {});
-    Threads threads = worth(options_.threads, cases.size() * n * 16);
-    struct Memory {
-        Scratch scratch, observing;
-        UserState state;
-        std::vector<float> query, scores;
-        std::vector<std::uint32_t> best;
-        Error error;
-        bool failed = false;
-    };
-    std::vector<Memory> memory(std::max<std::size_t>(threads.count, 1));
-    for (Memory& own : memory) {
-        RANKLET_TRY(own.scratch.reserve(decoder.scratch_size()));
-        own.scores.resize(n);
-        own.best.resize(std::min<std::size_t>(judged, n));
-    }
-    parallel_for(cases.size(), threads, [&](std::size_t c, std::size_t thread) {
-        Memory& own = memory[thread];
-        if (own.failed) return;
-        const FitCase& each = cases[c];
-        decoder.begin_user(own.state);
-        for (std::size_t e = 0; e < each.events.size(); ++e) {
-            const auto met = decoder.observe(own.state, items, each.items[e], each.events[e].rating, own.observing);
-            if (!met.ok()) {
-                own.error = met.error();
-                own.failed = true;
-                return;
-            }
-        }
-        const ScoreRequest request{own.state, items, InitialState::user, each.events, catalog.signals()};
-        own.query.resize(decoder.query_size_of(request));
-        decoder.begin(request, own.query.data(), own.scratch);
-        for (std::size_t first = 0; first < n; first += decoder.piece())
-            decoder.score(request, own.query.data(), {first, std::min(n, first + decoder.piece())},
-                          own.scores.data() + first, own.scratch);
-        for (const std::uint32_t seen : each.items)
-            if (seen != each.next) own.scores[seen] = -std::numeric_limits<float>::infinity();
-        if (candidates != nullptr)
-            for (std::size_t i = 0; i < n; ++i)
-                if (!(*candidates)[i]) own.scores[i] = -std::numeric_limits<float>::infinity();
-        ranks[c] = rank_of(own.scores, each.next);
-        if (lists != nullptr) {
-            const std::size_t found = top_k(own.scores, own.best);
-            (*lists)[c].assign(own.best.begin(), own.best.begin() + static_cast<std::ptrdiff_t>(found));
-        }
-    });
-    for (const Memory& own : memory)
-        if (own.failed) return own.error;
-    RANKLET_TRY(check_stop(options_.stop, options_.deadline));
-    return ranks;
+    return rank_cases(model, catalog, cases, {options_.threads, options_.stop, options_.deadline, lists, candidates});
 }
 
 RANKLET_FUNC Result<double> Fitter::ndcg(std::vector<BlendPart> blend, const Signals& signals,
-                                         std::span<const FitCase> cases) const {
+                                         std::span<const RankCase> cases) const {
     RANKLET_ASSIGN(const Recommender made, model(std::move(blend)));
     RANKLET_ASSIGN(const auto found, ranks(made, signals, cases));
     return quality_of(found).ndcg;
@@ -471,7 +397,7 @@ RANKLET_FUNC std::vector<double> Fitter::popularity(std::size_t held_out) const 
 }
 
 RANKLET_FUNC Result<FitRow> Fitter::row(std::string name, std::vector<BlendPart> blend, const Signals& signals,
-                                        std::span<const FitCase> cases, std::vector<std::uint32_t>* ranks_out) const {
+                                        std::span<const RankCase> cases, std::vector<std::uint32_t>* ranks_out) const {
     RANKLET_ASSIGN(const Recommender made, model(std::move(blend)));
     std::vector<std::vector<std::uint32_t>> lists;
     RANKLET_ASSIGN(auto found, ranks(made, signals, cases, &lists));
@@ -482,10 +408,11 @@ RANKLET_FUNC Result<FitRow> Fitter::row(std::string name, std::vector<BlendPart>
 
 // One number after the other, each from the best so far; a weight of 0 leaves a part out.
 RANKLET_FUNC Result<void> Fitter::choose() {
-    const std::vector<FitCase> held = cases(1);
+    const std::vector<RankCase> held = cases(1);
     FollowersOptions& follow = report_.transitions;
     Signals signals;
-    RANKLET_ASSIGN(signals.prior, prior(2));
+    RANKLET_ASSIGN(const Popularity popularity, count_popularity(2));
+    RANKLET_ASSIGN(signals.prior, prior(popularity));
     const std::vector<BlendPart> alone{{"transitions", 1.0f}};
     RANKLET_ASSIGN(TransitionCounts counts, count(report_.counting, 2));
     const auto of_counts = [&]() -> Result<double> {
@@ -511,7 +438,8 @@ RANKLET_FUNC Result<void> Fitter::choose() {
         RANKLET_TRY(try_values(follow.tables[0].decay, {0.6f, 0.7f, 0.9f}, best, of_counts));
     }
     solved_ = options_.most_solved >= catalog_.size();
-    RANKLET_ASSIGN(signals.transitions, tables(2));
+    RANKLET_ASSIGN(counts, count(report_.counting, 2));
+    RANKLET_ASSIGN(signals.transitions, tables(counts, 2));
     float text = 1.0f, popular = 0.0f;
     const auto parts = [&] {
         std::vector<BlendPart> blend;
@@ -560,13 +488,13 @@ RANKLET_FUNC Result<void> Fitter::choose() {
 }
 
 RANKLET_FUNC Result<void> Fitter::judge() {
-    const std::vector<FitCase> test = cases(0);
+    const std::vector<RankCase> test = cases(0);
     RANKLET_TRY(tell("judging", 0, 6));
     // Any order at all: the mean over users of ten among what they have not met.
     FitRow random;
     random.name = "random";
     random.quality.cases = test.size();
-    for (const FitCase& each : test) {
+    for (const RankCase& each : test) {
         std::vector<std::uint32_t> met = each.items;
         std::sort(met.begin(), met.end());
         met.erase(std::unique(met.begin(), met.end()), met.end());
@@ -580,7 +508,8 @@ RANKLET_FUNC Result<void> Fitter::judge() {
     random.popularity = 0.5;
     report_.rows.push_back(random);
     Signals signals;
-    RANKLET_ASSIGN(signals.prior, prior(1));
+    RANKLET_ASSIGN(const Popularity met, count_popularity(1));
+    RANKLET_ASSIGN(signals.prior, prior(met));
     RANKLET_ASSIGN(FitRow popular, row("popularity", {{"prior", 1.0f}}, signals, test));
     report_.rows.push_back(std::move(popular));
     RANKLET_TRY(tell("judging", 1, 6));
@@ -602,7 +531,8 @@ RANKLET_FUNC Result<void> Fitter::judge() {
     RANKLET_ASSIGN(FitRow text, row("text", {{"history", 1.0f}}, {}, test));
     report_.rows.push_back(std::move(text));
     RANKLET_TRY(tell("judging", 3, 6));
-    RANKLET_ASSIGN(signals.transitions, tables(1));
+    RANKLET_ASSIGN(const TransitionCounts counts_before, count(report_.counting, 1));
+    RANKLET_ASSIGN(signals.transitions, tables(counts_before, 1));
     keep_chosen(signals.transitions);
     std::vector<std::uint32_t> alone, blended;
     {
@@ -616,6 +546,7 @@ RANKLET_FUNC Result<void> Fitter::judge() {
     RANKLET_ASSIGN(FitRow blend, row("blend", report_.blend, signals, test, &blended));
     report_.rows.push_back(std::move(blend));
     report_.over_transitions = compare_quality(blended, alone, options_.seed);
+    if (options_.running != nullptr) RANKLET_TRY(judge_running(test, blended));
     RANKLET_TRY(tell("judging", 5, 6));
     return {};
 }
@@ -631,12 +562,12 @@ RANKLET_FUNC Result<void> Fitter::judge_cold() {
         cold[pick] = true;
         ++taken;
     }
-    std::vector<FitCase> cases;
+    std::vector<RankCase> cases;
     for (const std::size_t user : judged_) {
         std::size_t end = log_.offsets[user + 1];  // of the last event of such an item
         while (end > log_.offsets[user] && (disliked(end - 1) || !cold[index_[log_.item[end - 1]]])) --end;
         if (end == log_.offsets[user]) continue;
-        FitCase made;
+        RankCase made;
         made.next = index_[log_.item[end - 1]];
         for (std::size_t e = log_.offsets[user]; e + 1 < end; ++e) {
             const std::uint32_t item = index_[log_.item[e]];
@@ -651,7 +582,7 @@ RANKLET_FUNC Result<void> Fitter::judge_cold() {
     RANKLET_ASSIGN(const auto found, ranks(text, {}, cases, nullptr, &cold));
     report_.cold = quality_of(found);
     report_.cold_chance = std::min(1.0, static_cast<double>(judged) / static_cast<double>(n / 10));
-    for (FitCase& each : cases) {
+    for (RankCase& each : cases) {
         each.events.erase(each.events.begin(), each.events.end() - 1);
         each.items.erase(each.items.begin(), each.items.end() - 1);
     }
@@ -660,11 +591,45 @@ RANKLET_FUNC Result<void> Fitter::judge_cold() {
     return {};
 }
 
+// The running file has its own encoder, and was counted up to some time: what came after is new to both.
+RANKLET_FUNC Result<void> Fitter::judge_running(std::span<const RankCase> test,
+                                                std::span<const std::uint32_t> blended) {
+    const GgufFile& file = *options_.running;
+    RANKLET_ASSIGN(const Recommender running, Recommender::from_file(file));
+    double newest = -std::numeric_limits<double>::infinity();
+    if (file.has("ranklet.fit.newest")) {
+        RANKLET_ASSIGN(const auto numbers, file.doubles("ranklet.fit.newest"));
+        if (numbers.size() == 1) newest = numbers[0];
+    }
+    std::vector<RankCase> cases;
+    std::vector<std::uint32_t> fitted;
+    for (std::size_t c = 0; c < test.size(); ++c) {
+        if (!(log_.time[end_of(judged_[c], 1)] > newest)) continue;
+        cases.push_back(test[c]);
+        fitted.push_back(blended[c]);
+    }
+    Catalog items = catalog_;
+    if (running.items_fingerprint() != catalog_.data().model) {
+        BatchOptions batch;
+        batch.threads = options_.threads;
+        batch.stop = options_.stop;
+        batch.deadline = options_.deadline;
+        RANKLET_ASSIGN(items, running.encode_catalog(items_, batch));
+    } else if (const Signals* own = running.decoder().signals()) {
+        RANKLET_ASSIGN(items, catalog_.with(*own));
+    }
+    RANKLET_ASSIGN(const auto ranks,
+                   rank_cases(running, items, cases, {options_.threads, options_.stop, options_.deadline}));
+    report_.over_running = compare_with_running(fitted, ranks, options_.seed);
+    return {};
+}
+
 // The encoder's file, with what was counted and chosen beside it, and with a self-test of the whole.
-RANKLET_FUNC Result<std::vector<std::byte>> Fitter::write() const {
-    RANKLET_ASSIGN(std::vector<Transitions> tables_of_all, tables(0));
+RANKLET_FUNC Result<std::vector<std::byte>> Fitter::write(const TransitionCounts& counts,
+                                                          const Popularity& popular) const {
+    RANKLET_ASSIGN(std::vector<Transitions> tables_of_all, tables(counts, 0));
     keep_chosen(tables_of_all);
-    RANKLET_ASSIGN(const auto popularity, prior(0));
+    RANKLET_ASSIGN(const auto popularity, prior(popular));
     const ModelReader reader(encoder_);
     RANKLET_ASSIGN(const auto texts, reader.strings_or_none("ranklet.selftest.texts"));
     if (texts.empty())
@@ -681,7 +646,8 @@ RANKLET_FUNC Result<std::vector<std::byte>> Fitter::write() const {
             if (name.starts_with(prefix)) return true;
         return false;
     };
-    const auto write_with = [&](std::span<const float> scores) -> Result<std::vector<std::byte>> {
+    const std::vector<double> newest{counts.newest()};
+    return write_tested([&](std::span<const float> scores) -> Result<std::vector<std::byte>> {
         GgufWriter writer;
         RANKLET_TRY(writer.copy(encoder_, is_decoders));
         writer.key("ranklet.recommender.scoring", Blend::type_name);
@@ -731,25 +697,17 @@ RANKLET_FUNC Result<std::vector<std::byte>> Fitter::write() const {
         const std::vector<double> numbers{report_.counting.exponent, report_.snapshot.source_power,
                                           report_.snapshot.target_power, report_.snapshot.smoothing};
         writer.array("ranklet.fit.numbers", numbers);
+        writer.key("ranklet.fit.followers", static_cast<std::uint32_t>(report_.snapshot.followers));
+        writer.array("ranklet.fit.newest", newest);
         const std::vector<std::int32_t> met = self_test_history(texts.size());
         writer.array("ranklet.selftest.history", std::span<const std::int32_t>(met));
         writer.array("ranklet.selftest.scores", scores);
         return writer.bytes();
-    };
-    // Once without expected scores, to compute them.
-    RANKLET_ASSIGN(const auto draft, write_with({}));
-    LoadOptions untested;
-    untested.self_test = false;
-    RANKLET_ASSIGN(const Recommender model, Recommender::from_memory(draft, untested, "the new model"));
-    RANKLET_ASSIGN(const auto scores,
-                   model.self_test_scores(ModelReader(GgufFile::from_memory(draft, "the new model").value())));
-    RANKLET_ASSIGN(auto bytes, write_with(scores));
-    RANKLET_ASSIGN(const Recommender checked, Recommender::from_memory(bytes, {}, "the new model"));
-    return bytes;
+    });
 }
 
 RANKLET_FUNC Result<FitResult> Fitter::run(std::span<const Item> items) {
-    RANKLET_TRY(check_log());
+    RANKLET_TRY(check(log_));
     if (rates() && !(options_.best_rating > options_.dislike_below && std::isfinite(options_.best_rating)))
         return make_error(ErrorCode::invalid_argument, {"best_rating is ", options_.best_rating,
                                                         ", expected above dislike_below, ", options_.dislike_below});
@@ -781,7 +739,11 @@ RANKLET_FUNC Result<FitResult> Fitter::run(std::span<const Item> items) {
     RANKLET_TRY(judge_cold());
     RANKLET_TRY(tell("writing", 0, 1));
     FitResult result;
-    RANKLET_ASSIGN(result.model, write());
+    RANKLET_ASSIGN(result.counts, count(report_.counting, 0));
+    RANKLET_ASSIGN(result.popularity, count_popularity(0));
+    if (!report_.over_running.worse) {
+        RANKLET_ASSIGN(result.model, write(result.counts, result.popularity));
+    }
     RANKLET_TRY(tell("writing", 1, 1));
     result.report = std::move(report_);
     return result;
