@@ -218,17 +218,20 @@ public:
     /// model's catalog, invalid_argument when the rating is infinite or so large that the state would not be finite (where
     /// the model multiplies by it). Where the model has an embedding for each rating the nearest counts, beyond its range
     /// that of the lowest or highest rating.
+    /// `time`, in seconds since 1970, is remembered with the event, for RecommendOptions::seen_again_after; it has no
+    /// influence on scores. Error invalid_argument when it is infinite.
     /// With an error the user stays as before.
-    Result<void> observe(const ItemRef& item, float rating = no_rating);
+    Result<void> observe(const ItemRef& item, float rating = no_rating, double time = no_time);
     /// Straight from `catalog.at(id)`: its error, if it is one, comes back.
-    Result<void> observe(const Result<ItemRef>& item, float rating = no_rating);
+    Result<void> observe(const Result<ItemRef>& item, float rating = no_rating, double time = no_time);
     /// The user met a text from outside any catalog: a query, say. Recorded as an event without an id.
     Result<void> observe_text(std::string_view text, float rating = no_rating, const BatchOptions& options = {});
 
 private:
     friend class Recommender;
     explicit User(ModelPointer model) : model_(std::move(model)) {}
-    Result<void> step(const CatalogData& items, std::size_t index, std::string_view id, float rating);
+    Result<void> step(const CatalogData& items, std::size_t index, std::string_view id, float rating,
+                      double time = no_time);
 
     ModelPointer model_;
     UserState state_;
@@ -659,7 +662,7 @@ RANKLET_FUNC Result<Recommender::User> Recommender::replay_user(const UserState&
             ++missing;
             continue;
         }
-        RANKLET_TRY(user.observe(catalog[index], event.rating));
+        RANKLET_TRY(user.observe(catalog[index], event.rating, event.time));
     }
     if (passed_over != nullptr) *passed_over = missing;
     return user;
@@ -683,7 +686,8 @@ RANKLET_FUNC Result<std::span<const Recommendation>> Recommender::recommend(
     detail::RankingBuffers& buffers = workspace.buffers_;
     buffers.filter(catalog, options);
     if (options.exclude_seen)
-        for (const Event& event : user.state().events) buffers.remove(catalog.find(event.id));
+        for (const Event& event : user.state().events)
+            if (!(options.now - event.time > options.seen_again_after)) buffers.remove(catalog.find(event.id));
     if (!buffers.rank(catalog, options))
         return make_error(
             ErrorCode::invalid_argument,
@@ -831,8 +835,8 @@ RANKLET_FUNC void Recommender::User::reset() {
 
 // The event's memory is there before the decoder moves on: an event counts wholly or not at all.
 RANKLET_FUNC Result<void> Recommender::User::step(const CatalogData& items, std::size_t index, std::string_view id,
-                                                  float rating) {
-    Event event{std::string(id), rating};
+                                                  float rating, double time) {
+    Event event{std::string(id), rating, time};
     std::vector<Event>& events = state_.events;
     if (events.size() == events.capacity()) events.reserve(std::max<std::size_t>(8, 2 * events.size()));
     RANKLET_TRY(model_->decoder->observe(state_, items, index, rating, scratch_));
@@ -840,18 +844,20 @@ RANKLET_FUNC Result<void> Recommender::User::step(const CatalogData& items, std:
     state_.forget_oldest();
     return {};
 }
-RANKLET_FUNC Result<void> Recommender::User::observe(const ItemRef& item, float rating) RANKLET_MEMORY_TRY {
+RANKLET_FUNC Result<void> Recommender::User::observe(const ItemRef& item, float rating,
+                                                     double time) RANKLET_MEMORY_TRY {
     if (model_ == nullptr) return detail::empty_object("the user");
     if (item.data().model != model_->items_fingerprint)
         return make_error(ErrorCode::mismatch, {"item \"", item.id(), "\" is of another model's catalog"});
     RANKLET_TRY(check_items(*model_, item.data()));
     RANKLET_TRY(check_rating(rating));
-    return step(item.data(), item.index(), item.id(), rating);
+    if (std::isinf(time)) return make_error(ErrorCode::invalid_argument, {"an event's time must not be infinite"});
+    return step(item.data(), item.index(), item.id(), rating, time);
 }
 RANKLET_MEMORY_CATCH
-RANKLET_FUNC Result<void> Recommender::User::observe(const Result<ItemRef>& item, float rating) {
+RANKLET_FUNC Result<void> Recommender::User::observe(const Result<ItemRef>& item, float rating, double time) {
     if (!item.ok()) return item.shared_error();
-    return observe(*item, rating);
+    return observe(*item, rating, time);
 }
 RANKLET_FUNC Result<void> Recommender::User::observe_text(std::string_view text, float rating,
                                                           const BatchOptions& options) RANKLET_MEMORY_TRY {

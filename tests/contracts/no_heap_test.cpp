@@ -114,6 +114,28 @@ TEST_CASE("filters, caps and diversity touch no heap from the second call on") {
     CHECK(ranked == 3 * 10);
 }
 
+TEST_CASE("places for new items touch no heap from the second call on") {
+    const Recommender model = load_model("tiny-dot-product");
+    const Catalog catalog = make_catalog(model, 300);
+    const auto user = make_user(model, catalog), cold = model.new_user();
+    ranklet::Bitset all(catalog.size()), some(catalog.size());
+    for (std::size_t i = 0; i < catalog.size(); ++i) {
+        all.set(i);
+        if (i % 3 == 0) some.set(i);
+    }
+    const auto every = take(ranklet::Filter::from_bits(catalog, all)),
+               third = take(ranklet::Filter::from_bits(catalog, some));
+    RecommendOptions options;
+    options.new_items = {.share = 0.5f, .seed = 1, .items = &every};  // all of the list is new: nothing is put in
+    Recommender::Workspace workspace;
+    const auto call = [&](const Recommender::User& who) {
+        CHECK(model.recommend(who, catalog, options, workspace).ok());
+    };
+    call(cold);
+    options.new_items = {.share = 1.0f, .seed = 2, .items = &third};
+    CHECK(requests_of([&] { (void)model.recommend(user, catalog, options, workspace).ok(); }) == 0);
+}
+
 TEST_CASE("a workspace that a new user has sized serves every other user") {
     for (const std::string name : any_model_names) {
         CAPTURE(name);

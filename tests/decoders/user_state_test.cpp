@@ -75,8 +75,8 @@ TEST_CASE("every flipped bit is an error") {
 
 TEST_CASE("another version and another kind of file are named as such") {
     Bytes bytes = without_checksum(example().save());
-    bytes[4] = std::byte{5};
-    check_error(UserState::load(with_checksum(bytes)), ErrorCode::unsupported, "version 5");
+    bytes[4] = std::byte{6};
+    check_error(UserState::load(with_checksum(bytes)), ErrorCode::unsupported, "version 6");
     bytes[4] = std::byte{0};
     check_error(UserState::load(with_checksum(bytes)), ErrorCode::unsupported, "version 0");
     bytes[0] = std::byte{'G'};
@@ -200,4 +200,28 @@ TEST_CASE("a state with parts is version 4: it comes back whole, and truncated o
         damaged.resize(damaged.size() - 8);
         (void)UserState::load(with_checksum(damaged));
     }
+}
+
+TEST_CASE(
+    "a state whose events have times is version 5: it comes back whole, and truncated or infinite it is an error") {
+    UserState state = example();
+    state.events[1].time = 1.7e9;
+    for (const std::size_t parts : {0u, 2u}) {
+        CAPTURE(parts);
+        state.parts.resize(parts);
+        const Bytes bytes = state.save();
+        CHECK(bytes[4] == std::byte{5});
+        const UserState again = take(UserState::load(bytes));
+        REQUIRE(again.events.size() == state.events.size());
+        CHECK(again.events[1].time == 1.7e9);
+        CHECK(std::isnan(again.events[0].time));
+        CHECK(again.parts.size() == parts);
+        CHECK(again.save() == bytes);
+        for (std::size_t size = 0; size < bytes.size(); ++size)
+            CHECK_FALSE(UserState::load(std::span(bytes).first(size)).ok());
+    }
+    state.events[1].time = std::numeric_limits<double>::infinity();
+    check_error(UserState::load(state.save()), ErrorCode::format, "infinite");
+    state.events[1].time = ranklet::no_time;
+    CHECK(state.save()[4] == std::byte{4});
 }

@@ -3,6 +3,7 @@
 // again (attention over events), their vectors.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -19,6 +20,9 @@ RANKLET_NAMESPACE_BEGIN
 
 /// An event without a rating.
 inline constexpr float no_rating = std::numeric_limits<float>::quiet_NaN();
+
+/// An event without a time.
+inline constexpr double no_time = std::numeric_limits<double>::quiet_NaN();
 
 /// Which state the user's part of a score is computed from.
 enum class InitialState {
@@ -40,6 +44,7 @@ struct UserOptions {
 struct Event {
     std::string id;  ///< the item's id; empty for a text or a vector from outside the catalog
     float rating = no_rating;
+    double time = no_time;  ///< seconds since 1970
 };
 
 struct UserState {
@@ -69,15 +74,20 @@ struct UserState {
     /// user's id u32, the id,] [version 3, which has that too: max_events u64, forgotten u64,] FNV-1a 64 of all that.
     /// Version 1 where there is neither memory nor a user's id; version 3 where events are limited or were forgotten;
     /// version 4, where there are parts, has all that and, before the sum, their number u32 and of each hidden count
-    /// u32, memory width u32, memory rows u32, the hidden f32s, the memory's f32s.
+    /// u32, memory width u32, memory rows u32, the hidden f32s, the memory's f32s. Version 5, where an event has a time,
+    /// has all that and, before the sum, each event's time f64, NaN for one without.
     std::vector<std::byte> save() const {
-        const bool limited = max_events != UserOptions::all_events || forgotten != 0 || !parts.empty();
+        const bool timed =
+            std::any_of(events.begin(), events.end(), [](const Event& event) { return !std::isnan(event.time); });
+        const bool composed = !parts.empty() || timed;
+        const bool limited = max_events != UserOptions::all_events || forgotten != 0 || composed;
         const bool extended = limited || memory_width != 0 || !user.empty();
         std::size_t size = sizeof magic + 3 * sizeof(std::uint32_t) + 2 * sizeof(std::uint64_t);
         size += hidden.size() * sizeof(float);
         if (extended) size += 3 * sizeof(std::uint32_t) + memory.size() * sizeof(float) + user.size();
         if (limited) size += 2 * sizeof(std::uint64_t);
-        if (!parts.empty()) size += sizeof(std::uint32_t);
+        if (composed) size += sizeof(std::uint32_t);
+        if (timed) size += events.size() * sizeof(double);
         for (const UserState& part : parts)
             size += 3 * sizeof(std::uint32_t) + (part.hidden.size() + part.memory.size()) * sizeof(float);
         for (const Event& event : events) size += sizeof(std::uint32_t) + event.id.size() + sizeof event.rating;
@@ -92,7 +102,7 @@ struct UserState {
             put(&narrow, sizeof narrow);
         };
         put(magic, sizeof magic);
-        put_u32(!parts.empty() ? 4 : limited ? 3 : extended ? 2 : 1);
+        put_u32(timed ? 5 : composed ? 4 : limited ? 3 : extended ? 2 : 1);
         put(&model, sizeof model);
         put_u32(hidden.size());
         put_u32(events.size());
@@ -114,7 +124,7 @@ struct UserState {
             put(&most, sizeof most);
             put(&forgotten, sizeof forgotten);
         }
-        if (!parts.empty()) put_u32(parts.size());
+        if (composed) put_u32(parts.size());
         for (const UserState& part : parts) {
             put_u32(part.hidden.size());
             put_u32(part.memory_width);
@@ -122,6 +132,8 @@ struct UserState {
             put(part.hidden.data(), part.hidden.size() * sizeof(float));
             put(part.memory.data(), part.memory.size() * sizeof(float));
         }
+        if (timed)
+            for (const Event& event : events) put(&event.time, sizeof event.time);
         const std::uint64_t sum = checksum(std::span<const std::byte>(out).first(position));
         put(&sum, sizeof sum);
         return out;
@@ -144,8 +156,8 @@ struct UserState {
         if (!get(found, sizeof found) || std::memcmp(found, magic, sizeof magic) != 0)
             return broken("no \"RKUS\" mark");
         if (!get(&version, sizeof version)) return broken("truncated");
-        if (version < 1 || version > 4)
-            return make_error(ErrorCode::unsupported, {"user state: version ", version, ", not 1 to 4"});
+        if (version < 1 || version > 5)
+            return make_error(ErrorCode::unsupported, {"user state: version ", version, ", not 1 to 5"});
         std::uint64_t sum = 0;
         if (bytes.size() < position + sizeof sum) return broken("truncated");
         std::memcpy(&sum, bytes.data() + bytes.size() - sizeof sum, sizeof sum);
@@ -190,7 +202,7 @@ struct UserState {
             if (state.events.size() > state.max_events) return broken("more events than its own limit");
         }
         std::uint32_t part_count = 0;
-        if (version == 4 && !get(&part_count, sizeof part_count)) return broken("truncated");
+        if (version >= 4 && !get(&part_count, sizeof part_count)) return broken("truncated");
         for (std::uint32_t p = 0; p < part_count; ++p) {
             std::uint32_t numbers = 0, width = 0, rows = 0;
             if (!get(&numbers, sizeof numbers) || !get(&width, sizeof width) || !get(&rows, sizeof rows))
@@ -208,6 +220,11 @@ struct UserState {
                 for (const float x : *some)
                     if (!std::isfinite(x)) return broken("a part's value that is not finite");
         }
+        if (version >= 5)
+            for (Event& event : state.events) {
+                if (!get(&event.time, sizeof event.time)) return broken("truncated");
+                if (std::isinf(event.time)) return broken("an event's time that is infinite");
+            }
         if (position != bytes.size()) return broken("more bytes than the state has");
         return state;
     }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/split_mix.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -39,19 +40,6 @@ inline constexpr std::uint32_t judged = 10;  // places of a list that count
 inline double gain_of(std::uint32_t rank) noexcept {
     return rank <= judged ? 1.0 / std::log2(static_cast<double>(rank) + 1.0) : 0.0;
 }
-
-/// SplitMix64 (Steele, Lea and Flood 2014): numbers that are the same on every machine.
-struct SplitMix {
-    std::uint64_t state;
-    std::uint64_t next() noexcept {
-        std::uint64_t z = state += 0x9E3779B97F4A7C15u;
-        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-        z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-        return z ^ z >> 31;
-    }
-    /// Below `end`, which is far below 2^64: the bias is beyond notice.
-    std::size_t below(std::size_t end) noexcept { return static_cast<std::size_t>(next() % end); }
-};
 
 }  // namespace detail
 

@@ -50,6 +50,17 @@ public:
     std::size_t select(std::span<const float> scores, const CatalogData& catalog, std::span<const GroupCap> caps,
                        const Diversity& diversity, std::span<std::uint32_t> best);
 
+    /// Counts `chosen` for the caps, whether or not they leave room; take_if_room() goes on from there.
+    void begin_caps(const CatalogData& catalog, std::span<const GroupCap> caps, std::span<const std::uint32_t> chosen) {
+        begin_groups(catalog.attributes, caps);
+        for (const std::uint32_t item : chosen) take(item);
+    }
+    bool take_if_room(std::uint32_t item) noexcept {
+        if (!has_room(item)) return false;
+        take(item);
+        return true;
+    }
+
 private:
     struct Group {
         const AttributeColumn* column;

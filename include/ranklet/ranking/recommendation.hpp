@@ -16,6 +16,7 @@
 #include "ranklet/core/execution.hpp"
 #include "ranklet/decoders/user_state.hpp"
 #include "ranklet/ranking/diversity.hpp"
+#include "ranklet/ranking/new_items.hpp"
 #include "ranklet/ranking/softmax.hpp"
 #include "ranklet/ranking/top_k.hpp"
 
@@ -45,6 +46,10 @@ struct Ranking {
 struct RecommendOptions {
     std::size_t k = 10;         ///< how many; fewer come back when fewer candidates are left; 0: none, an empty list
     bool exclude_seen = false;  ///< leave out the items of the user's events
+    /// With exclude_seen: an item is a candidate again when its last event lies more than so many seconds before `now`.
+    /// Events without a time keep theirs out for good.
+    double seen_again_after = std::numeric_limits<double>::infinity();
+    double now = no_time;  ///< seconds since 1970, for seen_again_after
     /// Only these ids are candidates (ids that the catalog lacks are passed over); not given: all.
     std::optional<std::span<const std::string_view>> allow = {};
     std::span<const std::string_view> deny = {};  ///< these ids are not
@@ -53,13 +58,15 @@ struct RecommendOptions {
     InitialState initial_state = InitialState::user;
     std::span<const GroupCap> caps = {};  ///< all of them hold; they do not change probabilities
     Diversity diversity = {};             ///< the order is that of choice then, not that of scores
+    NewItems new_items = {};              ///< places for what nobody has met yet; the order is not that of scores then
     /// Probabilities are the softmax of logit / temperature: above 1 more even, below 1 more decided. No influence on
     /// scores and order.
     float temperature = 1.0f;
 
     /// Error mismatch when the filter is of another snapshot than `catalog`; invalid_argument, missing or unsupported
     /// when caps or diversity do not fit the catalog, naming what does not; invalid_argument when the temperature is
-    /// not a positive number (with a finite reciprocal).
+    /// not a positive number (with a finite reciprocal), or items come back after a time and there is no `now`; what
+    /// NewItems says.
     Result<void> check(const Catalog& catalog) const;
 };
 
@@ -87,6 +94,7 @@ private:
     std::vector<float> probabilities_;
     std::vector<std::uint32_t> best_;
     DiverseSelection selection_;
+    NewItemPlaces new_places_;
 };
 
 }  // namespace detail
@@ -107,6 +115,13 @@ RANKLET_FUNC Result<void> RecommendOptions::check(const Catalog& catalog) const 
         return make_error(ErrorCode::mismatch, {"the filter was made of another catalog snapshot"});
     if (!(temperature > 0.0f && std::isfinite(temperature) && std::isfinite(1.0f / temperature)))
         return make_error(ErrorCode::invalid_argument, {"temperature is ", temperature, ", expected above 0"});
+    if (!(seen_again_after >= 0.0))
+        return make_error(ErrorCode::invalid_argument,
+                          {"seen_again_after is ", seen_again_after, " seconds, expected 0 or more"});
+    if (exclude_seen && std::isfinite(seen_again_after) && !std::isfinite(now))
+        return make_error(ErrorCode::invalid_argument,
+                          {"seen_again_after needs the time of now, in seconds since 1970"});
+    if (new_items.share != 0.0f) RANKLET_TRY(detail::check_new_items(new_items, catalog));
     if (caps.empty() && diversity.lambda == 1.0f) return {};
     return detail::check_diversity(catalog.data(), caps, diversity);
 }
@@ -134,9 +149,10 @@ RANKLET_FUNC bool RankingBuffers::rank(const Catalog& catalog, const RecommendOp
     }
     best_.resize(k < scores.size() ? k : scores.size());
     const bool by_score = options.caps.empty() && options.diversity.lambda == 1.0f;
-    const std::size_t found = by_score
-                                  ? top_k(scores, best_)
-                                  : selection_.select(scores, catalog.data(), options.caps, options.diversity, best_);
+    std::size_t found = by_score ? top_k(scores, best_)
+                                 : selection_.select(scores, catalog.data(), options.caps, options.diversity, best_);
+    if (options.new_items.share > 0.0f)
+        found = new_places_.keep(scores, catalog, options.new_items, options.caps, selection_, best_, found);
     probabilities_.assign(scores.begin(), scores.end());
     if (found > 0) softmax(probabilities_, 1.0f / options.temperature);
     ranked.clear();
