@@ -28,10 +28,10 @@ int run(const std::string& model_path, const std::string& items_path) {
     const auto catalog = model.encode_catalog(items, {.threads = 2, .keep_texts = true}).value();
     std::cout << catalog.size() << " films\n";
 
-    for (const char* words : {"a dinosaur park gets out of control", "spaceships and an evil empire"}) {
+    for (const char* words : {"pirates looking for treasure", "a documentary about food"}) {
         auto query = model.new_user();  // a text is an event like any other
         query.observe_text(words).value();
-        print((std::string("\nsearched: ") + words).c_str(), model.recommend(query, catalog, {.k = 4}).value());
+        print((std::string("\nsearched: ") + words).c_str(), model.recommend(query, catalog, {.k = 3}).value());
     }
     auto user = model.new_user();
     std::cout << "\nmet:\n";
@@ -42,7 +42,7 @@ int run(const std::string& model_path, const std::string& items_path) {
         user.observe(catalog[i]).value();
         ++met;
     }
-    print("recommended:", model.recommend(user, catalog, {.k = 5, .exclude_seen = true}).value());
+    print("recommended:", model.recommend(user, catalog, {.k = 4, .exclude_seen = true}).value());
     return 0;
 }
 
