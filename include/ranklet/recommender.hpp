@@ -43,6 +43,7 @@ struct ScoreOptions {
 class Recommender : public Loadable<Recommender> {
     struct Model {
         std::shared_ptr<const ItemEncoder> encoder;
+        std::shared_ptr<const ItemEncoder> queries;  // of texts from the user's side; null: `encoder`
         std::shared_ptr<const Decoder> decoder;
         std::uint64_t fingerprint = 0;
         std::uint64_t items_fingerprint = 0;
@@ -97,11 +98,23 @@ public:
     /// Identifies what makes the items' vectors; catalogs carry it. The file's own, unless the file says that it was made of
     /// an encoder's (`fit` writes so): then that one's, and catalogs of both, and of all made of it, fit each other.
     std::uint64_t items_fingerprint() const noexcept { return model().items_fingerprint; }
+    /// A copy whose users' texts (encode_query, User::observe_text) are read by the encoder of `queries`, while items stay with
+    /// its own: two models that were trained together, the routes of a Router. Catalogs stay good; users' states belong to
+    /// the pair. Error mismatch when the two give vectors of different sizes; unsupported when an encoder does not read
+    /// texts, or the decoder reads the states of tokens.
+    RANKLET_COLD Result<Recommender> with_queries(const Recommender& queries) const;
+    /// What reads texts of the user's side: encoder(), or that of with_queries().
+    const ItemEncoder& query_encoder() const noexcept {
+        return model().queries != nullptr ? *model().queries : encoder();
+    }
     /// Whether items are the host's, with texts (of any encoder); otherwise they are the model's own.
     bool encodes_text() const noexcept { return encoder().encodes_items(); }
 
     /// The vector [dim] of a text. Error unsupported when the model has no text encoder.
     Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const;
+    /// The vector [dim] of what somebody searches for, to compare with items' vectors: by query_encoder(), and with the
+    /// prompt "query" where its file has one and the options name none.
+    Result<std::vector<float>> encode_query(std::string_view text, const BatchOptions& options = {}) const;
 
     /// Items to a catalog: their texts through the encoder and all of the decoder that depends on the item alone.
     /// Error when an id is empty or stands twice, a text is not UTF-8, or an attribute is not as AttributeBuilder wants
@@ -224,7 +237,8 @@ public:
     Result<void> observe(const ItemRef& item, float rating = no_rating, double time = no_time);
     /// Straight from `catalog.at(id)`: its error, if it is one, comes back.
     Result<void> observe(const Result<ItemRef>& item, float rating = no_rating, double time = no_time);
-    /// The user met a text from outside any catalog: a query, say. Recorded as an event without an id.
+    /// The user met a text from outside any catalog: a query, say. Recorded as an event without an id. It is read as an item
+    /// would be, in a model with_queries() as encode_query does.
     Result<void> observe_text(std::string_view text, float rating = no_rating, const BatchOptions& options = {});
 
 private:
@@ -275,11 +289,24 @@ RANKLET_FUNC SharedError not_of_model(const CatalogData& catalog) noexcept {
     return make_error(ErrorCode::mismatch, {"the catalog was made by another model"});
 }
 
+/// FNV-1a over eight bytes more.
+constexpr std::uint64_t hash_on(std::uint64_t hash, std::uint64_t value) noexcept {
+    for (int shift = 0; shift < 64; shift += 8) hash = (hash ^ (value >> shift & 0xFF)) * 1099511628211ull;
+    return hash;
+}
+
+/// Texts of the user's side, as vectors.
+RANKLET_COLD RANKLET_FUNC Result<EncodedItems> encode_queries(const Recommender& model, std::span<const Item> texts,
+                                                              const BatchOptions& options) {
+    const ItemEncoder& encoder = model.query_encoder();
+    BatchOptions batch = options;
+    if (!batch.prompt && encoder.has_prompt("query")) batch.prompt = "query";
+    return encode_checked(encoder, texts, ItemForm::vector, batch);
+}
+
 /// A file's fingerprint changed by what the options put in place of its numbers: a state of one is none of the other.
 RANKLET_COLD RANKLET_FUNC std::uint64_t fingerprint_with(std::uint64_t hash, const LoadOptions& options) {
-    const auto add = [&](std::uint64_t value) {  // FNV-1a
-        for (int shift = 0; shift < 64; shift += 8) hash = (hash ^ (value >> shift & 0xFF)) * 1099511628211ull;
-    };
+    const auto add = [&](std::uint64_t value) { hash = hash_on(hash, value); };
     const auto add_number = [&](float value) { add(std::bit_cast<std::uint32_t>(value)); };
     const auto add_rating = [&](const RatingWeight& rating) {
         add_number(rating.neutral);
@@ -348,7 +375,8 @@ public:
 RANKLET_FUNC const Recommender::Model& Recommender::no_model() noexcept {
     static const detail::NoEncoder encoder;
     static const detail::NoDecoder decoder;
-    static const Model none{{std::shared_ptr<const void>(), &encoder}, {std::shared_ptr<const void>(), &decoder}, 0};
+    static const Model none{
+        {std::shared_ptr<const void>(), &encoder}, nullptr, {std::shared_ptr<const void>(), &decoder}};
     return none;
 }
 
@@ -478,6 +506,36 @@ RANKLET_FUNC Result<std::vector<float>> Recommender::encode(std::string_view tex
     if (!encoded.ok()) return encoded.shared_error();
     const auto row = encoded->rows.row(0);
     return std::vector<float>(row.begin(), row.end());
+}
+RANKLET_MEMORY_CATCH
+
+RANKLET_FUNC Result<std::vector<float>> Recommender::encode_query(
+    std::string_view text, const BatchOptions& options) const RANKLET_MEMORY_TRY {
+    const Item item{{}, text};
+    const auto encoded = detail::encode_queries(*this, std::span(&item, 1), options);
+    if (!encoded.ok()) return encoded.shared_error();
+    const auto row = encoded->rows.row(0);
+    return std::vector<float>(row.begin(), row.end());
+}
+RANKLET_MEMORY_CATCH
+
+RANKLET_FUNC Result<Recommender> Recommender::with_queries(const Recommender& queries) const RANKLET_MEMORY_TRY {
+    if (model_ == nullptr || queries.model_ == nullptr) return detail::empty_recommender();
+    if (!encodes_text() || !queries.encodes_text())
+        return make_error(ErrorCode::unsupported, {"queries and items: one of the two models encodes no texts"});
+    if (decoder().form() != ItemForm::vector)
+        return make_error(
+            ErrorCode::unsupported,
+            {"queries and items: this model's decoder reads the states of tokens, which are of one encoder"});
+    if (queries.encoder().dim() != encoder().dim())
+        return make_error(ErrorCode::mismatch, {"queries are vectors of ", queries.encoder().dim(), ", items of ",
+                                                encoder().dim(), ": the two were not trained together"});
+    auto both = std::make_shared<Model>(*model_);
+    both->queries = queries.model_->encoder;
+    both->fingerprint = detail::hash_on(both->fingerprint, queries.items_fingerprint());
+    Recommender recommender;
+    recommender.model_ = std::move(both);
+    return recommender;
 }
 RANKLET_MEMORY_CATCH
 
@@ -864,6 +922,17 @@ RANKLET_FUNC Result<void> Recommender::User::observe_text(std::string_view text,
     if (model_ == nullptr) return detail::empty_object("the user");
     RANKLET_TRY(check_rating(rating));
     const Item item{{}, text};
+    if (model_->queries != nullptr) {
+        Recommender model;
+        model.model_ = model_;
+        auto encoded = detail::encode_queries(model, std::span(&item, 1), options);
+        if (!encoded.ok()) return encoded.shared_error();
+        CatalogData data;
+        data.ids.resize(1);
+        data.vectors = std::move(encoded->rows);
+        RANKLET_TRY(model_->decoder->prepare(data, ItemUse::event, options.threads));
+        return step(data, 0, {}, rating);
+    }
     const auto encoded = Recommender::encode(*model_, std::span(&item, 1), ItemUse::event, options);
     if (!encoded.ok()) return encoded.shared_error();
     return step(*encoded, 0, {}, rating);

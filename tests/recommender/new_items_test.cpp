@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ranklet/catalog/signals.hpp"
+#include "ranklet/catalog/update.hpp"
 #include "ranklet/counting/transition_counts.hpp"
 #include "recommender/models.hpp"
 
@@ -129,6 +130,22 @@ TEST_CASE("for somebody without events the seed draws which new items: over many
         CHECK(those(found, false)[0] == known(0));  // the prior's best
     }
     CHECK(shown.size() == 10);
+}
+
+TEST_CASE("nobody gets an empty list, and an item has neighbours the moment it is added") {
+    const Shop shop;
+    const Recommender alone = load_model("tiny-minilm");
+    const std::vector<Item> items{{"a", "a lamp"}, {"b", "a chair"}, {"c", "a red phone"}};
+    const Catalog plain = take(alone.encode_catalog(items));
+    CHECK(take(alone.recommend(alone.new_user(), plain)).size() == 3);
+    CHECK(take(alone.recommend(alone.new_user(), plain, {.exclude_seen = true})).size() == 3);
+    CHECK(shop.list(shop.model.new_user(), with_share(0.0f)).size() == 10);
+    const std::vector<Item> fresh{{"fresh", "a lamp of kind 7"}};
+    const Catalog grown = take(ranklet::update_catalog(shop.model, shop.catalog, {.add = fresh}));
+    const auto beside = take(shop.model.similar("fresh", grown, {.k = 3}));
+    REQUIRE(beside.size() == 3);
+    CHECK(beside[0].id == known(7));
+    CHECK(grown.signals()->rows[0].back() == ranklet::BoundSignals::no_row);
 }
 
 TEST_CASE("fewer new items than places, filters, caps and lists that are not full") {

@@ -54,6 +54,7 @@ public:
     const SentenceHead& head() const noexcept;    ///< ranklet/encoders/sentence_head.hpp
     /// What BatchOptions::prompt puts before a text: the named prompt, or the default one. Error missing naming it.
     Result<std::string_view> prompt_text(std::optional<std::string_view> name = {}) const;
+    bool has_prompt(std::string_view name) const noexcept override { return prompt_text(name).ok(); }
 
     /// The vector [dim] of one text. Error invalid_text when it is not UTF-8.
     Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const;

@@ -82,6 +82,9 @@ public:
     /// Elements of a token's state; 0 when the encoder has none to give.
     virtual std::size_t token_dim() const noexcept { return 0; }
 
+    /// Whether the model file has a prompt of this name (BatchOptions::prompt).
+    virtual bool has_prompt(std::string_view) const noexcept { return false; }
+
     /// Whether it encodes items of the host's; otherwise the items are the model's own.
     virtual bool encodes_items() const noexcept { return true; }
     /// Error about one of the items (Error::input): invalid_text when a text is not UTF-8, invalid_argument for a

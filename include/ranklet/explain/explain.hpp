@@ -69,7 +69,15 @@ RANKLET_COLD RANKLET_FUNC Result<std::vector<ItemRef>> replayed_items(const Reco
         BatchOptions batch;
         batch.threads = options.threads;
         batch.prompt = options.event_prompt;
-        RANKLET_ASSIGN(texts, model.encode_catalog(items, batch));
+        if (&model.query_encoder() == &model.encoder()) {
+            RANKLET_ASSIGN(texts, model.encode_catalog(items, batch));
+        } else {
+            RANKLET_ASSIGN(EncodedItems encoded, encode_queries(model, items, batch));
+            CatalogData data;
+            for (const Item& item : items) data.ids.push_back(item.id);
+            data.vectors = std::move(encoded.rows);
+            RANKLET_ASSIGN(texts, model.make_catalog(std::move(data)));
+        }
     }
     std::vector<ItemRef> items;
     std::size_t text = 0;
