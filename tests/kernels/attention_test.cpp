@@ -31,7 +31,7 @@ struct Head {
         const std::size_t out_stride = d + out_extra;
         std::vector<float> wide(length * out_stride, 99.0f), out;
         kernels::attention_head<Arch>(length, d, q.data(), k.data(), v.data(), stride, wide.data(), out_stride,
-                                      scratch);
+                                      {1.0f / std::sqrt(static_cast<float>(d)), nullptr}, scratch);
         for (std::size_t i = 0; i < length; ++i)
             for (std::size_t c = 0; c < out_stride; ++c) {
                 if (c < d)
@@ -112,6 +112,6 @@ TEST_CASE("attention gives all of its scratch back") {
     std::vector<float> first(60 * 16), second(60 * 16);
     for (std::vector<float>* out : {&first, &second})
         kernels::attention_head<Arch>(60, 16, head.q.data(), head.k.data(), head.v.data(), 16, out->data(), 16,
-                                      scratch);
+                                      {0.25f, nullptr}, scratch);
     CHECK(same_bits(first, second));
 }

@@ -87,7 +87,7 @@ RANKLET_NAMESPACE_END
 #include <cmath>
 #include <cstdint>
 
-#include "ranklet/counting/power.hpp"
+#include "ranklet/core/power.hpp"
 #include "ranklet/counting/state_file.hpp"
 
 RANKLET_NAMESPACE_BEGIN

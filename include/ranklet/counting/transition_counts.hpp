@@ -231,7 +231,7 @@ RANKLET_NAMESPACE_END
 #include <cstring>
 
 #include "ranklet/core/keyed_hash.hpp"
-#include "ranklet/counting/power.hpp"
+#include "ranklet/core/power.hpp"
 #include "ranklet/counting/state_file.hpp"
 
 RANKLET_NAMESPACE_BEGIN

@@ -16,7 +16,7 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/scratch.hpp"
-#include "ranklet/counting/power.hpp"
+#include "ranklet/core/power.hpp"
 #include "ranklet/counting/transitions_file.hpp"
 #include "ranklet/decoders/decoder.hpp"
 #include "ranklet/decoders/rating_weight.hpp"

@@ -227,7 +227,9 @@ RANKLET_COLD RANKLET_FUNC Result<void> check_bert_file(const ModelReader& reader
         return other("ranklet.encoder.type", type, ": the model has items of its own and no text encoder");
     if (type != "bert") return other("ranklet.encoder.type", type, ": another encoder reads it");
     RANKLET_ASSIGN(const auto architecture, reader.string_or("general.architecture", "bert"));
-    if (architecture != "bert" && architecture != "ranklet") return other("general.architecture", architecture, "");
+    // Another architecture's file is read where it says itself that this class is to read it.
+    if (architecture != "bert" && architecture != "ranklet" && !reader.has("ranklet.encoder.type"))
+        return other("general.architecture", architecture, "");
     return {};
 }
 
@@ -267,7 +269,8 @@ RANKLET_FUNC Result<Bert> Bert::read(const ModelReader& reader, const LoadOption
         activation = *defaults.activation;
     }
     RANKLET_ASSIGN(const std::size_t position_offset, encoder.u32_or("position_offset", 0));
-    RANKLET_ASSIGN(state->model, BertModel::read(reader, activation, position_offset));
+    RANKLET_ASSIGN(const std::uint32_t stated_length, encoder.u32_or("max_length", defaults.max_length.value_or(0)));
+    RANKLET_ASSIGN(state->model, BertModel::read(reader, activation, position_offset, stated_length));
     RANKLET_ASSIGN(state->head,
                    detail::read_sentence_head(reader, state->model.hidden(), state->model.max_tokens(), defaults));
     if (state->tokenizer->vocabulary_size() > state->model.vocabulary_size())
@@ -275,7 +278,7 @@ RANKLET_FUNC Result<Bert> Bert::read(const ModelReader& reader, const LoadOption
                                  state->model.vocabulary_size(), " rows"});
     if (!encoder.has("max_length") && !defaults.max_length)
         return detail::missing_default(encoder, "max_length", "max_length");
-    RANKLET_ASSIGN(state->max_length, encoder.u32_or("max_length", defaults.max_length.value_or(0)));
+    state->max_length = stated_length;
     if (state->max_length < 2 || state->max_length > state->model.max_tokens()) {
         if (!encoder.has("max_length"))  // the caller's, not the file's
             return make_error(ErrorCode::invalid_argument,

@@ -58,6 +58,12 @@ inline void add(const float* x, const float* y, float* z, std::size_t n) noexcep
     transform<Arch>(x, y, z, n, [](const auto& a, const auto& b) { return a + b; });
 }
 
+/// z = x * y, element by element
+template <class Arch>
+inline void multiply(const float* x, const float* y, float* z, std::size_t n) noexcept {
+    transform<Arch>(x, y, z, n, [](const auto& a, const auto& b) { return a * b; });
+}
+
 /// z = s * x + y, rounded once
 template <class Arch>
 inline void multiply_add(float s, const float* x, const float* y, float* z, std::size_t n) noexcept {

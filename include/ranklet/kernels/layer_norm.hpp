@@ -1,4 +1,5 @@
-// Layer normalisation of rows (Ba, Kiros & Hinton 2016) and Euclidean normalisation.
+// Layer normalisation of rows (Ba, Kiros & Hinton 2016), by the root of the mean square alone (Zhang & Sennrich 2019), and
+// Euclidean normalisation.
 // In: rows of n f32. Out: rows of n f32. Sums over 16 virtual lanes, variance in a second pass about the mean.
 #pragma once
 
@@ -72,6 +73,18 @@ inline void layer_norm(std::size_t rows, const float* x, std::size_t x_stride, c
     for (std::size_t r = whole; r < rows; ++r)
         detail::layer_norm_rows<Arch, 1>(x + r * x_stride, x_stride, weight, bias, epsilon, y + r * y_stride, y_stride,
                                          n);
+}
+
+/// y = x / sqrt(mean of x^2 + epsilon) * weight for each of `rows` rows of n; y may be x.
+template <class Arch>
+inline void rms_norm(std::size_t rows, const float* x, std::size_t x_stride, const float* weight, float epsilon,
+                     float* y, std::size_t y_stride, std::size_t n) noexcept {
+    for (std::size_t r = 0; r < rows; ++r, x += x_stride, y += y_stride) {
+        const float inverse = 1.0f / std::sqrt(dot<Arch>(x, x, n) / static_cast<float>(n) + epsilon);
+        transform<Arch>(x, weight, y, n, [&](const auto& v, const auto& w) RANKLET_INLINE {
+            return v * std::decay_t<decltype(v)>(inverse) * w;
+        });
+    }
 }
 
 /// x = x / max(||x||, 1e-12), as torch.nn.functional.normalize; a zero vector stays zero.

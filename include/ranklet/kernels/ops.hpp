@@ -18,6 +18,7 @@
 #include "ranklet/kernels/layer_norm.hpp"
 #include "ranklet/kernels/panels.hpp"
 #include "ranklet/kernels/quantize.hpp"
+#include "ranklet/kernels/rotate.hpp"
 #include "ranklet/kernels/scan.hpp"
 #include "ranklet/kernels/softmax.hpp"
 
@@ -176,6 +177,16 @@ struct SimdOps {
                            const float* bias, float epsilon, float* y, std::size_t y_stride, std::size_t n) noexcept {
         kernels::layer_norm<Arch>(rows, x, x_stride, weight, bias, epsilon, y, y_stride, n);
     }
+    static void rms_norm(std::size_t rows, const float* x, std::size_t x_stride, const float* weight, float epsilon,
+                         float* y, std::size_t y_stride, std::size_t n) noexcept {
+        kernels::rms_norm<Arch>(rows, x, x_stride, weight, epsilon, y, y_stride, n);
+    }
+    static void rotate(float* x, const float* cos, const float* sin, std::size_t half) noexcept {
+        kernels::rotate<Arch>(x, cos, sin, half);
+    }
+    static void multiply(const float* x, const float* y, float* z, std::size_t n) noexcept {
+        kernels::multiply<Arch>(x, y, z, n);
+    }
     static void softmax(float* x, std::size_t n, float scale = 1.0f) noexcept { kernels::softmax<Arch>(x, n, scale); }
     static void gru_gates(const float* from_input, const float* from_state, const float* state, float* next,
                           std::size_t hidden, GateActivation gates = GateActivation::sigmoid) noexcept {
@@ -193,8 +204,9 @@ struct SimdOps {
         return kernels::attention_scratch_size<Arch>(length, d);
     }
     static void attention_head(std::size_t length, std::size_t d, const float* q, const float* k, const float* v,
-                               std::size_t stride, float* out, std::size_t out_stride, Scratch& scratch) noexcept {
-        kernels::attention_head<Arch>(length, d, q, k, v, stride, out, out_stride, scratch);
+                               std::size_t stride, float* out, std::size_t out_stride, const ScoreMap<float>& map,
+                               Scratch& scratch) noexcept {
+        kernels::attention_head<Arch>(length, d, q, k, v, stride, out, out_stride, map, scratch);
     }
 
 private:

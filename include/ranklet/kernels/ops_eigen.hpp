@@ -70,6 +70,23 @@ struct Ops {
             for (std::size_t i = 0; i < n; ++i) y[i] = (x[i] - mean) * inverse * weight[i] + bias[i];
         }
     }
+    static void rms_norm(std::size_t rows, const T* x, std::size_t x_stride, const T* weight, T epsilon, T* y,
+                         std::size_t y_stride, std::size_t n) noexcept {
+        for (std::size_t r = 0; r < rows; ++r, x += x_stride, y += y_stride) {
+            const T inverse = T(1) / std::sqrt(map(x, 1, n, n).array().square().mean() + epsilon);
+            for (std::size_t i = 0; i < n; ++i) y[i] = x[i] * inverse * weight[i];
+        }
+    }
+    static void rotate(T* x, const T* cos, const T* sin, std::size_t half) noexcept {
+        for (std::size_t i = 0; i < half; ++i) {
+            const T a = x[i], b = x[i + half];
+            x[i] = a * cos[i] - b * sin[i];
+            x[i + half] = b * cos[i] + a * sin[i];
+        }
+    }
+    static void multiply(const T* x, const T* y, T* z, std::size_t n) noexcept {
+        for (std::size_t i = 0; i < n; ++i) z[i] = x[i] * y[i];
+    }
     static void softmax(T* x, std::size_t n, T scale = T(1)) noexcept {
         if (n == 0) return;
         auto row = map(x, 1, n, n).array();
@@ -121,14 +138,20 @@ struct Ops {
         return scratch_bytes<T>(length);
     }
     static void attention_head(std::size_t length, std::size_t d, const T* q, const T* k, const T* v,
-                               std::size_t stride, T* out, std::size_t out_stride, Scratch& scratch) noexcept {
+                               std::size_t stride, T* out, std::size_t out_stride, const ScoreMap<T>& score,
+                               Scratch& scratch) noexcept {
         const ScratchFrame frame(scratch);
         T* scores = scratch.take<T>(length);
         const auto keys = map(k, length, d, stride);
         const auto values = map(v, length, d, stride);
         for (std::size_t i = 0; i < length; ++i) {
             map(scores, 1, length, length) = map(q + i * stride, 1, d, d).lazyProduct(keys.transpose());
-            softmax(scores, length, T(1) / std::sqrt(static_cast<T>(d)));
+            for (std::size_t j = 0; j < length; ++j) {
+                scores[j] *= score.scale;
+                if (score.by_distance != nullptr)
+                    scores[j] += score.by_distance[static_cast<std::ptrdiff_t>(j) - static_cast<std::ptrdiff_t>(i)];
+            }
+            softmax(scores, length);
             map(out + i * out_stride, 1, d, d) = map(scores, 1, length, length).lazyProduct(values);
         }
     }

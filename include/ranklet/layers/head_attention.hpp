@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <span>
 #include <utility>
 
@@ -54,7 +55,8 @@ public:
             for (std::size_t h = 0; h < heads_; ++h)
                 kernels::Ops<T>::attention_head(length, head, text + h * head, text + width + h * head,
                                                 text + 2 * width + h * head, qkv.stride,
-                                                y.data + offsets[t] * y.stride + h * head, y.stride, scratch);
+                                                y.data + offsets[t] * y.stride + h * head, y.stride,
+                                                {T(1) / std::sqrt(static_cast<T>(head)), nullptr}, scratch);
         }
     }
 

@@ -24,6 +24,7 @@
 #include "ranklet/layers/head_attention.hpp"
 #include "ranklet/layers/layer_norm.hpp"
 #include "ranklet/layers/linear.hpp"
+#include "ranklet/layers/norm.hpp"
 #include "ranklet/model_file/reader.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -117,22 +118,25 @@ RANKLET_COLD inline Result<std::vector<float>> read_input_factors(const ModelRea
 
 }  // namespace detail
 
-/// Several linear maps over the same input as one, their outputs one after the other: each weight [out, in] and, if it
-/// is there, bias [out]. 8-bit weights stay 8-bit when all are, bf16 weights bf16 when all are and `in` is even; where
+/// Several linear maps over the same input as one, their outputs one after the other: each weight [outs of it, in] and, if it
+/// is there, bias. 8-bit weights stay 8-bit when all are, bf16 weights bf16 when all are and `in` is even; where
 /// that makes the forward passes round their inputs, only use.with_scratch. Weights are packed straight from the file
 /// where it has them as they are used.
 RANKLET_COLD inline Result<Linear<>> read_linear(const ModelReader& reader, std::span<const LinearNames> names,
-                                                 std::size_t in, std::size_t out, const LinearUse& use = {}) {
-    const std::size_t outputs = names.size() * out;
+                                                 std::size_t in, std::span<const std::size_t> outs,
+                                                 const LinearUse& use = {}) {
+    std::vector<std::size_t> ends;
+    for (const std::size_t out : outs) ends.push_back((ends.empty() ? 0 : ends.back()) + out);
+    const std::size_t outputs = ends.back();
     std::vector<float> bias;
     std::vector<TensorView> tensors;
     for (std::size_t p = 0; p < names.size(); ++p) {
-        RANKLET_ASSIGN(const TensorView tensor, reader.tensor(names[p].weight, out, in));
+        RANKLET_ASSIGN(const TensorView tensor, reader.tensor(names[p].weight, outs[p], in));
         tensors.push_back(tensor);
         if (!reader.has_tensor(names[p].bias)) continue;
-        RANKLET_ASSIGN(const std::vector<float> part, reader.vector(names[p].bias, out));
+        RANKLET_ASSIGN(const std::vector<float> part, reader.vector(names[p].bias, outs[p]));
         bias.resize(outputs, 0.0f);
-        std::copy(part.begin(), part.end(), bias.begin() + static_cast<std::ptrdiff_t>(p * out));
+        std::copy(part.begin(), part.end(), bias.begin() + static_cast<std::ptrdiff_t>(ends[p] - outs[p]));
     }
     const auto all_are = [&](TensorType type) {
         return std::all_of(tensors.begin(), tensors.end(), [&](const auto& tensor) { return tensor.type == type; });
@@ -164,9 +168,17 @@ RANKLET_COLD inline Result<Linear<>> read_linear(const ModelReader& reader, std:
     if (all_are(TensorType::f32) && is_aligned)
         return checked(linear.assign_parts(detail::stored_parts<float>(tensors), bias, block));
     RANKLET_ASSIGN(Matrix weight, Matrix::zeroed(outputs, in));
-    for (std::size_t r = 0; r < outputs; ++r) dequantize_row(tensors[r / out], r % out, weight.row(r).data());
+    for (std::size_t p = 0, r = 0; p < tensors.size(); ++p)
+        for (std::size_t own = 0; own < outs[p]; ++own, ++r) dequantize_row(tensors[p], own, weight.row(r).data());
     const MatrixView<const float> whole = weight.view();
     return checked(linear.assign_parts(std::span(&whole, 1), bias, block));
+}
+
+/// The same, each with as many outputs.
+RANKLET_COLD inline Result<Linear<>> read_linear(const ModelReader& reader, std::span<const LinearNames> names,
+                                                 std::size_t in, std::size_t out, const LinearUse& use = {}) {
+    const std::vector<std::size_t> outs(names.size(), out);
+    return read_linear(reader, names, in, outs, use);
 }
 
 /// NAME.weight [out, in] and, if it is there, NAME.bias [out]; its inputs are not rounded.
@@ -197,6 +209,25 @@ RANKLET_COLD inline Result<LayerNorm<>> read_layer_norm(const ModelReader& reade
     LayerNorm<> norm;
     RANKLET_TRY(reader.at(name, norm.assign(weight, bias, epsilon)));
     return norm;
+}
+
+/// NAME.weight and, where it is there, NAME.bias [size], by the root of the mean square where `rms`; empty where the file has
+/// no NAME.weight.
+RANKLET_COLD inline Result<Norm<>> read_norm(const ModelReader& reader, const std::string& name, std::size_t size,
+                                             float epsilon, bool rms) {
+    if (!reader.has_tensor(name + ".weight")) return Norm<>();
+    RANKLET_ASSIGN(const std::vector<float> weight, reader.vector(name + ".weight", size));
+    if (rms) {
+        if (reader.has_tensor(name + ".bias")) return reader.wrong(name, {".bias: an RMS norm has none"});
+        RmsNorm<> norm;
+        RANKLET_TRY(reader.at(name, norm.assign(weight, epsilon)));
+        return Norm<>(std::move(norm));
+    }
+    RANKLET_ASSIGN(std::vector<float> bias, reader.vector_or_none(name + ".bias", size));
+    bias.resize(size, 0.0f);
+    LayerNorm<> norm;
+    RANKLET_TRY(reader.at(name, norm.assign(weight, bias, epsilon)));
+    return Norm<>(std::move(norm));
 }
 
 /// Which GRU it is.

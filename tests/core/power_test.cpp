@@ -1,5 +1,5 @@
 // Powers and logarithms: close to the standard library's, and the same bits everywhere.
-#include "ranklet/counting/power.hpp"
+#include "ranklet/core/power.hpp"
 
 #include <doctest/doctest.h>
 
