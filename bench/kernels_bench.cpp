@@ -177,7 +177,8 @@ void attention_head(benchmark::State& state) {
     ranklet::Scratch scratch;
     scratch.reserve(kernels::attention_scratch_size<Arch>(length, d)).value();
     const double seconds = repeat(state, [&] {
-        kernels::attention_head<Arch>(length, d, q.data(), k.data(), v.data(), d, out.data(), d, scratch);
+        kernels::attention_head<Arch>(length, d, q.data(), k.data(), v.data(), d, out.data(), d,
+                                      {1.0f / std::sqrt(static_cast<float>(d)), nullptr}, scratch);
         benchmark::DoNotOptimize(out.data());
     });
     const double work = 4.0 * static_cast<double>(length * length * d);
