@@ -55,6 +55,7 @@ class Tokenizer:
     max_input_chars_per_word: int = 100
     max_length: Optional[int] = None  # transformers' model_max_length, if it is one
     type_ids: bool = True  # whether a pair's second text has token type 1; otherwise the model sees 0 throughout
+    pairs: bool = True  # whether a pair is [CLS] A [SEP] B [SEP]
     outside_vocabulary: set = field(default_factory=set)  # ids that WordPiece itself never gives
 
 
@@ -204,11 +205,12 @@ def _model_type(model):
 
 
 def _template_ids(path, post):
-    """(cls id, sep id) of BERT's template: [CLS] A [SEP] and [CLS] A [SEP] B [SEP], types 0 and 1."""
+    """(cls id, sep id, whether pairs are BERT's) of BERT's template: [CLS] A [SEP] and [CLS] A [SEP] B [SEP], types 0 and 1; of
+    MPNet's, which has two [SEP] between A and B."""
     expected = "expected BERT's [CLS] A [SEP] and [CLS] A [SEP] B [SEP]"
     try:
-        if post["type"] == "BertProcessing":
-            return post["cls"][1], post["sep"][1]
+        if post["type"] in ("BertProcessing", "RobertaProcessing"):
+            return post["cls"][1], post["sep"][1], post["type"] == "BertProcessing"
         if post["type"] != "TemplateProcessing":
             raise ConversionError(f"{path}: post_processor is {post['type']}, {expected}")
 
@@ -223,7 +225,7 @@ def _template_ids(path, post):
         ids = [post["special_tokens"][name]["ids"] for name in (cls, sep)]
         if any(len(each) != 1 for each in ids):
             raise ConversionError(f"{path}: post_processor: a special token of several ids, {expected}")
-        return ids[0][0], ids[1][0]
+        return ids[0][0], ids[1][0], True
     except (KeyError, TypeError, IndexError, AttributeError):
         raise ConversionError(f"{path}: post_processor is {post!r:.80}, {expected}") from None
 
@@ -255,7 +257,7 @@ def _from_json(path, config, lowercase, note, special_tokens):
     unk = model.get("unk_token", "[UNK]")
     if not isinstance(unk, str) or unk not in vocabulary:
         raise ConversionError(f"{path}: unk_token {unk!r} is not in the vocabulary")
-    cls_id, sep_id = _template_ids(path, data.get("post_processor")) if special_tokens else (None, None)
+    cls_id, sep_id, pairs = _template_ids(path, data.get("post_processor")) if special_tokens else (None, None, True)
     for i in (cls_id, sep_id) if special_tokens else ():
         if not isinstance(i, int) or not 0 <= i < len(tokens):
             raise ConversionError(f"{path}: post_processor names the id {i!r}, the vocabulary has {len(tokens)}")
@@ -286,7 +288,7 @@ def _from_json(path, config, lowercase, note, special_tokens):
         tokens=tokens, unk_id=vocabulary[unk], cls_id=cls_id, sep_id=sep_id,
         pad_id=ids.get(_content(config.get("pad_token")) or "[PAD]"),
         mask_id=ids.get(_content(config.get("mask_token")) or "[MASK]"),
-        added=added, outside_vocabulary=outside, max_input_chars_per_word=limit, **settings)
+        added=added, outside_vocabulary=outside, max_input_chars_per_word=limit, pairs=pairs, **settings)
 
 
 def _with_stated(path, vocabulary, added, config, note):
@@ -493,6 +495,8 @@ def add_keys(model, tokenizer, note):
         model.key(f"ranklet.tokenizer.{name}", getattr(tokenizer, name), "bool")
     if tokenizer.lower_text:
         model.key("ranklet.tokenizer.lower_text", True, "bool")
+    if not tokenizer.pairs:
+        model.key("ranklet.tokenizer.pairs", False, "bool")
     model.key("ranklet.tokenizer.max_input_chars_per_word", tokenizer.max_input_chars_per_word, "u32")
     model.key("ranklet.tokenizer.added_ids", [token.id for token in tokenizer.added], "[u32]")
     model.key("ranklet.tokenizer.added_flags", [token.flags() for token in tokenizer.added], "[u32]")

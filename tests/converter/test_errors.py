@@ -23,9 +23,9 @@ class Encoders(FolderTest):
 
     def test_other_architectures(self):
         for change, words in (
-                ({"model_type": "roberta"}, ("model_type 'roberta' is not supported",)),
-                ({"model_type": "t5", "architectures": ["T5Model"]}, ("model_type 't5'",)),
                 ({"architectures": ["RobertaModel"]}, ("architecture RobertaModel is not supported",)),
+                ({"model_type": "xlnet"}, ("model_type 'xlnet' is not supported",)),
+                ({"model_type": "bart", "architectures": ["BartModel"]}, ("model_type 'bart'",)),
                 ({"position_embedding_type": "relative_key"}, ("position_embedding_type 'relative_key'",)),
                 ({"is_decoder": True}, ("is_decoder is true",)),
                 ({"hidden_act": "quick_gelu"}, ("hidden_act 'quick_gelu' is unknown",)),

@@ -1,4 +1,5 @@
-"""BERT and DistilBERT: encoders of texts, alone or with a classifier, as Hugging Face and sentence-transformers save them.
+"""Transformers that encode texts, BERT and its successors, alone or with a classifier, as Hugging Face and
+sentence-transformers save them.
 
 In: config.json, the tokenizer, the weights. Out: keys `bert.*`, `tokenizer.*`, `ranklet.encoder.*`, tensors
 `token_embd.weight`, `blk.N.*` ...; see docs/model-file.md.
@@ -10,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import calibration, classifier, sentence
+from .. import architectures, calibration, classifier, sentence
 from .. import tokenizer as tokenizers
+from ..architectures import ACTIVATIONS
 from ..checkpoint import is_count, optional_json, read_json
 from ..errors import ConversionError
 from ..options import CALIBRATION, LOWERCASE, MAX_LENGTH, NORMALIZE, POOLING, ROUTE, SCORING, TRUNCATE_DIM
@@ -25,10 +27,6 @@ MODELS = {}
 OPTIONS = (POOLING, NORMALIZE, TRUNCATE_DIM, MAX_LENGTH, LOWERCASE, ROUTE, SCORING, CALIBRATION, classifier.ACTIVATION)
 
 WORDS = "embeddings.word_embeddings.weight"
-
-# transformers' names -> the model file's; gelu_fast, gelu_new and gelu_pytorch_tanh are one formula
-ACTIVATIONS = {"gelu": "gelu", "gelu_python": "gelu", "gelu_new": "gelu_tanh", "gelu_fast": "gelu_tanh",
-               "gelu_pytorch_tanh": "gelu_tanh", "relu": "relu", "silu": "silu", "swish": "silu"}
 
 # config.json's names; those of DistilBERT have no epsilon and no token types
 BERT = dict(dim="hidden_size", layers="num_hidden_layers", heads="num_attention_heads", ff="intermediate_size",
@@ -138,7 +136,7 @@ def _pairs(wordpiece, metadata):
 @dataclass
 class Encoder:
     """What add_encoder has put into the model."""
-    family: str  # bert or distilbert
+    family: str  # config.json's model_type
     dim: int
     layers: int
     heads: int
@@ -150,23 +148,35 @@ class Encoder:
     tokenizer: tokenizers.Tokenizer
     config: dict
     config_path: str
+    title: str = ""  # of the architecture
+    words: str = WORDS  # the tensor of word embeddings, behind the prefix
+
+
+def architectures_of(config, path):
+    named = config.get("architectures") or []
+    if not isinstance(named, list):
+        raise ConversionError(f"{path}: architectures is {named!r}, expected a list")
+    return [str(name) for name in named]
 
 
 def check_family(config, path, custom_model=False):
-    """'bert' or 'distilbert'. custom_model: a recommender, whose class the configuration may name as it likes."""
-    family = config.get("model_type")
-    architectures = config.get("architectures") or []
-    if not isinstance(architectures, list):
-        raise ConversionError(f"{path}: architectures is {architectures!r}, expected a list")
-    if family is None and any(str(name).startswith("DistilBert") for name in architectures):
+    """'bert', 'distilbert' or one of architectures.BY_TYPE. custom_model: a recommender, whose class the configuration may name as it likes."""
+    family, named = config.get("model_type"), architectures_of(config, path)
+    if family is None and any(name.startswith("DistilBert") for name in named):
         family = "distilbert"
     elif family is None and "hidden_size" in config:
         family = "bert"  # what the first BERT checkpoints had no key for
+    if family in architectures.BY_TYPE:
+        for name in architectures_of(config, path):
+            if not custom_model and not name.endswith(("Model", "ForMaskedLM", "ForCausalLM", "ForPreTraining", "ForConditionalGeneration")):
+                raise ConversionError(f"{path}: architecture {name} is not supported: of {family} only the encoder is")
+        return family
     if family not in ("bert", "distilbert"):
-        raise ConversionError(f"{path}: model_type {family!r} is not supported, only bert and distilbert are")
+        raise ConversionError(f"{path}: model_type {family!r} is not supported; known are bert, distilbert, "
+                              f"{', '.join(architectures.BY_TYPE)}")
     wanted = "Bert" if family == "bert" else "DistilBert"
-    for name in architectures:
-        if not custom_model and not str(name).startswith(wanted):
+    for name in named:
+        if not custom_model and not name.startswith(wanted):
             raise ConversionError(f"{path}: architecture {name} is not supported, expected {wanted}Model or its heads")
     return family
 
@@ -197,11 +207,14 @@ def _norm_names(state, name):
 
 
 def find_prefix(state):
-    """What stands before 'embeddings.word_embeddings.weight'; None if there is no such tensor."""
-    found = [name[:-len(WORDS)] for name in state.names() if name == WORDS or name.endswith("." + WORDS)]
-    if len(found) > 1:
-        raise ConversionError(f"{state.path}: holds several encoders: {', '.join(p + WORDS for p in found)}")
-    return found[0] if found else None
+    """What stands before 'embeddings.word_embeddings.weight', or what other architectures call it; None if there is none."""
+    for words in architectures.WORDS:
+        found = [name[:-len(words)] for name in state.names() if name == words or name.endswith("." + words)]
+        if len(found) > 1:
+            raise ConversionError(f"{state.path}: holds several encoders: {', '.join(p + words for p in found)}")
+        if found:
+            return found[0]
+    return None
 
 
 def add_encoder(model, source, options, custom_model=False):
@@ -226,6 +239,8 @@ def add_encoder(model, source, options, custom_model=False):
 def _add_weights(model, state, config, path, family, tokenizer):
     """Every tensor's shape is checked against config.json at `path`."""
     _check_unsupported(config, path)
+    if family in architectures.BY_TYPE:
+        return _add_architecture(model, state, config, path, family, tokenizer)
     names = BERT if family == "bert" else DISTILBERT
     dim, layers, heads, ff, positions, vocabulary = (
         _number(config, path, names[n]) for n in ("dim", "layers", "heads", "ff", "positions", "vocabulary"))
@@ -273,6 +288,42 @@ def _add_weights(model, state, config, path, family, tokenizer):
     return Encoder(family, dim, layers, heads, ff, ACTIVATIONS[activation], positions, vocabulary, prefix, tokenizer, config, path)
 
 
+def _add_architecture(model, state, config, path, family, tokenizer):
+    made = architectures.describe(config, path, state, find_prefix(state))
+
+    def key(name, value, kind):
+        model.key(f"{made.name}.{name}", value, kind)
+
+    model.key("general.architecture", made.name, "string")
+    key("context_length", made.positions, "u32")
+    key("embedding_length", made.dim, "u32")
+    key("feed_forward_length", made.ff, "u32")
+    key("block_count", made.layers, "u32")
+    key("attention.head_count", made.heads, "u32")
+    if made.key_heads:
+        key("attention.head_count_kv", made.key_heads, "u32")
+    if made.head:
+        key("attention.key_length", made.head, "u32")
+    key("attention.layer_norm_rms_epsilon" if made.rms else "attention.layer_norm_epsilon", made.epsilon, "f32")
+    key("attention.causal", made.causal, "bool")
+    model.key("ranklet.encoder.type", "bert", "string")
+    model.key("ranklet.encoder.activation", made.activation, "string")
+    model.key("ranklet.encoder.position_offset", 0, "u32")
+    for name, (value, kind) in made.keys.items():
+        model.key(name, value, kind)
+    model.key("tokenizer.ggml.token_type_count", made.types, "u32")
+    for name, array, is_matrix in made.tensors:
+        (model.matrix if is_matrix else model.exact)(name, array)
+    for name in state.unused():
+        inside = name.removeprefix(made.prefix)
+        if inside.endswith((".position_ids", ".token_type_ids", "rotary_emb.inv_freq", "lm_head.weight")):
+            state.ignore(name)
+        elif name.startswith(made.prefix) and inside.startswith(made.inside):
+            raise ConversionError(f"{state.path}: tensor {name} has no place in a {made.title} of {made.layers} layers ({path})")
+    return Encoder(family, made.dim, made.layers, made.heads, made.ff, made.activation, made.positions, made.vocabulary, made.prefix,
+                   tokenizer, config, path, made.title, made.words)
+
+
 def _add_norm(model, state, ours, name, dim):
     weight, bias = _norm_names(state, name)
     model.exact(f"{ours}.weight", state.take(weight, [dim]))
@@ -310,11 +361,11 @@ def add_vector(model, source, options, encoder, reader):
                         "it, special tokens in it too")
     max_length = _max_length(stated_length, tokenizer, encoder)
     model.key("ranklet.encoder.max_length", max_length, "u32")
-    tokenizers.fit_to_rows(tokenizer, encoder.rows, f"{source.state.path}: {encoder.prefix}{WORDS}")
+    tokenizers.fit_to_rows(tokenizer, encoder.rows, f"{source.state.path}: {encoder.prefix}{encoder.words}")
     tokenizers.add_keys(model, tokenizer, source.note)
     size = sentence.add_sentence(model, modules, encoder.dim, folder)
     lines = [
-        f"  architecture  {'DistilBERT' if encoder.family == 'distilbert' else 'BERT'}, {encoder.layers} "
+        f"  architecture  {encoder.title or {'distilbert': 'DistilBERT'}.get(encoder.family, 'BERT')}, {encoder.layers} "
         f"layer{'s' * (encoder.layers > 1)}, {encoder.dim} wide, {encoder.heads} heads, feed-forward {encoder.ff}, "
         f"{encoder.activation}",
         f"  text          {len(tokenizer.tokens)} tokens{', lower-cased' if tokenizer.lowercase or tokenizer.lower_text else ''}, up to {max_length} "
@@ -323,7 +374,12 @@ def add_vector(model, source, options, encoder, reader):
         + "".join(f", {name}" for name in modules.modules if name != sentence.POOLING)
         + (f", the first {size} numbers" if modules.truncate else "")
         + (f"; prompts {', '.join(modules.prompts)}" if modules.prompts else "")]
-    if model.dtype == "i8":
+    if model.dtype == "i8" and encoder.title:
+        if options.calibration is not None:
+            raise ConversionError(f"--calibration is for BERT; 8-bit weights of {encoder.title} are not fitted to texts")
+        source.note(f"8-bit weights of {encoder.title} are rounded as they are: they are not fitted to texts, which would keep more "
+                    "of their neighbours")
+    elif model.dtype == "i8":
         lines.append(_fit_to_texts(model, source, options, tokenizer))
     elif options.calibration is not None:
         raise ConversionError(f"--calibration is for --dtype i8; this is --dtype {model.dtype}")

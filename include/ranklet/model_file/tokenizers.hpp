@@ -155,6 +155,7 @@ RANKLET_COLD inline Result<std::shared_ptr<const WordPiece>> read_wordpiece(cons
     RANKLET_ASSIGN(config.clean_text, own.boolean_or("clean_text", true));
     RANKLET_ASSIGN(config.handle_chinese_chars, own.boolean_or("handle_chinese_chars", true));
     RANKLET_ASSIGN(config.lower_text, own.boolean_or("lower_text", false));
+    RANKLET_ASSIGN(config.pairs, own.boolean_or("pairs", true));
     RANKLET_ASSIGN(config.max_input_chars_per_word,
                    own.u32_or("max_input_chars_per_word", static_cast<std::uint32_t>(config.max_input_chars_per_word)));
     RANKLET_ASSIGN(config.unk_id, detail::read_special(ggml, "unknown_token_id", nullptr, tokens.size()));

@@ -42,6 +42,8 @@ struct WordPieceConfig {
     std::int32_t sep_id = -1;
     std::int32_t pad_id = -1;   ///< -1: the vocabulary has none
     std::int32_t mask_id = -1;  ///< -1: the vocabulary has none
+    /// Whether a pair of texts is [CLS] a [SEP] b [SEP]; otherwise encode_pair is an Error (MPNet's has two [SEP] between).
+    bool pairs = true;
     std::vector<AddedToken> added_tokens;
 };
 
@@ -127,6 +129,8 @@ public:
                              Encoding& out) const RANKLET_MEMORY_TRY {
         detail::Unfinished encoding{out};
         out.clear();
+        if (!config_.pairs)
+            return make_error(ErrorCode::unsupported, {"this tokenizer's pairs of texts have another form than BERT's"});
         RANKLET_TRY(check_text(a));
         RANKLET_TRY(check_text(b));
         RANKLET_TRY(check_length(options, 3));
