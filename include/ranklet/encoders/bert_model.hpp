@@ -155,6 +155,7 @@ public:
 
 private:
     explicit LayerReader(const ModelReader& reader) : reader_(reader) {}
+    static constexpr std::size_t most_positions = std::size_t{1} << 17;
     Result<void> read_rotary(std::size_t positions);
     Result<void> read_biases(const ModelReader& keys, std::size_t positions);
 
@@ -213,6 +214,11 @@ RANKLET_COLD inline Result<LayerReader> LayerReader::create(const ModelReader& r
             return encoder.wrong("window_layers",
                                  {" has ", made.is_window_.size(), " numbers for ", made.blocks_, " layers"});
     }
+    // What is kept for each position is not in the file: whoever states a length far beyond any model's is refused.
+    if (positions > most_positions)
+        return keys.wrong("context_length",
+                          {" leaves texts of ", positions, " tokens, expected at most ", most_positions},
+                          ErrorCode::unsupported);
     RANKLET_TRY(made.read_rotary(positions));
     RANKLET_TRY(made.read_biases(keys, positions));
     made.weights_ = make_block(reader.file(), "blk.");
