@@ -210,6 +210,4 @@ TEST_CASE("encoders that do not belong together are refused, naming both files")
               .ok());  // another's decoder is not used
     check_error(documents.with_queries(Recommender()), ErrorCode::invalid_argument);
     check_error(Recommender().with_queries(documents), ErrorCode::invalid_argument);
-    check_error(Recommender().encode_query("phone"), ErrorCode::invalid_argument);
-    CHECK(!Recommender().has_queries());
 }
