@@ -9,6 +9,7 @@
 #include "ranklet/catalog/update.hpp"
 #include "ranklet/encoders/bert.hpp"
 #include "ranklet/explain/explain.hpp"
+#include "ranklet/ranking/vector_index.hpp"
 #include "recommender/models.hpp"
 
 namespace {
@@ -83,6 +84,25 @@ TEST_CASE("a query has the prompt that its file calls \"query\", unless another 
     }
     CHECK(!model.encoder().has_prompt("no such prompt"));
     CHECK(!load_model("tiny-words-dot").encoder().has_prompt("query"));
+}
+
+TEST_CASE("a search in words: a query's vector among those of the items") {
+    const Recommender documents = load_model("tiny-minilm"), queries = load_model("tiny-minilm-fitted");
+    const Recommender model = take(documents.with_queries(queries));
+    const Catalog catalog = take(model.encode_catalog(items));
+    const auto query = take(model.encode_query("a new phone"));
+    const auto index = take(ranklet::VectorIndex::create(catalog.data().vectors.view(), ranklet::RowType::f32));
+    ranklet::VectorIndex::Workspace workspace;
+    const auto hits = take(index.search({query.data(), 1, query.size()}, {.k = 3}, workspace))[0];
+    REQUIRE(hits.size() == 3);
+    for (const ranklet::Hit& hit : hits) {
+        double product = 0.0;
+        const auto item = take(documents.encode(items[hit.index].text));
+        const auto asked = take(queries.encode("a new phone"));
+        for (std::size_t d = 0; d < asked.size(); ++d) product += double{item[d]} * double{asked[d]};
+        CHECK(hit.score == doctest::Approx(product).epsilon(1e-5));
+    }
+    CHECK(hits[0].score >= hits[1].score);
 }
 
 TEST_CASE("with itself a model reads users' texts with its prompt for queries, and explains them so") {
