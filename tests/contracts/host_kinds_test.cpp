@@ -161,7 +161,7 @@ public:
         rest.prompt.reset();
         std::vector<Item> prompted(given.begin(), given.end());
         if (options.prompt == "query")
-            for (Item& item : prompted) item.text = "find " + item.text;
+            for (Item& item : prompted) item.text = "want " + item.text;
         return HashedWords::encode_items(prompted, form, rest);
     }
 
@@ -659,14 +659,14 @@ TEST_CASE("a host's encoder reads the queries of another model, with the prompt 
     for (const Recommender& each : {asked, prompted}) {
         const auto found = take(each.encode_query("boat"));
         for (std::size_t d = 0; d < dim; ++d)
-            CHECK(close(found[d], (double{row("find")[d]} + double{row("boat")[d]}) / 2));
+            CHECK(close(found[d], (double{row("want")[d]} + double{row("boat")[d]}) / 2));
         const auto plain = take(each.encode_query("boat", {.prompt = ""}));
         CHECK(std::equal(plain.begin(), plain.end(), row("boat").begin()));
     }
     const Catalog catalog = take(documents.encode_catalog(items));
     auto user = prompted.new_user(), same = model.new_user();
     succeed(user.observe_text("boat"));
-    succeed(same.observe_text("find boat"));
+    succeed(same.observe_text("want boat"));
     CHECK(same_bits(take(prompted.scores(user, catalog)), take(model.scores(same, catalog))));
 }
 
