@@ -1,7 +1,8 @@
 // A trained encoder and a real catalog, nothing trained here: films searched in words, and recommended from a history by
 // their titles and genres.
-//   20_movies_by_text MODEL.gguf ITEMS [title,genres column names]
-// MODEL: all-MiniLM-L6-v2, say, as weights_converter writes it. ITEMS: MovieLens's movies.csv, or any table of ids and texts.
+//   20_movies_by_text MODEL.gguf ITEMS.csv [QUERIES.gguf]
+// MODEL: all-MiniLM-L6-v2, say, as weights_converter writes it. ITEMS: MovieLens's movies.csv, or any table of ids, titles and
+// genres. QUERIES: the encoder of what is searched for, where the model has another one for that (a Router's route).
 #include <iomanip>
 #include <iostream>
 #include <ranklet/fit/item_file.hpp>
@@ -18,8 +19,11 @@ void print(const char* what, const ranklet::Ranking& ranking) {
                   << '\n';
 }
 
-int run(const std::string& model_path, const std::string& items_path) {
-    const auto model = ranklet::Recommender::load(model_path).value();
+int run(const std::string& model_path, const std::string& items_path, const std::string& queries_path) {
+    const auto documents = ranklet::Recommender::load(model_path).value();
+    const auto queries = queries_path.empty() ? documents : ranklet::Recommender::load(queries_path).value();
+    const auto model =
+        documents.with_queries(queries).value();  // what users say is read as queries, with the prompt for them
     ranklet::ItemFileOptions columns;
     columns.texts = {"title", "genres"};
     const auto file = ranklet::ItemFile::read(items_path, columns).value();
@@ -50,11 +54,12 @@ int run(const std::string& model_path, const std::string& items_path) {
 
 int main(int argc, char** argv) {
     if (argc < 3) {
-        std::cout << "usage: 20_movies_by_text MODEL.gguf ITEMS.csv; skipped: neither is in the repository\n";
+        std::cout
+            << "usage: 20_movies_by_text MODEL.gguf ITEMS.csv [QUERIES.gguf]; skipped: none is in the repository\n";
         return 77;
     }
     try {
-        return run(argv[1], argv[2]);
+        return run(argv[1], argv[2], argc > 3 ? argv[3] : "");
     } catch (const std::exception& error) {
         std::cerr << error.what() << '\n';
         return 1;

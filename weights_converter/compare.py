@@ -102,9 +102,9 @@ def run_original(folder, metadata, texts, options):
     model = library.SentenceTransformer(folder, device="cpu", local_files_only=True)
     config = optional_json(folder, "config_sentence_transformers.json") or {}
     prompts, default = check_prompts(config.get("prompts"), config.get("default_prompt_name"), folder)
-    name = options.prompt or default_prompt(options.route, prompts, default)
+    prompt = prompts.get(options.prompt, "") if options.prompt else default_prompt(options.route, prompts, default)[1]
     more = {} if options.route is None else {"task": options.route}
-    rows = model.encode(texts, convert_to_numpy=True, show_progress_bar=sys.stderr.isatty(), prompt=prompts.get(name, ""), **more)
+    rows = model.encode(texts, convert_to_numpy=True, show_progress_bar=sys.stderr.isatty(), prompt=prompt, **more)
     return Original(f"sentence-transformers {library.__version__}", "vectors", rows, [])
 
 

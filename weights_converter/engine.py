@@ -38,29 +38,31 @@ def _eigen():
     return ["-isystem", "/usr/include/eigen3"]
 
 
-def program(stage):
-    """Path of the compiled engine; compiles it where it is not there for these sources, flags and this compiler."""
+def program(stage, source=SOURCE):
+    """Path of the compiled engine, or of another source; compiles it where it is not there for these sources, flags and this
+    compiler."""
     if not os.path.isdir(os.path.join(INCLUDE, "ranklet")):
         raise ConversionError(f"comparing runs the library itself, and its headers are not in {INCLUDE}: run it in the project's folder")
     command = [_compiler(), *FLAGS, "-I", INCLUDE, *_eigen()]
     of_what = hashlib.sha256(repr(command).encode())
     of_what.update(subprocess.run([command[0], "-march=native", "-dM", "-E", "-x", "c++", os.devnull], capture_output=True, check=False).stdout)
-    for path in [SOURCE, *sorted(glob.glob(os.path.join(INCLUDE, "**", "*.hpp"), recursive=True))]:
+    for path in [source, *sorted(glob.glob(os.path.join(INCLUDE, "**", "*.hpp"), recursive=True))]:
         with open(path, "rb") as file:
             of_what.update(file.read())
     folder = os.path.join(os.path.dirname(HERE), "build")
     if not os.access(folder if os.path.isdir(folder) else os.path.dirname(HERE), os.W_OK):
         folder = tempfile.mkdtemp(prefix="ranklet-engine-")  # compiled anew each time
-    path = os.path.join(folder, f"engine-{of_what.hexdigest()[:16]}")
+    name = os.path.splitext(os.path.basename(source))[0]
+    path = os.path.join(folder, f"{name}-{of_what.hexdigest()[:16]}")
     if os.path.exists(path):
         return path
     os.makedirs(folder, exist_ok=True)
-    stage("compiling the engine (once, about a minute)")
+    stage(f"compiling the {name} (once, about a minute)")
     new = f"{path}.{os.getpid()}"
-    done = subprocess.run([*command, SOURCE, "-o", new], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, source, "-o", new], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
-        raise ConversionError(f"{SOURCE} does not compile with {command[0]}: {first}")
+        raise ConversionError(f"{source} does not compile with {command[0]}: {first}")
     os.replace(new, path)
     return path
 

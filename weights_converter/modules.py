@@ -11,8 +11,10 @@ from .checkpoint import read_json
 from .errors import ConversionError
 
 ROUTERS = ("Router", "Asym")
-# The prompts that encode_query and encode_document take where none is named: the first of these names that there is
-TASK_PROMPTS = {"query": ("query",), "document": ("document", "passage", "corpus")}
+# The tasks whose prompt is put before a text where none is named: encode_query's and encode_document's. sentence-transformers
+# gives every model both prompts, empty where its files have none: encode_document's next choices are never met.
+TASKS = ("query", "document")
+OTHER_PROMPTS = ("passage", "corpus")
 
 
 @dataclass(frozen=True)
@@ -91,5 +93,6 @@ def _route_name(route, routes, parameters, path):
 
 
 def default_prompt(route, prompts, stated):
-    """The name of the prompt that texts of a route get where none is named; stated: the model's own default."""
-    return next((name for name in TASK_PROMPTS.get(route, ()) if prompts.get(name) is not None), stated)
+    """(name, text) of the prompt that texts of a route get where none is named; stated: the name of the model's own default."""
+    name = route if route in TASKS else stated
+    return name, prompts.get(name, "")

@@ -12,7 +12,7 @@ import numpy as np
 
 from .checkpoint import StateDict, is_count, optional_json, read_json
 from .errors import ConversionError
-from .modules import default_prompt, read_modules
+from .modules import OTHER_PROMPTS, default_prompt, read_modules
 
 # In the order in which sentence-transformers concatenates them
 POOLING_FLAGS = {"pooling_mode_cls_token": "cls", "pooling_mode_max_tokens": "max", "pooling_mode_mean_tokens": "mean",
@@ -243,10 +243,15 @@ def read_sentence_modules(root, route=None):
     result.truncate = truncate_dim(config, config_path)
     if result.pooling is None and result.prompts.get(result.default_prompt):
         raise ConversionError(f"{config_path}: default_prompt_name is {result.default_prompt!r}; texts that are classified get no prompt")
-    named = default_prompt(route, result.prompts, result.default_prompt)
-    if named != result.default_prompt and result.prompts[named]:
-        result.notes.append(f"the prompt {named!r} is put before every text, as encode_{route} does")
-        result.default_prompt = named
+    name, prompt = default_prompt(route, result.prompts, result.default_prompt)
+    if prompt != result.prompts.get(result.default_prompt, ""):
+        result.notes.append((f"the prompt {name!r} is put before every text" if prompt else "no prompt is put before a text")
+                            + f", as encode_{route} does")
+        result.default_prompt = name
+    unused = [other for other in OTHER_PROMPTS if route == "document" and not prompt and result.prompts.get(other)]
+    if unused:
+        result.notes.append(f"the prompt {unused[0]!r} is put before no text: sentence-transformers has an empty 'document' beside it, which "
+                            "encode_document takes")
     return result
 
 
@@ -304,8 +309,13 @@ def add_sentence(model, modules, dim, path):
         model.key("ranklet.encoder.modules", [*names, TRUNCATE], "[string]")
         model.key("ranklet.encoder.truncate.size", size, "u32")
     if modules.prompts:
-        model.key("ranklet.prompts.names", list(modules.prompts), "[string]")
-        model.key("ranklet.prompts.texts", list(modules.prompts.values()), "[string]")
+        prompts = dict(modules.prompts)
+        if modules.default_prompt is not None:
+            prompts.setdefault(modules.default_prompt, "")  # a route's, which the files need not have
+        if prompts.get(modules.default_prompt):
+            prompts.setdefault("query", "")  # a default is not put before what encode_query gets
+        model.key("ranklet.prompts.names", list(prompts), "[string]")
+        model.key("ranklet.prompts.texts", list(prompts.values()), "[string]")
         if modules.default_prompt is not None:
             model.key("ranklet.prompts.default", modules.default_prompt, "string")
     return size

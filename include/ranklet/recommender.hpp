@@ -47,7 +47,9 @@ class Recommender : public Loadable<Recommender> {
         std::shared_ptr<const Decoder> decoder;
         std::uint64_t fingerprint = 0;
         std::uint64_t items_fingerprint = 0;
-        bool ranks_as_file_says = true;  // otherwise as the load options say
+        std::uint64_t without_queries = 0;  // the fingerprint without with_queries()
+        std::string name = {};              // the file's, for errors
+        bool ranks_as_file_says = true;     // otherwise as the load options say
     };
     using ModelPointer = std::shared_ptr<const Model>;
 
@@ -99,21 +101,22 @@ public:
     /// an encoder's (`fit` writes so): then that one's, and catalogs of both, and of all made of it, fit each other.
     std::uint64_t items_fingerprint() const noexcept { return model().items_fingerprint; }
     /// A copy whose users' texts (encode_query, User::observe_text) are read by the encoder of `queries`, while items stay with
-    /// its own: two models that were trained together, the routes of a Router. Catalogs stay good; users' states belong to
-    /// the pair. Error mismatch when the two give vectors of different sizes; unsupported when an encoder does not read
-    /// texts, or the decoder reads the states of tokens.
+    /// its own: two models that were trained together, the routes of a Router. A decoder of `queries` is not used. Catalogs
+    /// stay good; users' states belong to the pair. `queries` may be the model itself: users' texts then get its prompt for
+    /// queries. In a copy that has another already, this one takes its place. Errors name the files: mismatch when the two give
+    /// vectors of different sizes; unsupported when one of them reads no texts, or the decoder reads the states of tokens.
     RANKLET_COLD Result<Recommender> with_queries(const Recommender& queries) const;
+    /// Whether with_queries() made it.
+    bool has_queries() const noexcept { return model().queries != nullptr; }
     /// What reads texts of the user's side: encoder(), or that of with_queries().
-    const ItemEncoder& query_encoder() const noexcept {
-        return model().queries != nullptr ? *model().queries : encoder();
-    }
+    const ItemEncoder& query_encoder() const noexcept { return has_queries() ? *model().queries : encoder(); }
     /// Whether items are the host's, with texts (of any encoder); otherwise they are the model's own.
     bool encodes_text() const noexcept { return encoder().encodes_items(); }
 
     /// The vector [dim] of a text. Error unsupported when the model has no text encoder.
     Result<std::vector<float>> encode(std::string_view text, const BatchOptions& options = {}) const;
     /// The vector [dim] of what somebody searches for, to compare with items' vectors: by query_encoder(), and with the
-    /// prompt "query" where its file has one and the options name none.
+    /// prompt "query" where its file has one and the options name none; otherwise as encode() does.
     Result<std::vector<float>> encode_query(std::string_view text, const BatchOptions& options = {}) const;
 
     /// Items to a catalog: their texts through the encoder and all of the decoder that depends on the item alone.
@@ -191,9 +194,10 @@ private:
     Result<void> check(const CatalogData& catalog, const BoundSignals* signals) const;
     static Result<void> check_items(const Model& model, const CatalogData& data);
 
-    // Rows of items, in the decoder's form, prepared for `use`. An error says which item by Error::input.
-    static Result<CatalogData> encode(const Model& model, std::span<const Item> items, ItemUse use,
-                                      const BatchOptions& options);
+    // Rows of items by one of the model's encoders, in the decoder's form, prepared for `use`. An error says which item by
+    // Error::input.
+    static Result<CatalogData> encode(const Model& model, const ItemEncoder& encoder, std::span<const Item> items,
+                                      ItemUse use, const BatchOptions& options);
     Result<Catalog> finish_catalog(CatalogData data, Threads threads) const;
 
     Result<std::vector<float>> vector_for(const User& user, const CatalogData& items) const;
@@ -295,13 +299,20 @@ constexpr std::uint64_t hash_on(std::uint64_t hash, std::uint64_t value) noexcep
     return hash;
 }
 
-/// Texts of the user's side, as vectors.
-RANKLET_COLD RANKLET_FUNC Result<EncodedItems> encode_queries(const Recommender& model, std::span<const Item> texts,
-                                                              const BatchOptions& options) {
-    const ItemEncoder& encoder = model.query_encoder();
+/// How texts of the user's side are encoded: with the prompt for them, where there is one and the options name none.
+RANKLET_COLD RANKLET_FUNC BatchOptions options_of_queries(const ItemEncoder& encoder, const BatchOptions& options) {
     BatchOptions batch = options;
     if (!batch.prompt && encoder.has_prompt("query")) batch.prompt = "query";
-    return encode_checked(encoder, texts, ItemForm::vector, batch);
+    return batch;
+}
+/// The vector of a text.
+RANKLET_COLD RANKLET_FUNC Result<std::vector<float>> encode_text(const ItemEncoder& encoder, std::string_view text,
+                                                                 const BatchOptions& options) {
+    const Item item{{}, text};
+    const auto encoded = encode_checked(encoder, std::span(&item, 1), ItemForm::vector, options);
+    if (!encoded.ok()) return encoded.shared_error();
+    const auto row = encoded->rows.row(0);
+    return std::vector<float>(row.begin(), row.end());
 }
 
 /// A file's fingerprint changed by what the options put in place of its numbers: a state of one is none of the other.
@@ -426,11 +437,13 @@ RANKLET_FUNC Result<Recommender> Recommender::read_as(const ModelReader& reader,
     RANKLET_ASSIGN(model->encoder, encoder_kind->read_encoder(reader, options));
     RANKLET_ASSIGN(model->decoder,
                    find(decoder_type, false)->read_decoder({reader, *model->encoder, options, read_part}));
+    model->name = reader.file().name();
     model->fingerprint = model->items_fingerprint = reader.file().fingerprint();
     if (!options.blend.empty() || options.history || options.transitions) {
         model->ranks_as_file_says = false;
         model->fingerprint = detail::fingerprint_with(model->fingerprint, options);
     }
+    model->without_queries = model->fingerprint;
     if (reader.has(encoder_file_key)) {
         RANKLET_ASSIGN(const auto text, reader.string(encoder_file_key));
         const auto [end, status] =
@@ -466,7 +479,7 @@ RANKLET_FUNC Result<std::vector<float>> Recommender::self_test_scores(const Mode
         RANKLET_ASSIGN(const SelfTestItems inputs, encoder().self_test_items(reader));
         BatchOptions batch;
         batch.prompt = "";
-        RANKLET_ASSIGN(CatalogData data, encode(model(), inputs.items, ItemUse::candidate, batch));
+        RANKLET_ASSIGN(CatalogData data, encode(model(), encoder(), inputs.items, ItemUse::candidate, batch));
         for (std::size_t i = 0; i < inputs.items.size(); ++i) data.ids[i] = std::to_string(i);
         RANKLET_ASSIGN(catalog, finish_catalog(std::move(data), 1));
     } else {
@@ -501,52 +514,47 @@ RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<std::vector<float>> Recommender::encode(std::string_view text,
                                                             const BatchOptions& options) const RANKLET_MEMORY_TRY {
-    const Item item{{}, text};
-    const auto encoded = detail::encode_checked(encoder(), std::span(&item, 1), ItemForm::vector, options);
-    if (!encoded.ok()) return encoded.shared_error();
-    const auto row = encoded->rows.row(0);
-    return std::vector<float>(row.begin(), row.end());
+    return detail::encode_text(encoder(), text, options);
 }
 RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<std::vector<float>> Recommender::encode_query(
     std::string_view text, const BatchOptions& options) const RANKLET_MEMORY_TRY {
-    const Item item{{}, text};
-    const auto encoded = detail::encode_queries(*this, std::span(&item, 1), options);
-    if (!encoded.ok()) return encoded.shared_error();
-    const auto row = encoded->rows.row(0);
-    return std::vector<float>(row.begin(), row.end());
+    return detail::encode_text(query_encoder(), text, detail::options_of_queries(query_encoder(), options));
 }
 RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<Recommender> Recommender::with_queries(const Recommender& queries) const RANKLET_MEMORY_TRY {
     if (model_ == nullptr || queries.model_ == nullptr) return detail::empty_recommender();
-    if (!encodes_text() || !queries.encodes_text())
-        return make_error(ErrorCode::unsupported, {"queries and items: one of the two models encodes no texts"});
+    const auto wrong = [&](ErrorCode code, std::initializer_list<ErrorPart> what) {
+        return make_error(code, {queries.model_->name, " for the queries of ", model_->name, ": "}, what);
+    };
+    for (const Recommender* each : {this, &queries})
+        if (!each->encodes_text())
+            return wrong(ErrorCode::unsupported, {each->model_->name, " reads no texts, its items are its own"});
     if (decoder().form() != ItemForm::vector)
-        return make_error(
-            ErrorCode::unsupported,
-            {"queries and items: this model's decoder reads the states of tokens, which are of one encoder"});
+        return wrong(ErrorCode::unsupported,
+                     {"the decoder of ", model_->name, " reads the states of tokens, and of no other encoder's"});
     if (queries.encoder().dim() != encoder().dim())
-        return make_error(ErrorCode::mismatch, {"queries are vectors of ", queries.encoder().dim(), ", items of ",
-                                                encoder().dim(), ": the two were not trained together"});
+        return wrong(ErrorCode::mismatch, {"vectors of ", queries.encoder().dim(), ", those of items have ",
+                                           encoder().dim(), ": the two were not trained together"});
     auto both = std::make_shared<Model>(*model_);
     both->queries = queries.model_->encoder;
-    both->fingerprint = detail::hash_on(both->fingerprint, queries.items_fingerprint());
+    both->fingerprint = detail::hash_on(both->without_queries, queries.items_fingerprint());
     Recommender recommender;
     recommender.model_ = std::move(both);
     return recommender;
 }
 RANKLET_MEMORY_CATCH
 
-RANKLET_FUNC Result<CatalogData> Recommender::encode(const Model& model, std::span<const Item> items, ItemUse use,
+RANKLET_FUNC Result<CatalogData> Recommender::encode(const Model& model, const ItemEncoder& encoder,
+                                                     std::span<const Item> items, ItemUse use,
                                                      const BatchOptions& options) RANKLET_MEMORY_TRY {
     if (!options.read.empty() && options.read.size() != items.size())
         return detail::wrong_read_size(options.read.size(), items.size());
     std::fill(options.read.begin(), options.read.end(), TextRead());  // an encoder of the host's may not tell
     const auto encode_some = [&](std::span<const Item> some, const BatchOptions& batch) -> Result<CatalogData> {
-        RANKLET_ASSIGN(EncodedItems encoded,
-                       detail::encode_checked(*model.encoder, some, model.decoder->form(), batch));
+        RANKLET_ASSIGN(EncodedItems encoded, detail::encode_checked(encoder, some, model.decoder->form(), batch));
         CatalogData data;
         data.ids.resize(some.size());
         if (model.decoder->form() == ItemForm::vector) {
@@ -596,7 +604,7 @@ RANKLET_FUNC Result<Catalog> Recommender::encode_catalog(std::span<const Item> i
     if (encodes_text())  // otherwise the encoder says that it encodes none
         for (std::size_t i = 0; i < items.size(); ++i)
             if (const auto status = attributes.add(items[i].attributes); !status.ok()) return named(status.error(), i);
-    auto encoded = encode(model(), items, ItemUse::candidate, options);
+    auto encoded = encode(model(), encoder(), items, ItemUse::candidate, options);
     if (!encoded.ok()) {
         const Error& error = encoded.error();
         return error.input == Error::no_input ? error : named(error, error.input);
@@ -922,18 +930,12 @@ RANKLET_FUNC Result<void> Recommender::User::observe_text(std::string_view text,
     if (model_ == nullptr) return detail::empty_object("the user");
     RANKLET_TRY(check_rating(rating));
     const Item item{{}, text};
-    if (model_->queries != nullptr) {
-        Recommender model;
-        model.model_ = model_;
-        auto encoded = detail::encode_queries(model, std::span(&item, 1), options);
-        if (!encoded.ok()) return encoded.shared_error();
-        CatalogData data;
-        data.ids.resize(1);
-        data.vectors = std::move(encoded->rows);
-        RANKLET_TRY(model_->decoder->prepare(data, ItemUse::event, options.threads));
-        return step(data, 0, {}, rating);
-    }
-    const auto encoded = Recommender::encode(*model_, std::span(&item, 1), ItemUse::event, options);
+    const std::shared_ptr<const ItemEncoder>& queries = model_->queries;
+    const auto encoded =
+        queries != nullptr
+            ? Recommender::encode(*model_, *queries, std::span(&item, 1), ItemUse::event,
+                                  detail::options_of_queries(*queries, options))
+            : Recommender::encode(*model_, *model_->encoder, std::span(&item, 1), ItemUse::event, options);
     if (!encoded.ok()) return encoded.shared_error();
     return step(*encoded, 0, {}, rating);
 }

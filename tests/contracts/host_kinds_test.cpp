@@ -145,6 +145,30 @@ private:
     explicit OtherWords(HashedWords words) : HashedWords(std::move(words)) {}
 };
 
+/// Hashed words with a prompt for queries.
+class Asked final : public shop::HashedWords {
+public:
+    static constexpr std::string_view type_name = "shop.asked";
+    static ranklet::Result<Asked> read(const ranklet::ModelReader& reader, const LoadOptions& options) {
+        RANKLET_ASSIGN(auto words, HashedWords::read(reader, options));
+        return Asked(std::move(words));
+    }
+    ranklet::KindId kind() const noexcept override { return ranklet::kind_id<Asked>; }
+    bool has_prompt(std::string_view name) const noexcept override { return name == "query"; }
+    ranklet::Result<ranklet::EncodedItems> encode_items(std::span<const Item> given, ranklet::ItemForm form,
+                                                        const ranklet::BatchOptions& options) const override {
+        ranklet::BatchOptions rest = options;
+        rest.prompt.reset();
+        std::vector<Item> prompted(given.begin(), given.end());
+        if (options.prompt == "query")
+            for (Item& item : prompted) item.text = "want " + item.text;
+        return HashedWords::encode_items(prompted, form, rest);
+    }
+
+private:
+    explicit Asked(HashedWords words) : HashedWords(std::move(words)) {}
+};
+
 /// The least that a decoder can be: an item's score is its vector's product with that of the last event.
 class Latest : public ranklet::Decoder {
 public:
@@ -598,6 +622,52 @@ TEST_CASE("a decoder that goes by ids sees them, for a whole catalog and for giv
     CHECK(take(model.scores_of(user, catalog, some)) == std::vector<float>{1, 0, 2, 2});
     CHECK(take(explain_events(model, user, catalog, "boat", {.event_texts = std::span(some).subspan(2, 1)}))[0]
               .contribution == 1.0f);
+}
+
+TEST_CASE("a host's encoder reads the queries of another model, with the prompt that it says it has") {
+    const Recommender documents = load_shop();
+    std::vector<float> weights = table();
+    std::reverse(weights.begin(), weights.end());
+    const auto file_with = [&](const char* encoder) {
+        GgufBuilder file;
+        file.key("ranklet.version", std::uint32_t{1}).key("ranklet.encoder.type", encoder);
+        file.key("shop.hashed_words.rows", static_cast<std::uint32_t>(rows));
+        file.key("shop.hashed_words.dim", static_cast<std::uint32_t>(dim));
+        file.tensor("shop.hashed_words.weight", {rows, dim}, weights);
+        return file.build();
+    };
+    static constexpr const ranklet::Kind* kinds[] = {&ranklet::kind<shop::HashedWords>, &ranklet::kind<Asked>};
+    LoadOptions options = with(kinds);
+    const Bytes bytes = file_with("shop.hashed_words"), asked_bytes = file_with("shop.asked");
+    check_error(Recommender::from_memory(bytes, options), ErrorCode::missing, "no self-test");  // of queries too
+    options.self_test = false;
+    const Recommender queries = take(Recommender::from_memory(bytes, options));
+    const Recommender model = take(documents.with_queries(queries));
+    const auto row = [&](std::string_view word) {
+        std::uint64_t hash = 14695981039346656037ull;
+        for (const char each : word) hash = (hash ^ static_cast<unsigned char>(each)) * 1099511628211ull;
+        return std::span(weights).subspan(hash % rows * dim, dim);
+    };
+    const auto vector = take(model.encode_query("boat"));
+    CHECK(std::equal(vector.begin(), vector.end(), row("boat").begin()));
+    CHECK(model.as<shop::HashedWords>() == documents.as<shop::HashedWords>());
+    CHECK(&model.query_encoder() == &queries.encoder());
+
+    // By what the file says about prompts: "query" stands before the text.
+    const Recommender asked = take(Recommender::from_memory(asked_bytes, options));
+    const Recommender prompted = take(documents.with_queries(asked));
+    for (const Recommender& each : {asked, prompted}) {
+        const auto found = take(each.encode_query("boat"));
+        for (std::size_t d = 0; d < dim; ++d)
+            CHECK(close(found[d], (double{row("want")[d]} + double{row("boat")[d]}) / 2));
+        const auto plain = take(each.encode_query("boat", {.prompt = ""}));
+        CHECK(std::equal(plain.begin(), plain.end(), row("boat").begin()));
+    }
+    const Catalog catalog = take(documents.encode_catalog(items));
+    auto user = prompted.new_user(), same = model.new_user();
+    succeed(user.observe_text("boat"));
+    succeed(same.observe_text("want boat"));
+    CHECK(same_bits(take(prompted.scores(user, catalog)), take(model.scores(same, catalog))));
 }
 
 TEST_CASE("one program has several kinds of a host's, beside and mixed with the library's") {

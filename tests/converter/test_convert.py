@@ -246,6 +246,16 @@ class SentenceTransformers(FolderTest):
         edit(folder / "config_sentence_transformers.json", default_prompt_name="query")
         self.assertEqual(self.convert(folder)[0]["ranklet.prompts.default"], "query")
 
+    def test_a_default_prompt_is_not_that_of_queries(self):
+        """encode_query of sentence-transformers takes "query", which is empty where the files have none."""
+        folder = self.make(["mean"])
+        for query in ({}, {"query": None}, {"query": ""}):
+            layouts.write_json(folder / "config_sentence_transformers.json",
+                               {"prompts": {"passage": "book: ", **query}, "default_prompt_name": "passage"})
+            metadata, _ = self.convert(folder)
+            self.assertEqual((metadata["ranklet.prompts.names"], metadata["ranklet.prompts.texts"]), (["passage", "query"], ["book: ", ""]))
+            self.assertEqual(metadata["ranklet.prompts.default"], "passage")
+
     def test_the_transformer_may_lie_in_a_folder_of_its_own(self):
         folder = self.make(["mean"])
         (folder / "0_Transformer").mkdir()

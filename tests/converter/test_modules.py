@@ -103,12 +103,28 @@ class Routers(FolderTest):
 
     def test_each_task_has_its_encoder_and_its_prompt(self):
         query, document = self.route("query"), self.route("document")
-        self.assertEqual((query[:2], document[:2]), (("mean", "query"), ("cls", "corpus")))
+        self.assertEqual((query[:2], document[:2]), (("mean", "query"), ("cls", None)))
+        self.assertIn("the prompt 'corpus' is put before no text", self.stderr)
         self.assertGreater(np.abs(query[2] - document[2]).max(), 0.01)
         self.write("config.json")  # of Asym, as it was called
         same(self, self.route("query")[2], query[2])
         self.write(route_mappings={"('query', 'text')": "document", "('x', None)": "query"})
         self.assertEqual([self.route(name)[0] for name in ("query", "document", "x")], ["cls", "cls", "mean"])
+
+    def test_a_default_prompt_is_not_put_before_texts_of_a_task(self):
+        config = self.model / "config_sentence_transformers.json"
+        for prompts, default, expected, names in (
+                ({"document": "book: "}, "document", ("query", "document"), ["document", "query"]),
+                ({"query": "find: ", "document": "book: "}, "document", ("query", "document"), ["query", "document"]),
+                ({"document": "book: ", "query": ""}, None, (None, "document"), ["document", "query"]),
+                ({"passage": "book: "}, "passage", ("query", "document"), ["passage", "query"])):
+            with self.subTest(prompts, default=default):
+                layouts.write_json(config, {"prompts": prompts, "default_prompt_name": default})
+                self.assertEqual(tuple(self.route(task)[1] for task in ("query", "document")), expected)
+                metadata = self.convert(self.model, "--route", "query")[0]
+                self.assertEqual(metadata["ranklet.prompts.names"], names)
+                text = dict(zip(names, metadata["ranklet.prompts.texts"]))
+                self.assertEqual(text["query"], prompts.get("query", ""))
 
     def test_which_is_meant_has_to_be_said(self):
         self.refused(self.model, "a Router with an encoder for each of query, document", "--route says which")

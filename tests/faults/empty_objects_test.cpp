@@ -48,7 +48,11 @@ void check_empty(const Recommender& model, const Catalog& catalog, const Recomme
     check_error(update_catalog(model, Catalog(), {}), invalid);
     check_error(update_catalog(model, Catalog(), {.add = std::span(&item, 1)}), invalid);
     check_error(explain(model, user, catalog, catalog[0].id()), invalid);
+    check_error(model.encode_query(text), invalid);
+    check_error(model.with_queries(model), invalid);
     CHECK(model.fingerprint() == 0);
+    CHECK_FALSE(model.has_queries());
+    CHECK(model.query_encoder().dim() == 0);
     CHECK_FALSE(model.encodes_text());
     CHECK(model.encoder().dim() == 0);
     CHECK(model.as<Bert>() == nullptr);

@@ -143,6 +143,42 @@ TEST_CASE("a user stays as before where an allocation is refused: an event count
     }
 }
 
+TEST_CASE("a model with an encoder of queries, and what it makes of texts") {
+    const Recommender documents = ranklet_test::load_model("tiny-minilm");
+    const Recommender queries = ranklet_test::load_model("tiny-minilm-fitted");
+    refuse_each("with_queries", [&]() -> Result<std::string> {
+        RANKLET_ASSIGN(const auto pair, documents.with_queries(queries));
+        return Bytes() << static_cast<float>(pair.fingerprint() % 1000003);
+    });
+    const Recommender model = take(documents.with_queries(queries));
+    refuse_each("encode_query", [&]() -> Result<std::string> {
+        RANKLET_ASSIGN(const auto vector, model.encode_query("a phone"));
+        return Bytes() << vector;
+    });
+    const Catalog catalog = ranklet_test::make_catalog(model);
+    const auto before = ranklet_test::make_user(model, catalog);
+    const auto bytes = before.save();
+    auto user = before;
+    const std::string_view texts[]{"a phone"};
+    refuse_each(
+        "observe_text with queries",
+        [&]() -> Result<std::string> {
+            RANKLET_TRY(user.observe_text(texts[0]));
+            return Bytes() << static_cast<float>(user.events().size());
+        },
+        [&] { user = before; }, [&] { return user.save() == bytes; });
+    user = before;
+    ranklet_test::succeed(user.observe_text(texts[0]));
+    ExplainOptions options;
+    options.event_texts = texts;
+    refuse_each("explain with queries", [&]() -> Result<std::string> {
+        RANKLET_ASSIGN(const auto why, explain(model, user, catalog, catalog[2].id(), options));
+        Bytes made;
+        for (const auto& part : why.events) made << part.id << part.contribution;
+        return made << why.score;
+    });
+}
+
 TEST_CASE("rankings, scores and explanations, on one thread and two, in a workspace that is used again") {
     const Goods goods;
     for (const std::string name : models) {

@@ -5,7 +5,9 @@ Run by run.sh, in a Python that has them.
 """
 import contextlib
 import io
+import json
 import shutil
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -125,6 +127,25 @@ class LayoutTest(unittest.TestCase):
         for word in words:
             self.assertIn(word, stderr.getvalue())
 
+    def pair(self, folder, routes=("document", "query")):
+        """Two converted files in one recommender are the model's encode_query, encode_document (without routes encode) and similarity."""
+        files = []
+        for route in routes or (None, None):
+            out, _ = self.convert(folder, *(() if route is None else ("--route", route)))
+            files.append(out.rename(self.folder / f"{len(files)}.gguf"))
+        texts, rows = self.folder / "texts", self.folder / "rows"
+        texts.write_bytes(b"".join(text.encode() + b"\0" for text in TEXTS))
+        program = engine.program(lambda text: print(text, file=sys.stderr), str(HERE / "pair.cpp"))
+        done = subprocess.run([program, *files, texts, rows], capture_output=True, text=True, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        count, dim = len(TEXTS), int(done.stdout)
+        found = [part.reshape(count, -1) for part in np.split(np.fromfile(rows, "<f4"), [count * dim, 2 * count * dim])]
+        model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+        queries, items = model.encode_query(TEXTS), model.encode_document(TEXTS) if routes else model.encode(TEXTS)
+        for numbers, expected in zip(found, (queries, items, model.similarity(queries, items).numpy())):
+            np.testing.assert_allclose(numbers, expected, rtol=0, atol=1e-5)
+        return queries, items
+
     def save(self, *modules, **settings):
         """A folder as SentenceTransformer saves it."""
         folder = self.folder / f"model-{len(list(self.folder.iterdir()))}"
@@ -195,6 +216,17 @@ class Encoders(LayoutTest):
             for prompt in (None, "query", "passage", "none"):
                 self.same(folder, prompt=prompt)
 
+    def test_the_prompt_of_queries(self):
+        folder = self.save(self.transformer(), st.Pooling(DIM, "mean"), Normalize())
+        settings = folder / "config_sentence_transformers.json"
+        for prompts, default, alike in (({}, None, True), ({"query": "the new "}, None, False), ({"query": "the new "}, "query", True),
+                                        ({"passage": "book: "}, "passage", False), ({"query": "", "passage": "book: "}, None, True),
+                                        ({"query": "the new ", "passage": "book: "}, "passage", False)):
+            with self.subTest(prompts, default=default):
+                layouts.write_json(settings, {**json.loads(settings.read_text()), "prompts": prompts, "default_prompt_name": default})
+                queries, items = self.pair(folder, routes=None)
+                self.assertEqual(np.abs(queries - items).max() < 1e-6, alike)
+
     def test_prompts_left_out_of_pooling(self):
         prompts = {"query": "the new ", "odd": "waterpro"}
         for pooling in (*POOLINGS, ("cls", "weightedmean")):
@@ -243,6 +275,31 @@ class Routers(LayoutTest):
         folder = self.save(Router.for_query_document([self.static()], [self.transformer(), st.Pooling(DIM, "mean")]), Normalize())
         for route in ("query", "document"):
             self.same(folder, route=route)
+
+    def test_a_recommender_of_both_routes_is_the_model(self):
+        query, document = self.transformer(), self.transformer("distilbert")
+        two = Router.for_query_document([query, st.Pooling(DIM, "mean")], [document, st.Pooling(DIM, "cls")])
+        named = Router({"fast": [query, st.Pooling(DIM, "cls")], "exact": [document, st.Pooling(DIM, "max")]},
+                       route_mappings={("query", None): "fast", ("document", "text"): "exact"})
+        static = Router.for_query_document([self.static()], [document, st.Pooling(DIM, "mean")])
+        both = {"query": "the new ", "document": "book: "}
+        for name, router, settings in (("prompts", two, dict(prompts=both)), ("no prompts", two, {}),
+                                       ("a default", two, dict(prompts=both, default_prompt_name="document")),
+                                       ("of documents", two, dict(prompts={"document": "book: "}, default_prompt_name="document")),
+                                       ("of queries", two, dict(prompts={"query": "the new "}, default_prompt_name="query")),
+                                       ("another", two, dict(prompts={"passage": "book: "}, default_prompt_name="passage")),
+                                       ("routes of other names", named, dict(prompts=both)),
+                                       ("word vectors", static, dict(prompts={"document": "book: "}))):
+            with self.subTest(name):
+                queries, items = self.pair(self.save(router, Normalize(), **settings))
+                self.assertGreater(np.abs(queries - items).max(), 0.1)
+        older = self.save(two, Normalize(), prompts=both)  # without sentence-transformers 5's empty prompts
+        settings = older / "config_sentence_transformers.json"
+        for prompts, default in (({"passage": "book: "}, None), ({"passage": "book: "}, "passage"), ({"document": "book: "}, "document"),
+                                 ({"other": "camera "}, "other")):
+            with self.subTest(prompts, default=default):
+                layouts.write_json(settings, {**json.loads(settings.read_text()), "prompts": prompts, "default_prompt_name": default})
+                self.pair(older)
 
     def static(self):
         base = self.base()

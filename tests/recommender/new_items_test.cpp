@@ -29,6 +29,7 @@ bool is_new(std::string_view id) { return id.starts_with("new"); }
 
 struct Shop {
     Recommender model;
+    std::vector<Item> items;
     Catalog catalog;
 
     // 30 items that people met, one after the other, and 10 that nobody did.
@@ -36,7 +37,6 @@ struct Shop {
         ranklet::LoadOptions options;
         options.blend = {{"history", 1.0f}, {"transitions", 1.0f}, {"prior", 0.1f}};
         model = take(Recommender::load(model_path("tiny-minilm"), options));
-        std::vector<Item> items;
         auto counts = take(ranklet::TransitionCounts::create());
         ranklet::Prior prior;
         for (int i = 0; i < 30; ++i) {
@@ -132,20 +132,66 @@ TEST_CASE("for somebody without events the seed draws which new items: over many
     CHECK(shown.size() == 10);
 }
 
-TEST_CASE("nobody gets an empty list, and an item has neighbours the moment it is added") {
+TEST_CASE("somebody without events gets a list from every way of ranking: by the prior, else in the catalog's order") {
+    const Shop shop;
+    std::vector<std::string> in_order,
+        by_prior;  // those with a prior stand first in the catalog, the best of them first
+    for (std::size_t i = 0; i < shop.catalog.size(); ++i) in_order.emplace_back(shop.catalog[i].id());
+    by_prior = in_order;
+    std::reverse(by_prior.begin(), by_prior.begin() + 30);
+    ranklet::Prior prior = *shop.catalog.signals()->signals.prior;
+    std::reverse(prior.ids.begin(), prior.ids.end());
+    for (int i = 0; i < 30; ++i) prior.ids[static_cast<std::size_t>(i)] = known(29 - i);
+    ranklet::Signals signals = shop.catalog.signals()->signals;
+    signals.prior = std::make_shared<const ranklet::Prior>(prior);
+
+    using Blend = std::vector<ranklet::BlendPart>;
+    for (const Blend& blend :
+         {Blend{}, Blend{{"history", 1.0f}}, Blend{{"transitions", 1.0f}}, Blend{{"prior", 1.0f}},
+          Blend{{"history", 1.0f}, {"transitions", 1.0f}}, Blend{{"history", 1.0f}, {"prior", 0.1f}},
+          Blend{{"history", 1.0f}, {"transitions", 1.0f}, {"prior", 0.1f}}}) {
+        std::string parts;
+        for (const auto& part : blend) parts += part.type + " ";
+        CAPTURE(parts);
+        const bool popular = !blend.empty() && blend.back().type == "prior";
+        for (const std::uint32_t power : {0u, 3u}) {
+            ranklet::LoadOptions load;
+            load.blend = blend;
+            load.history = ranklet::HistoryOptions{.power = power};
+            const Recommender model = take(Recommender::load(model_path("tiny-minilm"), load));
+            const Catalog catalog = take(take(model.encode_catalog(shop.items)).with(signals));
+            for (const bool seen : {false, true}) {
+                const auto list = take(model.recommend(model.new_user(), catalog, {.k = 40, .exclude_seen = seen}));
+                std::vector<std::string> ids;
+                float sum = 0.0f;
+                for (const auto& each : list) {
+                    ids.emplace_back(each.id);
+                    CHECK(std::isfinite(each.score));
+                    CHECK(each.probability > 0.0f);
+                    sum += each.probability;
+                }
+                CHECK(ids == (popular ? by_prior : in_order));
+                CHECK(std::abs(sum - 1.0f) < 1e-5f);
+            }
+        }
+    }
+}
+
+TEST_CASE("an item has neighbours from its text the moment it is added, by text alone and in a blend") {
     const Shop shop;
     const Recommender alone = load_model("tiny-minilm");
-    const std::vector<Item> items{{"a", "a lamp"}, {"b", "a chair"}, {"c", "a red phone"}};
-    const Catalog plain = take(alone.encode_catalog(items));
-    CHECK(take(alone.recommend(alone.new_user(), plain)).size() == 3);
-    CHECK(take(alone.recommend(alone.new_user(), plain, {.exclude_seen = true})).size() == 3);
-    CHECK(shop.list(shop.model.new_user(), with_share(0.0f)).size() == 10);
     const std::vector<Item> fresh{{"fresh", "a lamp of kind 7"}};
-    const Catalog grown = take(ranklet::update_catalog(shop.model, shop.catalog, {.add = fresh}));
-    const auto beside = take(shop.model.similar("fresh", grown, {.k = 3}));
-    REQUIRE(beside.size() == 3);
-    CHECK(beside[0].id == known(7));
-    CHECK(grown.signals()->rows[0].back() == ranklet::BoundSignals::no_row);
+    for (const Recommender& model : {shop.model, alone}) {
+        const Catalog grown = take(ranklet::update_catalog(model, shop.catalog, {.add = fresh}));
+        CHECK(grown.signals()->rows[0].back() == ranklet::BoundSignals::no_row);  // nobody has met it
+        const auto beside = take(model.similar("fresh", grown, {.k = 3}));
+        REQUIRE(beside.size() == 3);
+        CHECK(beside[0].id == known(7));
+        CHECK(beside[0].score > beside[1].score);
+        // And it is a neighbour itself.
+        const auto back = take(alone.similar(known(7), grown, {.k = 1}));
+        CHECK(back.items[0].id == "fresh");
+    }
 }
 
 TEST_CASE("fewer new items than places, filters, caps and lists that are not full") {

@@ -412,8 +412,8 @@ def _sentence_settings(folder, route):
     path = os.path.join(folder, "config_sentence_transformers.json")
     config = optional_json(folder, "config_sentence_transformers.json") or {}
     prompts, name = check_prompts(config.get("prompts"), config.get("default_prompt_name"), path)
-    name = default_prompt(route, prompts, name)
-    if prompts.get(name):
+    name, prompt = default_prompt(route, prompts, name)
+    if prompt:
         raise ConversionError(f"{path}: {'default_prompt_name is' if route is None else 'has the prompt'} {name!r}; prompts are not "
                               "supported for word vectors")
     return truncate_dim(config, path)

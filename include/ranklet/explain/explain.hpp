@@ -69,10 +69,12 @@ RANKLET_COLD RANKLET_FUNC Result<std::vector<ItemRef>> replayed_items(const Reco
         BatchOptions batch;
         batch.threads = options.threads;
         batch.prompt = options.event_prompt;
-        if (&model.query_encoder() == &model.encoder()) {
+        if (!model.has_queries()) {
             RANKLET_ASSIGN(texts, model.encode_catalog(items, batch));
         } else {
-            RANKLET_ASSIGN(EncodedItems encoded, encode_queries(model, items, batch));
+            const ItemEncoder& encoder = model.query_encoder();
+            RANKLET_ASSIGN(EncodedItems encoded,
+                           encode_checked(encoder, items, ItemForm::vector, options_of_queries(encoder, batch)));
             CatalogData data;
             for (const Item& item : items) data.ids.push_back(item.id);
             data.vectors = std::move(encoded.rows);

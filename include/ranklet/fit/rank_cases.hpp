@@ -66,8 +66,7 @@ RANKLET_FUNC Result<std::vector<std::uint32_t>> rank_cases(const Recommender& mo
         UserState state;
         std::vector<float> query, scores;
         std::vector<std::uint32_t> best;
-        Error error;
-        bool failed = false;
+        Result<void> status;
     };
     std::vector<Memory> memory(std::max<std::size_t>(threads.count, 1));
     for (Memory& own : memory) {
@@ -76,19 +75,11 @@ RANKLET_FUNC Result<std::vector<std::uint32_t>> rank_cases(const Recommender& mo
         own.best.resize(std::min<std::size_t>(judged, n));
     }
     constexpr float out = -std::numeric_limits<float>::infinity();
-    parallel_for(cases.size(), threads, [&](std::size_t c, std::size_t thread) {
-        Memory& own = memory[thread];
-        if (own.failed) return;
+    const auto rank = [&](std::size_t c, Memory& own) -> Result<void> {
         const RankCase& each = cases[c];
         decoder.begin_user(own.state);
-        for (std::size_t e = 0; e < each.events.size(); ++e) {
-            const auto met = decoder.observe(own.state, items, each.items[e], each.events[e].rating, own.observing);
-            if (!met.ok()) {
-                own.error = met.error();
-                own.failed = true;
-                return;
-            }
-        }
+        for (std::size_t e = 0; e < each.events.size(); ++e)
+            RANKLET_TRY(decoder.observe(own.state, items, each.items[e], each.events[e].rating, own.observing));
         const ScoreRequest request{own.state, items, InitialState::user, each.events, catalog.signals()};
         own.query.resize(decoder.query_size_of(request));
         decoder.begin(request, own.query.data(), own.scratch);
@@ -101,12 +92,16 @@ RANKLET_FUNC Result<std::vector<std::uint32_t>> rank_cases(const Recommender& mo
             for (std::size_t i = 0; i < n; ++i)
                 if (!(*options.candidates)[i]) own.scores[i] = out;
         ranks[c] = rank_of(own.scores, each.next);
-        if (options.lists == nullptr) return;
+        if (options.lists == nullptr) return {};
         const std::size_t found = top_k(own.scores, own.best);
         (*options.lists)[c].assign(own.best.begin(), own.best.begin() + static_cast<std::ptrdiff_t>(found));
+        return {};
+    };
+    parallel_for(cases.size(), threads, [&](std::size_t c, std::size_t thread) {
+        Memory& own = memory[thread];
+        if (own.status.ok()) own.status = catch_out_of_memory([&] { return rank(c, own); });
     });
-    for (const Memory& own : memory)
-        if (own.failed) return own.error;
+    for (const Memory& own : memory) RANKLET_TRY(own.status);
     RANKLET_TRY(check_stop(options.stop, options.deadline));
     return ranks;
 }
