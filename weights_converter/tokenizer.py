@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
+from . import subword
 from .checkpoint import is_count, optional_json, read_json, read_text
 from .errors import ConversionError
 from .wordpiece import ASCII_PUNCTUATION, is_punctuation, normalize, words
@@ -67,6 +68,12 @@ def read_tokenizer(folder, lowercase, note, special_tokens=True):
     config = optional_json(folder, "tokenizer_config.json")
     if os.path.exists(fast):
         tokenizer = _from_json(fast, config or {}, lowercase, note, special_tokens)
+        if isinstance(tokenizer, subword.Subword):
+            if (config or {}).get("truncation_side", "right") != "right":
+                raise ConversionError(f"{folder}/tokenizer_config.json: truncation_side {config['truncation_side']!r}, only "
+                                      "'right' is supported")
+            tokenizer.max_length = subword.stated_limit(folder)
+            return tokenizer
         if os.path.exists(vocabulary) and _read_vocabulary(vocabulary) != {
                 t: i for i, t in enumerate(tokenizer.tokens) if i not in tokenizer.outside_vocabulary}:
             note(f"{vocabulary} differs from tokenizer.json, which is followed")
@@ -231,17 +238,21 @@ def _template_ids(path, post):
 
 
 def _from_json(path, config, lowercase, note, special_tokens):
-    data = read_json(path)
+    data = read_json(path, parse_float=subword.rust_float)
     model = data.get("model")
     if not isinstance(model, dict):
         raise ConversionError(f"{path}: has no model")
     kind = _model_type(model)
-    if kind != "WordPiece":
-        raise ConversionError(f"{path}: the tokenizer is {kind}, only WordPiece is supported")
+    if kind not in ("WordPiece", "Unigram", "BPE"):
+        raise ConversionError(f"{path}: the tokenizer is {kind}, only WordPiece, Unigram and BPE are supported")
     entries = data.get("added_tokens") or []
     if not isinstance(entries, list):
         raise ConversionError(f"{path}: added_tokens is not a list")
     added = [_added(path, each) for each in entries]
+    if kind != "WordPiece":
+        if lowercase is not None:
+            raise ConversionError(f"{path}: --lowercase is for WordPiece; this is {kind}")
+        return subword.read(path, data, kind, config, added, special_tokens)
     vocabulary = model.get("vocab")
     if not isinstance(vocabulary, dict) or not vocabulary:
         raise ConversionError(f"{path}: model.vocab is not an object of tokens and ids")
@@ -477,6 +488,10 @@ def _tell_of_words(tokenizer, note):
 
 def add_keys(model, tokenizer, note):
     """The tokenizer's keys, as docs/model-file.md lists them. note(text) is called for what deserves one."""
+    if isinstance(tokenizer, subword.Subword):
+        if tokenizer.lower_text:
+            raise ConversionError("do_lower_case of sentence-transformers is for WordPiece alone")
+        return subword.add_keys(model, tokenizer)
     check_lengths(tokenizer.tokens, "the tokenizer")
     _tell_of_words(tokenizer, note)
     model.key("tokenizer.ggml.model", "bert", "string")

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ranklet/encoders/bert_model.hpp"
 #include "ranklet/ranklet.hpp"
 
 namespace {
@@ -235,7 +236,8 @@ bool hash_products() {
         ranklet::Scratch scratch;
         if (const auto status = scratch.reserve(kernels::attention_scratch_size<Arch>(length, d)); !status.ok())
             return failed("scratch", status.error());
-        kernels::attention_head<Arch>(length, d, q.data(), k.data(), v.data(), d, out.data(), d, scratch);
+        kernels::attention_head<Arch>(length, d, q.data(), k.data(), v.data(), d, out.data(), d,
+                                      {1.0f / std::sqrt(static_cast<float>(d)), nullptr}, scratch);
         attention.add(out);
     }
     gemm.print("gemm_f32");
@@ -331,6 +333,31 @@ bool hash_recommender(const std::string& folder, const std::string& name) {
 
 }  // namespace
 
+/// Token states of a transformer of each architecture.
+bool hash_architecture(const std::string& folder, const std::string& name) {
+    const auto file = ranklet::GgufFile::open(folder + "/architectures/" + name + ".gguf");
+    if (!file.ok()) return failed(name, file.error());
+    const ranklet::ModelReader reader(*file);
+    const auto activation = ranklet::read_activation(reader.scope("ranklet.encoder"), "activation");
+    if (!activation.ok()) return failed(name, activation.error());
+    const auto model = ranklet::BertModel::read(reader, *activation, 0);
+    if (!model.ok()) return failed(name, model.error());
+    const auto ids = file->i32s("golden.ids"), lengths = file->i32s("golden.lengths");
+    if (!ids.ok() || !lengths.ok()) return failed(name, ids.ok() ? lengths.error() : ids.error());
+    std::vector<std::size_t> offsets{0};
+    for (const std::int32_t length : *lengths) offsets.push_back(offsets.back() + static_cast<std::size_t>(length));
+    const ranklet::TokenBatch batch{*ids, {}, offsets};
+    ranklet::Scratch scratch;
+    if (const auto status = scratch.reserve(model->scratch_size(ids->size(), batch.longest())); !status.ok())
+        return failed(name, status.error());
+    std::vector<float> states(ids->size() * model->hidden());
+    model->forward(batch, {states.data(), ids->size(), model->hidden()}, scratch);
+    Hash hash;
+    hash.add(states);
+    hash.print(name);
+    return true;
+}
+
 int main(int argc, char** argv) {
     if (argc != 2) {
         std::fprintf(stderr, "usage: %s FOLDER_OF_TINY_MODELS\n", argv[0]);
@@ -355,5 +382,8 @@ int main(int argc, char** argv) {
         fine = hash_recommender(folder, name) && fine;
     hash_i8_products_with_zero();  // behind the others: what is drawn for them stays the same
     fine = hash_encoder(folder, "tiny-minilm-fitted") && fine;
+    for (const char* name : {"electra", "eurobert", "gemma3", "gte", "jina-v3", "llama3", "mistral", "modernbert",
+                             "mpnet", "nomic", "qwen3", "roberta", "t5", "t5-gated"})
+        fine = hash_architecture(folder, name) && fine;
     return fine ? 0 : 1;
 }

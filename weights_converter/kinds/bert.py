@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import architectures, calibration, classifier, sentence
+from .. import architectures, calibration, classifier, sentence, subword
 from .. import tokenizer as tokenizers
 from ..architectures import ACTIVATIONS
 from ..checkpoint import is_count, optional_json, read_json
@@ -88,7 +88,7 @@ def write(model, source, options):
 
 def selftest_ids(model, tokenizer):
     """(WordPiece, the self-test's texts, their ids)"""
-    wordpiece = WordPiece(tokenizer, model.metadata()["ranklet.encoder.max_length"])
+    wordpiece = subword.runner(tokenizer, model.metadata()["ranklet.encoder.max_length"])
     texts = [*TEXTS, *[LOWERED_TEXT] * tokenizer.lower_text]
     return wordpiece, texts, [wordpiece.encode(text) for text in texts]
 
@@ -391,7 +391,7 @@ def _fit_to_texts(model, source, options, tokenizer):
     metadata = model.metadata()
     prompts = dict(zip(metadata.get("ranklet.prompts.names", ()), metadata.get("ranklet.prompts.texts", ())))
     prompt = prompts.get(metadata.get("ranklet.prompts.default"), "")
-    wordpiece = WordPiece(tokenizer, metadata["ranklet.encoder.max_length"])
+    wordpiece = subword.runner(tokenizer, metadata["ranklet.encoder.max_length"])
     source.stage("cutting the texts that 8-bit weights are fitted to")
     texts = calibration.read_texts(options.calibration, lambda text: wordpiece.encode(prompt + text))
     kept = quantize_blocks(model, Reference, texts, source.stage)

@@ -1,4 +1,4 @@
-// Bert: text to vector with a transformer of the BERT family: WordPiece, BertModel, SentenceHead.
+// Bert: text to vector with a transformer of BERT's or one of its successors' make: Tokenizer, BertModel, SentenceHead.
 // In: UTF-8 texts. Out: vectors [texts, dim], or each text's token states [length, hidden].
 // A text's numbers do not depend on the batch, the number of threads, or the texts around it.
 #pragma once
@@ -27,7 +27,7 @@ RANKLET_NAMESPACE_BEGIN
 class BertModel;
 class Scratch;
 class SentenceHead;
-class WordPiece;
+class Tokenizer;
 
 /// What is done with one text's states: (text, states [length, hidden], scratch). Called once for each text, from any of
 /// the threads, in any order; the states are valid during the call. Must not throw, but for an allocation that fails.
@@ -49,7 +49,7 @@ public:
     std::size_t token_dim() const noexcept override { return hidden(); }
     /// Tokens of a text beyond which it is truncated, special ones included.
     std::size_t max_length() const noexcept;
-    const WordPiece& tokenizer() const noexcept;  ///< ranklet/text/wordpiece.hpp
+    const Tokenizer& tokenizer() const noexcept;  ///< ranklet/text/tokenizer.hpp
     const BertModel& model() const noexcept;      ///< ranklet/encoders/bert_model.hpp
     const SentenceHead& head() const noexcept;    ///< ranklet/encoders/sentence_head.hpp
     /// What BatchOptions::prompt puts before a text: the named prompt, or the default one. Error missing naming it.
@@ -131,7 +131,7 @@ struct Bert::State {
     struct Prompt {
         std::string name, text;
     };
-    std::shared_ptr<const WordPiece> tokenizer;
+    std::shared_ptr<const Tokenizer> tokenizer;
     BertModel model;
     SentenceHead head;
     std::uint32_t max_length = 0;
@@ -157,7 +157,7 @@ struct Bert::State {
         limit.max_length = max_length;
         Encoding encoding;
         RANKLET_TRY(tokenizer->encode(before, limit, encoding));
-        return encoding.size() - 1;  // without [SEP]
+        return encoding.size() - tokenizer->special_after();
     }
     RANKLET_COLD Result<void> read_prompts(const ModelReader& reader) {
         const ModelReader keys = reader.scope("ranklet.prompts");
@@ -227,8 +227,13 @@ RANKLET_COLD RANKLET_FUNC Result<void> check_bert_file(const ModelReader& reader
         return other("ranklet.encoder.type", type, ": the model has items of its own and no text encoder");
     if (type != "bert") return other("ranklet.encoder.type", type, ": another encoder reads it");
     RANKLET_ASSIGN(const auto architecture, reader.string_or("general.architecture", "bert"));
-    // Another architecture's file is read where it says itself that this class is to read it.
-    if (architecture != "bert" && architecture != "ranklet" && !reader.has("ranklet.encoder.type"))
+    if (architecture == "bert" || architecture == "ranklet") return {};
+    // Files of other makes are read where they say themselves that this class is to read them.
+    static constexpr std::string_view makes[] = {"electra",      "eurobert", "gemma-embedding", "gte",
+                                                 "jina-bert-v3", "llama",    "modern-bert",     "mpnet",
+                                                 "nomic-bert",   "qwen3",    "t5encoder"};
+    if (std::find(std::begin(makes), std::end(makes), architecture) == std::end(makes) ||
+        !reader.has("ranklet.encoder.type"))
         return other("general.architecture", architecture, "");
     return {};
 }
@@ -260,7 +265,7 @@ RANKLET_FUNC Result<Bert> Bert::read(const ModelReader& reader, const LoadOption
     const ModelReader encoder = reader.scope("ranklet.encoder");
     RANKLET_TRY(detail::check_bert_file(reader));
     auto state = std::make_shared<State>();
-    RANKLET_ASSIGN(state->tokenizer, read_wordpiece(reader, defaults));
+    RANKLET_ASSIGN(state->tokenizer, read_tokenizer(reader, defaults));
     Activation activation = Activation::gelu;
     if (encoder.has("activation") || !defaults.activation) {
         if (!encoder.has("activation")) return detail::missing_default(encoder, "activation", "activation");
@@ -304,7 +309,7 @@ RANKLET_FUNC Result<void> Bert::check_loaded() const {
 RANKLET_FUNC std::size_t Bert::dim() const noexcept { return state().head.dim(); }
 RANKLET_FUNC std::size_t Bert::hidden() const noexcept { return state().model.hidden(); }
 RANKLET_FUNC std::size_t Bert::max_length() const noexcept { return state().max_length; }
-RANKLET_FUNC const WordPiece& Bert::tokenizer() const noexcept { return *state().tokenizer; }
+RANKLET_FUNC const Tokenizer& Bert::tokenizer() const noexcept { return *state().tokenizer; }
 RANKLET_FUNC const BertModel& Bert::model() const noexcept { return state().model; }
 RANKLET_FUNC const SentenceHead& Bert::head() const noexcept { return state().head; }
 RANKLET_FUNC Result<std::string_view> Bert::prompt_text(std::optional<std::string_view> name) const {

@@ -253,6 +253,8 @@ RANKLET_COLD inline Result<void> LayerReader::read_rotary(std::size_t positions)
 // attention_bias.weight [heads, distances] or attention_slopes.weight [1, heads]; masks by keys.
 RANKLET_COLD inline Result<void> LayerReader::read_biases(const ModelReader& keys, std::size_t positions) {
     RANKLET_ASSIGN(const bool causal, keys.boolean_or("attention.causal", false));
+    if (causal && is_bert_)
+        return keys.wrong("attention.causal", {" is true, BERT's is not"}, ErrorCode::unsupported);
     std::vector<float> slopes;
     Matrix values;
     if (reader_.has_tensor("attention_bias.weight")) {

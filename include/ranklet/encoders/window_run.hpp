@@ -24,8 +24,8 @@
 #include "ranklet/encoders/sentence_head.hpp"
 #include "ranklet/encoders/text_window.hpp"
 #include "ranklet/encoders/token_batch.hpp"
+#include "ranklet/text/tokenizer.hpp"
 #include "ranklet/text/windows.hpp"
-#include "ranklet/text/wordpiece.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 namespace detail {
@@ -35,7 +35,7 @@ class WindowRun {
 public:
     /// `max_length`: tokens of a window, special ones included. `sink_scratch`: bytes of scratch that the sink needs.
     /// `prompt`: put before each text.
-    WindowRun(const WordPiece& tokenizer, const BertModel& model, std::size_t max_length, const BatchOptions& options,
+    WindowRun(const Tokenizer& tokenizer, const BertModel& model, std::size_t max_length, const BatchOptions& options,
               const WindowSink& sink, std::size_t sink_scratch, std::string_view prompt)
         : tokenizer_(tokenizer),
           model_(model),
@@ -108,8 +108,10 @@ private:
         const std::size_t texts = is_pair<Input> ? 2 * inputs : inputs;
         if (!options_.read.empty() && options_.read.size() != texts)
             return wrong_read_size(options_.read.size(), texts);
+        if (is_pair<Input> && !tokenizer_.marks_pairs())
+            return make_error(ErrorCode::unsupported, {"pairs of texts are not read with this model's tokenizer"});
         if (!options_.windows) return {};
-        RANKLET_TRY(overlap(room_beside(is_pair<Input> ? 3 : 2)));  // a prompt leaves less
+        RANKLET_TRY(overlap(room_beside(is_pair<Input> ? 3 : before_text() + behind_text())));  // a prompt leaves less
         return {};
     }
     // A token is four bytes or so, of a text that may be cut.
@@ -126,6 +128,8 @@ private:
                 sum += tokens(input);
         return sum * model_.token_work();
     }
+    std::size_t before_text() const noexcept { return tokenizer_.special_before(); }
+    std::size_t behind_text() const noexcept { return tokenizer_.special_after(); }
     // Tokens of a text in a window with so many others.
     std::size_t room_beside(std::size_t others) const noexcept { return max_length_ - std::min(max_length_, others); }
     // Tokens that windows of this room share.
@@ -160,12 +164,17 @@ private:
     template <class Input>
     Result<void> read(const Input& input, std::size_t text, Worker& worker) const {
         const std::size_t size = worker.encoding.size();
+        if (size == 0)
+            return about_input(make_error(ErrorCode::invalid_argument, {"the text gives no token"}), text);
         if (!options_.windows || size <= max_length_) {
             if (!options_.read.empty()) RANKLET_TRY(tell(input, text, worker));
-            return append<Input>({text, 0, 1, size, 0, 0, size}, 1, 1, size - 1, worker);
+            const std::size_t before = std::min(before_text(), size);
+            return append<Input>({text, 0, 1, size, 0, 0, size}, before, before,
+                                 std::max(before, size - std::min(behind_text(), size)), worker);
         }
-        const std::size_t before = fixed_part(input, worker), tokens = worker.encoding.size() - before - 1;
-        const std::size_t room = room_beside(before + 1);
+        const std::size_t before = fixed_part(input, worker);
+        const std::size_t tokens = worker.encoding.size() - before - behind_text();
+        const std::size_t room = room_beside(before + behind_text());
         const auto shared = tokens <= room ? Result<std::size_t>(0) : overlap(room);  // one window overlaps none
         if (!shared.ok()) return about_input(shared.error(), text);
         cut_windows(tokens, room, *shared, worker.cuts);
@@ -173,27 +182,28 @@ private:
         if (!options_.read.empty()) tell_windows(input, text, before, worker);
         for (std::size_t w = 0; w < count; ++w) {
             const TokenWindow& cut = worker.cuts[w];
-            TextWindow window{text, w, count, before + tokens + 1, before + cut.own_first, 0, 0};
+            TextWindow window{text, w, count, before + tokens + behind_text(), before + cut.own_first, 0, 0};
             window.begin = before + cut.own_first - cut.first;
             window.end = before + cut.own_last - cut.first;
-            if (w == 0) window.to = window.begin = 0;  // with what stands before the text
-            if (w + 1 == count) ++window.end;          // with the [SEP] behind it
+            if (w == 0) window.to = window.begin = 0;         // with what stands before the text
+            if (w + 1 == count) window.end += behind_text();  // with the [SEP] behind it
             RANKLET_TRY(append<Input>(window, before, before + cut.first, before + cut.last, worker));
         }
         return {};
     }
 
-    // Rows [0, before) of the encoding, [first, last) and the last one, as one sequence.
+    // Rows [0, before) of the encoding, [first, last) and the special ones behind the text, as one sequence.
     template <class Input>
     Result<void> append(const TextWindow& window, std::size_t before, std::size_t first, std::size_t last,
                         Worker& worker) const {
-        const std::size_t size = before + (last - first) + 1;
+        const std::size_t behind = is_pair<Input> ? 1 : behind_text();
+        const std::size_t size = before + (last - first) + behind;
         if (worker.offsets.size() > 1 && worker.ids.size() + size > batch_tokens) RANKLET_TRY(run_batch(worker));
         const auto copy = [&](const std::vector<std::int32_t>& from, std::vector<std::int32_t>& to) {
             to.insert(to.end(), from.begin(), from.begin() + static_cast<std::ptrdiff_t>(before));
             to.insert(to.end(), from.begin() + static_cast<std::ptrdiff_t>(first),
                       from.begin() + static_cast<std::ptrdiff_t>(last));
-            to.push_back(from.back());
+            to.insert(to.end(), from.end() - static_cast<std::ptrdiff_t>(behind), from.end());
         };
         copy(worker.encoding.ids, worker.ids);
         if constexpr (is_pair<Input>)
@@ -206,8 +216,8 @@ private:
     // How many tokens stand before the text in each window: [CLS] and the prompt.
     std::size_t fixed_part(std::string_view, const Worker& worker) const {
         const Encoding& encoding = worker.encoding;
-        std::size_t before = 1;
-        while (before + 1 < encoding.size() && encoding.offsets[before].begin < prompt_.size()) ++before;
+        std::size_t before = before_text();
+        while (before + behind_text() < encoding.size() && encoding.offsets[before].begin < prompt_.size()) ++before;
         return before;
     }
     // [CLS], the first text and [SEP]; what of that text half of a window does not hold, or all that a shorter second text
@@ -238,7 +248,7 @@ private:
             more = worker.probe.size() > encoding.size();
         }
         TextRead& read = options_.read[index];
-        read = text_read(text, tokens_of(encoding, fixed_part(text, worker), encoding.size() - 1), more);
+        read = text_read(text, tokens_of(encoding, fixed_part(text, worker), encoding.size() - behind_text()), more);
         if (more) read.bytes -= std::min(read.bytes, prompt_.size());
         return {};
     }
@@ -264,7 +274,7 @@ private:
     }
     void tell_windows(std::string_view text, std::size_t index, std::size_t before, const Worker& worker) const {
         TextRead& read = options_.read[index];
-        read = text_read(text, tokens_of(worker.encoding, before, worker.encoding.size() - 1), false);
+        read = text_read(text, tokens_of(worker.encoding, before, worker.encoding.size() - behind_text()), false);
         read.windows = worker.cuts.size();
     }
     void tell_windows(const TextPair& pair, std::size_t index, std::size_t before, const Worker& worker) const {
@@ -296,7 +306,7 @@ private:
         return {};
     }
 
-    const WordPiece& tokenizer_;
+    const Tokenizer& tokenizer_;
     const BertModel& model_;
     std::size_t max_length_;
     const BatchOptions& options_;

@@ -73,7 +73,7 @@ RANKLET_NAMESPACE_END
 #include "ranklet/model_file/self_test.hpp"
 #include "ranklet/tasks/classifier_head.hpp"
 #include "ranklet/text/utf8.hpp"
-#include "ranklet/text/wordpiece.hpp"
+#include "ranklet/text/tokenizer.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -141,7 +141,7 @@ RANKLET_FUNC Result<void> TokenClassifier::self_test(const ModelReader& reader) 
 // Places in the text are known to the tokenizer alone, so it runs here, and again with the encoder: it costs little.
 RANKLET_FUNC Result<TokenClassifier::Tokens> TokenClassifier::tokenize(TextList texts, std::size_t max_length) const {
     RANKLET_TRY(bert_.prompt_text(""));  // an empty model's Error
-    const WordPiece& tokenizer = bert_.tokenizer();
+    const Tokenizer& tokenizer = bert_.tokenizer();
     EncodeOptions options;
     options.max_length = max_length;
     Encoding encoding;
@@ -154,7 +154,7 @@ RANKLET_FUNC Result<TokenClassifier::Tokens> TokenClassifier::tokenize(TextList 
             // As transformers has it: a token that is written otherwise than the text it stands for by its length
             // ("##s" for "s") goes on with a word, an unknown one does not.
             const std::size_t written = utf8::count(tokenizer.token(encoding.ids[i]));
-            const bool continues = encoding.ids[i] != tokenizer.config().unk_id &&
+            const bool continues = encoding.ids[i] != tokenizer.unknown_id() &&
                                    written != utf8::count(texts[t].substr(place.begin, place.end - place.begin));
             out.tokens.push_back({place, continues, i});
         }

@@ -23,6 +23,7 @@
 #include "ranklet/text/bert_normalizer.hpp"
 #include "ranklet/text/byte_trie.hpp"
 #include "ranklet/text/encoding.hpp"
+#include "ranklet/text/tokenizer.hpp"
 #include "ranklet/text/utf8.hpp"
 #include "ranklet/text/wordpiece_decoder.hpp"
 
@@ -48,7 +49,7 @@ struct WordPieceConfig {
 };
 
 /// Immutable once made, so any number of threads may use one; move-only, since it holds the vocabulary.
-class WordPiece {
+class WordPiece final : public Tokenizer {
 public:
     /// `tokens` by id, continuations with "##"; they are copied. Added tokens at the vocabulary's very end are taken
     /// as Hugging Face numbers them: beyond the model's own vocabulary, so that no word's piece can become one.
@@ -77,7 +78,8 @@ public:
     /// `options.max_length` loses its end but keeps its [SEP]. No heap once `out` has grown to what the texts need.
     /// Errors, with `out` left empty: `invalid_text` with the offset of the first byte that is not UTF-8;
     /// `invalid_argument` for 4 GiB or more, or a max_length with no room for the special tokens.
-    Result<void> encode(std::string_view text, const EncodeOptions& options, Encoding& out) const RANKLET_MEMORY_TRY {
+    Result<void> encode(std::string_view text, const EncodeOptions& options,
+                        Encoding& out) const override RANKLET_MEMORY_TRY {
         detail::Unfinished encoding{out};
         out.clear();
         RANKLET_TRY(check_text(text));
@@ -93,32 +95,7 @@ public:
     }
     RANKLET_MEMORY_CATCH
 
-    /// The same as a value of its own.
-    Result<Encoding> encode(std::string_view text, const EncodeOptions& options = {}) const RANKLET_MEMORY_TRY {
-        Encoding encoding;
-        RANKLET_TRY(encode(text, options, encoding));
-        return encoding;
-    }
-    RANKLET_MEMORY_CATCH
-
-    /// The same for many texts, out[i] of texts[i], shared among `threads`. No influence on the result.
-    /// Error: that of the first text that has one, which it names as "text N"; `invalid_argument` when
-    /// `out` is not as long as `texts`. With an Error some texts may not have been read.
-    Result<void> encode_batch(TextList texts, const EncodeOptions& options, std::span<Encoding> out,
-                              Threads threads = 1) const RANKLET_MEMORY_TRY {
-        if (out.size() != texts.size())
-            return make_error(ErrorCode::invalid_argument,
-                              {texts.size(), " texts are to be encoded into ", out.size(), " encodings"});
-        constexpr std::size_t group = 64;
-        return detail::for_each_group(texts.size(), group, detail::GroupOptions{threads}, detail::text_work(texts),
-                                      [&](std::size_t first, std::size_t last, std::size_t) -> Result<void> {
-                                          for (std::size_t i = first; i < last; ++i)
-                                              if (const auto status = encode(texts[i], options, out[i]); !status.ok())
-                                                  return about_input(status.error(), i, {"text ", i});
-                                          return {};
-                                      });
-    }
-    RANKLET_MEMORY_CATCH
+    using Tokenizer::encode;
 
     /// [CLS] a [SEP] b [SEP] into `out`; type ids are 1 from b on. Offsets and word indices are each text's own.
     /// What exceeds `options.max_length` is cut from the longer text's end, then from both (`longest_first`). As in
@@ -126,11 +103,12 @@ public:
     /// both do, the second may keep the odd token although the first is longer.
     /// Errors as encode's.
     Result<void> encode_pair(std::string_view a, std::string_view b, const EncodeOptions& options,
-                             Encoding& out) const RANKLET_MEMORY_TRY {
+                             Encoding& out) const override RANKLET_MEMORY_TRY {
         detail::Unfinished encoding{out};
         out.clear();
         if (!config_.pairs)
-            return make_error(ErrorCode::unsupported, {"this tokenizer's pairs of texts have another form than BERT's"});
+            return make_error(ErrorCode::unsupported,
+                              {"this tokenizer's pairs of texts have another form than BERT's"});
         RANKLET_TRY(check_text(a));
         RANKLET_TRY(check_text(b));
         RANKLET_TRY(check_length(options, 3));
@@ -154,20 +132,22 @@ public:
     RANKLET_MEMORY_CATCH
 
     /// Tokens, added ones included.
-    std::size_t vocabulary_size() const noexcept { return starts_.empty() ? 0 : starts_.size() - 1; }
+    std::size_t vocabulary_size() const noexcept override { return starts_.empty() ? 0 : starts_.size() - 1; }
     /// The token of an id, with its "##"; empty for an id that is out of range. Lives as long as this object.
-    std::string_view token(std::int32_t id) const noexcept {
+    std::string_view token(std::int32_t id) const noexcept override {
         if (id < 0 || static_cast<std::size_t>(id) >= vocabulary_size()) return {};
         const auto i = static_cast<std::size_t>(id);
         return std::string_view(text_).substr(starts_[i], starts_[i + 1] - starts_[i]);
     }
     /// The id of a token, written as in the vocabulary.
-    std::optional<std::int32_t> id_of(std::string_view token_text) const noexcept {
+    std::optional<std::int32_t> id_of(std::string_view token_text) const noexcept override {
         const auto found = std::lower_bound(sorted_.begin(), sorted_.end(), token_text,
                                             [&](std::int32_t id, std::string_view with) { return token(id) < with; });
         if (found == sorted_.end() || token(*found) != token_text) return std::nullopt;
         return *found;
     }
+    std::int32_t unknown_id() const noexcept override { return config_.unk_id; }
+    bool marks_pairs() const noexcept override { return config_.pairs; }
     const WordPieceConfig& config() const noexcept { return config_; }
     /// Bytes of memory that the vocabulary takes.
     std::size_t memory() const noexcept {
@@ -178,7 +158,7 @@ public:
     /// Text from ids, as Hugging Face's WordPiece decoder writes it (with its clean-up of spaces before punctuation).
     /// `skip_special` leaves special tokens out. Added tokens that match normalised text are written normalised. Error
     /// `invalid_argument` naming the first id that is out of range.
-    Result<std::string> decode(std::span<const std::int32_t> ids, bool skip_special) const RANKLET_MEMORY_TRY {
+    Result<std::string> decode(std::span<const std::int32_t> ids, bool skip_special) const override RANKLET_MEMORY_TRY {
         detail::WordPieceDecoder decoder;
         for (std::size_t i = 0; i < ids.size(); ++i) {
             if (ids[i] < 0 || static_cast<std::size_t>(ids[i]) >= vocabulary_size())
