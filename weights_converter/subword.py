@@ -111,6 +111,9 @@ def _kind(char):
     return "letter" if category == "L" else "number" if category == "N" else "space" if char.isspace() and char not in "\x1c\x1d\x1e\x1f" else "other"
 
 
+WHITE_SPACE = "".join(chr(c) for c in (*range(0x3001),) if _kind(chr(c)) == "space")
+
+
 def _run(text, at, kind, most=None):
     end = at
     while end < len(text) and (most is None or end - at < most) and _kind(text[end]) == kind:
@@ -171,6 +174,7 @@ class Subword:
     pairs: bool = False
     second_type: int = 0
     trim_offsets: bool = False
+    keeps_first_space: bool = False
     added: list = field(default_factory=list)  # of tokenizer.AddedToken
     map: Optional[CharacterMap] = None
     max_length: Optional[int] = None
@@ -193,9 +197,9 @@ class Subword:
             elif name == "strip_accents":
                 text = "".join(c for c in text if unicodedata.category(c)[0] != "M")
             elif name == "strip_left":
-                text = text.lstrip()
+                text = text.lstrip(WHITE_SPACE)
             elif name == "strip_right":
-                text = text.rstrip()
+                text = text.rstrip(WHITE_SPACE)
             elif name == "replace":
                 text = text.replace(*arguments)
             elif name == "collapse_spaces":
@@ -218,7 +222,7 @@ class Subword:
                 if name == "split_spaces":
                     parts, rest = [], ""
                     for char in word + " ":
-                        if char.isspace():
+                        if _kind(char) == "space":
                             parts += [rest] * bool(rest)
                             rest = ""
                         else:
@@ -420,6 +424,7 @@ def _template(path, post, made):
         kind = each["type"]
         if kind == "ByteLevel":
             made.trim_offsets = each.get("trim_offsets", True)
+            made.keeps_first_space = each.get("add_prefix_space", True)
             continue
         if kind in ("RobertaProcessing", "BertProcessing"):
             cls, sep = each["cls"][1], each["sep"][1]
@@ -427,6 +432,7 @@ def _template(path, post, made):
             made.between = [sep] * (2 if kind == "RobertaProcessing" else 1)
             made.second_type = int(kind == "BertProcessing")
             made.trim_offsets = kind == "RobertaProcessing" and each.get("trim_offsets", True)
+            made.keeps_first_space = each.get("add_prefix_space", True)
             continue
         if kind != "TemplateProcessing":
             raise ConversionError(f"{path}: post_processor {kind} is not supported")
@@ -558,7 +564,9 @@ def add_keys(model, made):
         if getattr(made, name):
             model.key(own + name, getattr(made, name), "[i32]")
     model.key(own + "pairs", made.pairs, "bool")
-    model.key(own + "trim_offsets", made.trim_offsets, "bool")
+    if made.trim_offsets:
+        model.key(own + "trim_offsets", True, "bool")
+        model.key(own + "keeps_first_space", made.keeps_first_space, "bool")
     model.key(own + "second_type", made.second_type, "u32")
     model.key(own + "added_ids", [token.id for token in made.added], "[u32]")
     model.key(own + "added_flags", [token.flags() for token in made.added], "[u32]")

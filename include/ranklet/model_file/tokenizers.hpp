@@ -279,6 +279,7 @@ RANKLET_COLD inline Result<std::shared_ptr<const Tokenizer>> read_subword_tokeni
     RANKLET_ASSIGN(config.whole_words_first, own.boolean_or("whole_words_first", false));
     RANKLET_ASSIGN(config.pairs, own.boolean_or("pairs", false));
     RANKLET_ASSIGN(config.trim_offsets, own.boolean_or("trim_offsets", false));
+    RANKLET_ASSIGN(config.keeps_first_space, own.boolean_or("keeps_first_space", false));
     RANKLET_ASSIGN(const std::uint32_t second_type, own.u32_or("second_type", 0));
     config.second_type = static_cast<std::int32_t>(std::min<std::uint32_t>(second_type, 1));
     const auto ids = [&](const char* key, std::vector<std::int32_t>& into) -> Result<void> {

@@ -69,6 +69,7 @@ struct SubwordConfig {
     std::int32_t second_type = 0;                      ///< of a pair's second text
     bool pairs = false;                                ///< whether there is a form for pairs
     bool trim_offsets = false;                         ///< spaces around a piece are no part of its offsets
+    bool keeps_first_space = false;                    ///< but for a single one before the first piece
     std::vector<AddedToken> added_tokens;
 };
 
@@ -143,7 +144,6 @@ private:
     detail::AddedTokens raw_tokens_, normalized_tokens_;
     detail::Unigram unigram_;
     detail::BytePairs pairs_;
-    bool prefixes_ = false;                  // a space is put before texts
     std::array<std::string, 256> alphabet_;  // of byte_level: each byte's character
 };
 
@@ -171,8 +171,6 @@ RANKLET_FUNC Result<SubwordTokenizer> SubwordTokenizer::create(TextList tokens,
     SubwordTokenizer made;
     made.config_ = std::move(config);
     const SubwordConfig& own = made.config_;
-    made.prefixes_ = std::any_of(own.words.begin(), own.words.end(),
-                                 [](const TextStep& step) { return step.kind == Kind::prefix_space; });
     const std::size_t count = tokens.size();
     const auto wrong = [](std::initializer_list<ErrorPart> what) {
         return make_error(ErrorCode::invalid_argument, what);
@@ -588,8 +586,8 @@ RANKLET_FUNC void SubwordTokenizer::word(Run& run, const detail::AlignedText& pi
             if (config_.trim_offsets) {
                 const std::string_view own = text.substr(at, end - at);
                 std::size_t left = std::min(own.find_first_not_of(' '), own.size());
-                // The space that was put before the text is none of the text's.
-                if (left > 0 && prefixes_ && (run.first || span.begin == 0)) --left;
+                // One space before the first may have been put there: none of the text's.
+                if (left == 1 && config_.keeps_first_space && (run.first || span.begin == 0)) left = 0;
                 span.begin = std::min(span.begin + static_cast<std::uint32_t>(left), span.end);
                 const std::size_t last = own.find_last_not_of(' ');
                 if (last == own.npos)
