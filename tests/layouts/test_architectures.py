@@ -6,6 +6,7 @@ Run by run.sh, in a Python that has them.
 import json
 
 import architectures
+import test_tokenizers as tokenizers
 import transformers
 from test_layouts import TEXTS, LayoutTest, Transformer, layouts, st
 from weights_converter import architectures as converted
@@ -32,6 +33,24 @@ class Architectures(LayoutTest):
                     dim = getattr(config, "hidden_size", None) or config.d_model
                     module = Transformer(str(folder), max_seq_length=50)
                     self.same(self.save(module, st.Pooling(dim, pooling)), texts=[*TEXTS, LONG])
+
+    def test_with_tokenizers_of_their_own(self):
+        for name, kind, special in (("xlm-roberta", "Unigram with a mark always", {}), ("t5", "Unigram of T5's words", {}),
+                                    ("roberta", "RoBERTa's", {}), ("modernbert", "ModernBERT's", {}), ("gemma3", "Llama 2's", {}),
+                                    ("qwen3", "Qwen's", {}), ("llama3", "Llama 3's", {})):
+            with self.subTest(name, tokenizer=kind):
+                folder = self.folder / f"own-{len(list(self.folder.iterdir()))}"
+                folder.mkdir()
+                made = tokenizers.MADE[kind]()
+                transformers.PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=50, pad_token="<s>" if kind == "Llama 2's" else "<pad>",
+                                                     **special).save_pretrained(folder)
+                model = architectures.make(name, made.get_vocab_size() + 3)
+                model.save_pretrained(folder)
+                config = model.config
+                dim = getattr(config, "hidden_size", None) or config.d_model
+                module = Transformer(str(folder), max_seq_length=50)
+                saved = self.save(module, st.Pooling(dim, "lasttoken" if name in ("qwen3", "llama3") else "mean"))
+                self.same(saved, texts=[text for text in [*TEXTS, LONG] if text])
 
     def test_in_16_and_8_bits(self):
         for name in architectures.ARCHITECTURES:
