@@ -192,7 +192,7 @@ def _bert_normalizer(path, normalizer, added):
     return bert[0]
 
 
-def _model_type(model):
+def model_type(model):
     """Old files do not name the kind of model."""
     if "type" in model:
         return model["type"]
@@ -233,13 +233,10 @@ def _from_json(path, config, lowercase, note, special_tokens):
     model = data.get("model")
     if not isinstance(model, dict):
         raise ConversionError(f"{path}: has no model")
-    kind = _model_type(model)
+    kind = model_type(model)
     if kind != "WordPiece":
         raise ConversionError(f"{path}: the tokenizer is {kind}, only WordPiece is supported")
-    entries = data.get("added_tokens") or []
-    if not isinstance(entries, list):
-        raise ConversionError(f"{path}: added_tokens is not a list")
-    added = [_added(path, each) for each in entries]
+    added = added_tokens(path, data)
     vocabulary = model.get("vocab")
     if not isinstance(vocabulary, dict) or not vocabulary:
         raise ConversionError(f"{path}: model.vocab is not an object of tokens and ids")
@@ -358,6 +355,14 @@ def _decoder(where, config):
 def _check_one_id(id_of, token, path):
     if id_of.setdefault(token.content, token.id) != token.id:
         raise ConversionError(f"{path}: added token {token.content!r} has two ids, {id_of[token.content]} and {token.id}")
+
+
+def added_tokens(path, data):
+    """Those that a tokenizer.json lists."""
+    entries = data.get("added_tokens") or []
+    if not isinstance(entries, list):
+        raise ConversionError(f"{path}: added_tokens is not a list")
+    return [_added(path, each) for each in entries]
 
 
 def _added(path, entry):

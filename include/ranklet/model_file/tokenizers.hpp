@@ -16,6 +16,8 @@
 #include "ranklet/core/result.hpp"
 #include "ranklet/model_file/load.hpp"
 #include "ranklet/model_file/reader.hpp"
+#include "ranklet/model_file/subword_tokenizers.hpp"
+#include "ranklet/text/tokenizer.hpp"
 #include "ranklet/text/word_tokenizer.hpp"
 #include "ranklet/text/wordpiece.hpp"
 
@@ -177,6 +179,18 @@ RANKLET_COLD inline Result<std::shared_ptr<const WordPiece>> read_wordpiece(cons
     if (!tokenizer.ok())
         return make_error(tokenizer.error().code, {reader.file().name(), ": ", tokenizer.error().message});
     return std::shared_ptr<const WordPiece>(std::make_shared<WordPiece>(std::move(*tokenizer)));
+}
+
+/// The file's tokenizer, of whatever kind. Parameters as read_wordpiece's.
+RANKLET_COLD inline Result<std::shared_ptr<const Tokenizer>> read_tokenizer(const ModelReader& reader,
+                                                                            const EncoderDefaults& defaults,
+                                                                            bool special_tokens = true) {
+    if (reader.has("ranklet.tokenizer.model")) {
+        RANKLET_ASSIGN(auto subword, read_subword_tokenizer(reader));
+        return std::shared_ptr<const Tokenizer>(std::move(subword));
+    }
+    RANKLET_ASSIGN(auto wordpiece, read_wordpiece(reader, defaults, special_tokens));
+    return std::shared_ptr<const Tokenizer>(std::move(wordpiece));
 }
 
 /// What a word that has no row is: `ranklet.words.unknown`.

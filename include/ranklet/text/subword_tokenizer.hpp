@@ -55,13 +55,14 @@ struct SubwordConfig {
     bool trim_offsets = false;            ///< white space at a token's ends is left out of its offsets
     bool trim_keeps_added_space = false;  ///< but for one space at the text's beginning: ByteLevel's add_prefix_space
     std::vector<AddedToken> added_tokens = {};
+    /// Ids below are the model's own; not given: all but the added tokens at the vocabulary's very end.
+    std::optional<std::size_t> model_tokens = {};
 };
 
 /// Move-only, since it holds the vocabulary.
 class SubwordTokenizer final : public Tokenizer {
 public:
-    /// `tokens` by id, added ones included; they are copied. Added tokens at the vocabulary's very end are beyond the
-    /// model's own vocabulary.
+    /// `tokens` by id, added ones included; they are copied.
     /// Errors: `invalid_argument` for an id out of range, an added token whose content is not its id's, a template
     /// without its texts; what the steps and the model do not take: `unsupported`, showing it.
     RANKLET_COLD static Result<SubwordTokenizer> create(TextList tokens, SubwordConfig config) RANKLET_MEMORY_TRY {
@@ -195,6 +196,10 @@ private:
             }
         }
         while (model_size_ > 0 && is_added[model_size_ - 1]) --model_size_;
+        if (config_.model_tokens && *config_.model_tokens > vocabulary_.size())
+            return make_error(ErrorCode::invalid_argument,
+                              {"the model has ", *config_.model_tokens, " of ", vocabulary_.size(), " tokens"});
+        model_size_ = config_.model_tokens.value_or(model_size_);
         RANKLET_ASSIGN(raw_tokens_, detail::AddedTokens::create(raw, raw_patterns));
         RANKLET_ASSIGN(normalized_tokens_, detail::AddedTokens::create(normalized, normalized_patterns));
         return {};

@@ -23,6 +23,7 @@
 #include "ranklet/text/bert_normalizer.hpp"
 #include "ranklet/text/byte_trie.hpp"
 #include "ranklet/text/encoding.hpp"
+#include "ranklet/text/tokenizer.hpp"
 #include "ranklet/text/utf8.hpp"
 #include "ranklet/text/wordpiece_decoder.hpp"
 
@@ -46,7 +47,7 @@ struct WordPieceConfig {
 };
 
 /// Immutable once made, so any number of threads may use one; move-only, since it holds the vocabulary.
-class WordPiece {
+class WordPiece final : public Tokenizer {
 public:
     /// `tokens` by id, continuations with "##"; they are copied. Added tokens at the vocabulary's very end are taken
     /// as Hugging Face numbers them: beyond the model's own vocabulary, so that no word's piece can become one.
@@ -67,7 +68,7 @@ public:
     WordPiece() : WordPiece(WordPieceConfig()) {}
     RANKLET_OUT_OF_LINE WordPiece(WordPiece&&) noexcept = default;
     RANKLET_OUT_OF_LINE WordPiece& operator=(WordPiece&&) noexcept = default;
-    RANKLET_OUT_OF_LINE ~WordPiece() = default;
+    RANKLET_OUT_OF_LINE ~WordPiece() override = default;
     WordPiece(const WordPiece&) = delete;
     WordPiece& operator=(const WordPiece&) = delete;
 
@@ -75,11 +76,12 @@ public:
     /// `options.max_length` loses its end but keeps its [SEP]. No heap once `out` has grown to what the texts need.
     /// Errors, with `out` left empty: `invalid_text` with the offset of the first byte that is not UTF-8;
     /// `invalid_argument` for 4 GiB or more, or a max_length with no room for the special tokens.
-    Result<void> encode(std::string_view text, const EncodeOptions& options, Encoding& out) const RANKLET_MEMORY_TRY {
+    Result<void> encode(std::string_view text, const EncodeOptions& options,
+                        Encoding& out) const override RANKLET_MEMORY_TRY {
         detail::Unfinished encoding{out};
         out.clear();
         RANKLET_TRY(check_text(text));
-        RANKLET_TRY(check_length(options, 2));
+        RANKLET_TRY(detail::check_max_length(options, 2));
         const bool special = options.add_special_tokens;
         const std::size_t limit = special ? options.max_length - 1 : options.max_length;
         if (special) out.push(config_.cls_id, 0, {}, -1);
@@ -91,32 +93,7 @@ public:
     }
     RANKLET_MEMORY_CATCH
 
-    /// The same as a value of its own.
-    Result<Encoding> encode(std::string_view text, const EncodeOptions& options = {}) const RANKLET_MEMORY_TRY {
-        Encoding encoding;
-        RANKLET_TRY(encode(text, options, encoding));
-        return encoding;
-    }
-    RANKLET_MEMORY_CATCH
-
-    /// The same for many texts, out[i] of texts[i], shared among `threads`. No influence on the result.
-    /// Error: that of the first text that has one, which it names as "text N"; `invalid_argument` when
-    /// `out` is not as long as `texts`. With an Error some texts may not have been read.
-    Result<void> encode_batch(TextList texts, const EncodeOptions& options, std::span<Encoding> out,
-                              Threads threads = 1) const RANKLET_MEMORY_TRY {
-        if (out.size() != texts.size())
-            return make_error(ErrorCode::invalid_argument,
-                              {texts.size(), " texts are to be encoded into ", out.size(), " encodings"});
-        constexpr std::size_t group = 64;
-        return detail::for_each_group(texts.size(), group, detail::GroupOptions{threads}, detail::text_work(texts),
-                                      [&](std::size_t first, std::size_t last, std::size_t) -> Result<void> {
-                                          for (std::size_t i = first; i < last; ++i)
-                                              if (const auto status = encode(texts[i], options, out[i]); !status.ok())
-                                                  return about_input(status.error(), i, {"text ", i});
-                                          return {};
-                                      });
-    }
-    RANKLET_MEMORY_CATCH
+    using Tokenizer::encode;
 
     /// [CLS] a [SEP] b [SEP] into `out`; type ids are 1 from b on. Offsets and word indices are each text's own.
     /// What exceeds `options.max_length` is cut from the longer text's end, then from both (`longest_first`). As in
@@ -124,23 +101,23 @@ public:
     /// both do, the second may keep the odd token although the first is longer.
     /// Errors as encode's.
     Result<void> encode_pair(std::string_view a, std::string_view b, const EncodeOptions& options,
-                             Encoding& out) const RANKLET_MEMORY_TRY {
+                             Encoding& out) const override RANKLET_MEMORY_TRY {
         detail::Unfinished encoding{out};
         out.clear();
         RANKLET_TRY(check_text(a));
         RANKLET_TRY(check_text(b));
-        RANKLET_TRY(check_length(options, 3));
+        RANKLET_TRY(detail::check_max_length(options, 3));
         const bool special = options.add_special_tokens;
         if (special) out.push(config_.cls_id, 0, {}, -1);
         const std::size_t a_first = out.size();
-        tokenize(a, 0, saturating_sum(a_first, options.max_length), out);
+        tokenize(a, 0, detail::saturating_sum(a_first, options.max_length), out);
         const std::size_t a_last = out.size();
         if (special) out.push(config_.sep_id, 0, {}, -1);
         const std::size_t b_first = out.size();
-        tokenize(b, 1, saturating_sum(b_first, options.max_length), out);
+        tokenize(b, 1, detail::saturating_sum(b_first, options.max_length), out);
         const std::size_t b_last = out.size();
-        const auto [a_keep, b_keep] =
-            longest_first(a_last - a_first, b_last - b_first, special ? options.max_length - 3 : options.max_length);
+        const auto [a_keep, b_keep] = detail::longest_first(a_last - a_first, b_last - b_first,
+                                                            special ? options.max_length - 3 : options.max_length);
         out.erase(b_first + b_keep, b_last);
         out.erase(a_first + a_keep, a_last);
         if (special) out.push(config_.sep_id, 1, {}, -1);
@@ -149,16 +126,18 @@ public:
     }
     RANKLET_MEMORY_CATCH
 
+    SpecialTokens special_tokens() const noexcept override { return {}; }
+    std::int32_t unknown_id() const noexcept override { return config_.unk_id; }
     /// Tokens, added ones included.
-    std::size_t vocabulary_size() const noexcept { return starts_.empty() ? 0 : starts_.size() - 1; }
+    std::size_t vocabulary_size() const noexcept override { return starts_.empty() ? 0 : starts_.size() - 1; }
     /// The token of an id, with its "##"; empty for an id that is out of range. Lives as long as this object.
-    std::string_view token(std::int32_t id) const noexcept {
+    std::string_view token(std::int32_t id) const noexcept override {
         if (id < 0 || static_cast<std::size_t>(id) >= vocabulary_size()) return {};
         const auto i = static_cast<std::size_t>(id);
         return std::string_view(text_).substr(starts_[i], starts_[i + 1] - starts_[i]);
     }
     /// The id of a token, written as in the vocabulary.
-    std::optional<std::int32_t> id_of(std::string_view token_text) const noexcept {
+    std::optional<std::int32_t> id_of(std::string_view token_text) const noexcept override {
         const auto found = std::lower_bound(sorted_.begin(), sorted_.end(), token_text,
                                             [&](std::int32_t id, std::string_view with) { return token(id) < with; });
         if (found == sorted_.end() || token(*found) != token_text) return std::nullopt;
@@ -166,7 +145,7 @@ public:
     }
     const WordPieceConfig& config() const noexcept { return config_; }
     /// Bytes of memory that the vocabulary takes.
-    std::size_t memory() const noexcept {
+    std::size_t memory() const noexcept override {
         return text_.capacity() + starts_.capacity() * sizeof(starts_[0]) + sorted_.capacity() * sizeof(sorted_[0]) +
                pieces_.memory();
     }
@@ -375,28 +354,6 @@ private:
         if (const std::size_t valid = utf8::valid_prefix(text); valid < text.size())
             return make_error(ErrorCode::invalid_text, {"the text is not UTF-8 at byte ", valid});
         return {};
-    }
-
-    static Result<void> check_length(const EncodeOptions& options, std::size_t special) {
-        if (!options.add_special_tokens || options.max_length >= special) return {};
-        return make_error(ErrorCode::invalid_argument,
-                          {"max_length ", options.max_length, " has no room for ", special, " special tokens"});
-    }
-
-    static std::size_t saturating_sum(std::size_t a, std::size_t b) noexcept {
-        return a + b < a ? std::numeric_limits<std::size_t>::max() : a + b;
-    }
-
-    /// Tokens to keep of a pair's two texts, of `a` and `b` tokens: Hugging Face's `longest_first`.
-    static std::pair<std::size_t, std::size_t> longest_first(std::size_t a, std::size_t b, std::size_t room) noexcept {
-        if (a + b <= room) return {a, b};
-        std::size_t shorter = std::min(a, b);
-        std::size_t longer = shorter > room ? shorter : std::max(shorter, room - shorter);
-        if (shorter + longer > room) {
-            shorter = room / 2;
-            longer = shorter + room % 2;
-        }
-        return a > b ? std::pair{longer, shorter} : std::pair{shorter, longer};
     }
 
     /// One text on its way into an Encoding.
