@@ -51,6 +51,13 @@ class SubwordTokenizer:
     ignore_merges: bool = False
 
 
+def byte_characters():
+    """The code point that stands for each byte in the byte alphabet (GPT-2's bytes_to_unicode)."""
+    seen = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = iter(range(256, 512))
+    return [byte if byte in seen else next(others) for byte in range(256)]
+
+
 def _kind(where, step):
     if not isinstance(step, dict) or not isinstance(step.get("type"), str):
         raise ConversionError(f"{where} is {step!r:.200}, expected an object with a type")

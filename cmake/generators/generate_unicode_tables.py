@@ -16,7 +16,7 @@ The tables say what Hugging Face's `tokenizers` 0.23.2 says, and that library mi
   white space                                          the same in all of them
   compatibility decomposition, what StripAccents takes  9.0   crate unicode-normalization-alignments 0.1.12
   \\p{L}, \\p{N}, \\p{M} of patterns                      16.0   Oniguruma
-  grapheme clusters                                    16.0   crate unicode-segmentation
+  grapheme clusters                                    17.0   crate unicode-segmentation
 
 What that library does not ask:
 
@@ -86,6 +86,11 @@ MARKS_IN_9 = [(0x1CF2, 0x1CF3)]
 NOT_MARKS_IN_9 = [(0x111C9, 0x111C9)]
 
 # Grapheme clusters: what 15.0 does not have yet (rule GB9c: a linker joins the consonants beside it).
+EXTEND_AFTER_16 = [
+    (0x1ACF, 0x1ADD), (0x1AE0, 0x1AEB), (0x10EFA, 0x10EFB), (0x11B60, 0x11B67), (0x1E6E3, 0x1E6E3), (0x1E6E6, 0x1E6E6),
+    (0x1E6EE, 0x1E6EF), (0x1E6F5, 0x1E6F5),
+]  # fmt: skip
+PREPEND_AFTER_15 = [(0x113D1, 0x113D1)]
 CONSONANTS = [
     (0x915, 0x939), (0x958, 0x95F), (0x978, 0x97F), (0x995, 0x9A8), (0x9AA, 0x9B0), (0x9B2, 0x9B2), (0x9B6, 0x9B9),
     (0x9DC, 0x9DD), (0x9DF, 0x9DF), (0x9F0, 0x9F1), (0xA95, 0xAA8), (0xAAA, 0xAB0), (0xAB2, 0xAB3), (0xAB5, 0xAB9),
@@ -238,7 +243,8 @@ def properties_of(ucd):
         for fields in fields_of(ucd / path):
             if fields[1] in GRAPHEME_CLASSES:
                 graphemes.update({c: fields[1] for c in code_points(fields[0])})
-    graphemes.update({c: "Extend" for c in members(MARKS_AFTER_15)})
+    graphemes.update({c: "Extend" for c in members(MARKS_AFTER_15 + EXTEND_AFTER_16)})
+    graphemes.update({c: "Prepend" for c in members(PREPEND_AFTER_15)})
     graphemes.update({c: "Consonant" for c in members(CONSONANTS)})
     graphemes.update({c: "Linker" for c in members(LINKERS)})
     sets = [
@@ -283,8 +289,8 @@ def property_header(ucd):
         parts += each
     starts.append(len(parts))
     names = "\n".join(f"    {name.lower()}," for name in GRAPHEME_CLASSES)
-    return f"""// What tokenizers other than BERT's ask of Unicode, as Hugging Face's tokenizers 0.23.2 sees it: \\p{{L}}, \\p{{N}}, \\p{{M}} and
-// grapheme clusters 16.0, compatibility decompositions and the marks of StripAccents 9.0. Read them through
+    return f"""// What tokenizers other than BERT's ask of Unicode, as Hugging Face's tokenizers 0.23.2 sees it: \\p{{L}}, \\p{{N}}, \\p{{M}}
+// 16.0, grapheme clusters 17.0, compatibility decompositions and the marks of StripAccents 9.0. Read them through
 // unicode_properties.hpp.
 // Made by cmake/generators/generate_unicode_tables.py from the Unicode Character Database {UCD_VERSION}; do not edit.
 #pragma once

@@ -194,6 +194,44 @@ def trained_bpe(size, pre, normalizer=None, unknown=None, **model):
     return data
 
 
+def charsmap_of(rules):
+    """A SentencePiece charsmap of these rules, text -> what replaces it: a Darts double array with a block of 256 units a node."""
+    values, texts = {}, b""
+    for key, text in rules.items():
+        values[key.encode()] = len(texts)
+        texts += text.encode() + b"\0"
+    units, nodes = [0] * 256, {b"": 0}  # of a node's key: its unit
+    prefixes = sorted({key[:end] for key in values for end in range(len(key) + 1)}, key=len)
+    children = {}
+    for key in prefixes[1:]:
+        children.setdefault(key[:-1], []).append(key[-1])
+    for key in prefixes:
+        base = len(units)
+        units += [0] * 256
+        unit = units[nodes[key]] & 0xFF if key else 0
+        units[nodes[key]] = unit | (nodes[key] ^ base) << 10 | (key in values) << 8
+        if key in values:
+            units[base] = values[key] | 1 << 31
+        for byte in children.get(key, ()):
+            nodes[key + bytes([byte])] = base ^ byte
+            units[base ^ byte] = byte
+    assert len(units) < 1 << 21
+    blob = np.array(units, "<u4").tobytes()
+    return np.array([len(blob)], "<u4").tobytes() + blob + texts
+
+
+RULES = {"a": "X", "\u0915": "K", "\u0995": "", "\u0958": "kk", "©": "(c)", "1": "one", "\r": "R", "\n": "N", "\u1100": "G", "\u0600": "", "e\u0301": "é",
+         "\u0301": "", "가": "ga", "手": "shou", "\u200d": "", "\U0001F1E9": "D", "ab": "AB", "\u0903": "h", "\u00ad": "", "ﬁ": "fi", "½": "1/2", "\u0e33": "\u0e4d\u0e32"}
+
+
+def bytes_alone(normalizer, pre=None):
+    """A token a byte: everything that a normalizer does can be seen."""
+    alphabet = sorted(map(chr, subword.byte_characters()))
+    return document({"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": "", "end_of_word_suffix": "",
+                     "fuse_unk": False, "byte_fallback": False, "vocab": {c: i for i, c in enumerate(alphabet)}, "merges": []},
+                    normalizer, pre or byte_level(regex=False))
+
+
 def fancy(data, first):
     """With added tokens of every flag."""
     count = len(data["model"]["vocab"])
@@ -247,6 +285,20 @@ def tokenizers_of(vocabularies):
     offer("xlm-roberta", ggml("nomic-bert-moe"), lambda: xlm_roberta(ggml("nomic-bert-moe"), sequence(
         "pretokenizers", {"type": "WhitespaceSplit"}, metaspace())))
     offer("xlm-roberta-new", ggml("nomic-bert-moe"), lambda: xlm_roberta(ggml("nomic-bert-moe"), metaspace(), True))
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        offer(f"bytes-{form.lower()}", None, lambda form=form: bytes_alone({"type": form}))
+    import base64
+    rules = {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(charsmap_of(RULES)).decode()}
+    offer("bytes-charsmap", None, lambda: bytes_alone(rules))
+    offer("bytes-steps", None, lambda: bytes_alone(sequence(
+        "normalizers", {"type": "Strip", "strip_left": True, "strip_right": False}, {"type": "NFC"}, rules, {"type": "Lowercase"},
+        {"type": "NFKD"}, {"type": "StripAccents"}, {"type": "Replace", "pattern": {"String": "x"}, "content": "手y"},
+        {"type": "Replace", "pattern": {"Regex": r"\s{2,}"}, "content": ""}, {"type": "Nmt"}, {"type": "Prepend", "prepend": "手>"})))
+    offer("bytes-seen", None, lambda: bytes_alone(sequence("normalizers", {"type": "NFC"}, {"type": "ByteLevel"}), metaspace("never")))
+    offer("bytes-pieces", None, lambda: bytes_alone(rules, sequence(
+        "pretokenizers", {"type": "WhitespaceSplit"}, split(subword.PATTERNS[5], "Removed", True), metaspace("first"),
+        {"type": "Punctuation", "behavior": "MergedWithNext"}, {"type": "Digits", "individual_digits": True},
+        split("a", "Contiguous", kind="String"), split("b", "MergedWithPrevious", kind="String"), byte_level(prefix=True))))
     corpora = ASSETS / "corpora"
     strips = sequence("normalizers", {"type": "Nmt"}, {"type": "NFKD"}, {"type": "StripAccents"}, {"type": "Lowercase"},
                       {"type": "Strip", "strip_left": True, "strip_right": True},
@@ -279,6 +331,11 @@ PIECES = [*"aabehlo HELO  .,!#'\t\n\r09", "\u0301", "\u0316", "\u0323", "\u0344"
           "[MASK]", "<l>", "<r>", "<lr>", "new", "NEW York", "x_y", "Éte", "  ", "\n\n", "©", "ª", "Ａ", "각", "\u115f", "\u2028", "\U0001F1E9", "\U00020000", "☃", "٣", "৪", "Ⅷ", "_", "\u0e33"]
 
 
+# Of each class that grapheme clusters are made of.
+JOINERS = [*"ab1e\r\n", "\u0001", "\u00ad", "\u0301", "\u0316", "\u200c", "\u200d", "\u0600", "\u0903", "\u0915", "\u0958", "\u0995", "\u094d", "\u09cd", "\u093c",
+           "\u1100", "\u1161", "\u11a8", "가", "각", "\U0001F1E9", "©", "❤", "\ufe0f", "😀", "\U0001F3FD", "\u0e33", "手", "ﬁ", "½", "\u0d4d", "\u0d15", "\u1039", "\u1000"]
+
+
 def every_code_point(step):
     return [chr(c) for c in range(0, 0x110000, step) if not 0xD800 <= c < 0xE000 and (c < 0x40000 or 0xE0000 <= c < 0xE0200 or c % 64 < 2)]
 
@@ -302,6 +359,8 @@ def case_sets(quick):
     out["accented"] = [("".join("e" + c + "\u0301" for c in points[i:i + 50]), None, None, True) for i in range(0, len(points), 50)]
     texts = random_texts(7, 40000 // step)
     out["random"] = [(text, None, None, True) for text in texts]
+    draw = random.Random(11)
+    out["graphemes"] = [("".join(draw.choice(JOINERS) for _ in range(draw.randrange(14))), None, None, True) for _ in range(60000 // step)]
     some = HARD + texts[:2000]
     out["pairs"] = [(a, b, None, i % 3 > 0) for i, (a, b) in enumerate(zip(some, reversed(some)))]
     # Of two texts that are both too long 0.23.3 compares the whole lengths, 0.23.2 what it has read of them: the library's rule.
