@@ -1,7 +1,8 @@
 """Compares the library's tokenizers, converted and read from a model file, with Hugging Face's `tokenizers`: ids, token types, offsets
 and words, over every code point alone and between letters, corpora, and seeded random texts.
 
-usage: compare.py [NAME ...] [--quick] [--list] [--speed] [--vocabularies FOLDER] [--work FOLDER]
+usage: compare.py --goldens FOLDER     what goldens_test.cpp reads, small tokenizers of our own
+       compare.py [NAME ...] [--quick] [--list] [--speed] [--vocabularies FOLDER] [--work FOLDER]
 
 NAME: the tokenizers to compare; none: all that can be had. --quick: a tenth of the texts. --speed: seconds for the corpora instead,
 one thread each. Vocabularies: ../shared/assets or $RANKLET_ASSETS; FOLDER (else $RANKLET_VOCABULARIES) may hold llama.cpp's
@@ -232,14 +233,17 @@ def bytes_alone(normalizer, pre=None):
                     normalizer, pre or byte_level(regex=False))
 
 
-def fancy(data, first):
+def fancy(data):
     """With added tokens of every flag."""
-    count = len(data["model"]["vocab"])
+    vocabulary = data["model"]["vocab"]
+    known = vocabulary if isinstance(vocabulary, dict) else {token: i for i, (token, _) in enumerate(vocabulary)}
+    following = len(known)
     flags = [{}, {"lstrip": True}, {"rstrip": True}, {"lstrip": True, "rstrip": True}, {"single_word": True},
              {"normalized": True}, {"normalized": True, "single_word": True}, {"normalized": True, "lstrip": True, "rstrip": True}]
     contents = ["[MASK]", "<l>", "<r>", "<lr>", "new", "NEW York", "Éte", "x_y"]
-    data["added_tokens"] = [*data["added_tokens"], *(added(content, count + i, special=i % 2 == 0, **each)
-                                                     for i, (content, each) in enumerate(zip(contents, flags)))]
+    for i, (content, each) in enumerate(zip(contents, flags)):
+        data["added_tokens"].append(added(content, known.get(content, following), special=i % 2 == 0, **each))
+        following += content not in known
     return data
 
 
@@ -307,15 +311,108 @@ def tokenizers_of(vocabularies):
     offer("trained-unigram-bytes", corpora, lambda: trained_unigram(8000, True, {"type": "NFD"}, metaspace("never", False)))
     offer("trained-unigram-large", corpora, lambda: trained_unigram(120000, normalizer={"type": "NFKC"}))
     offer("trained-unigram-fancy", corpora, lambda: fancy(trained_unigram(8000, normalizer=strips, pre=sequence(
-        "pretokenizers", {"type": "Punctuation", "behavior": "MergedWithPrevious"}, metaspace("first"))), 0))
+        "pretokenizers", {"type": "Punctuation", "behavior": "MergedWithPrevious"}, metaspace("first")))))
     offer("trained-bpe-large", corpora, lambda: trained_bpe(100000, byte_level(prefix=True), {"type": "NFKC"}))
-    offer("trained-bpe-fancy", corpora, lambda: fancy(trained_bpe(8000, byte_level(prefix=True), strips), 0) | {
+    offer("trained-bpe-fancy", corpora, lambda: fancy(trained_bpe(8000, byte_level(prefix=True), strips)) | {
         "post_processor": byte_level(prefix=True)})
     offer("trained-bpe-unknown", corpora, lambda: trained_bpe(8000, {"type": "Whitespace"}, None, "<unk>", fuse_unk=True))
     offer("trained-bpe-unknowns", corpora, lambda: trained_bpe(8000, sequence(
         "pretokenizers", {"type": "BertPreTokenizer"}, {"type": "Digits", "individual_digits": False}),
         {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True}, "<unk>"))
     return out
+
+
+# ---------------------------------------------------------------- goldens
+
+SENTENCES = ["The quick brown fox jumps over the lazy dog's tail, again and again.", "We'll see what they've written: 'm, 're, 'd and so on.",
+             "Phone case with a soft lining, 128 GB, dual SIM.", "手机保护壳 防摔 透明", "我们今天去北京，明天回来。", "Crème brûlée à la carte, naïve façade; Ångström.",
+             "한국어 사람은 학교에 갑니다.", "日本語のテキストです。", "Привет, мир! Тест.", "1234567890 3.14 $9.99 100%", "newer new york tents and coffee machines"]
+
+
+def small_bpe(pre, normalizer=None, post=None, extra=(), spm=False, **model):
+    """Of few tokens, trained on the sentences."""
+    from tokenizers import models, pre_tokenizers, trainers
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace() if spm else pre_tokenizers.ByteLevel(add_prefix_space=False)
+    special = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)] * spm
+    tokenizer.train_from_iterator(SENTENCES, trainers.BpeTrainer(
+        vocab_size=900 if spm else 420, special_tokens=special, show_progress=False,
+        initial_alphabet=[] if spm else pre_tokenizers.ByteLevel.alphabet()))
+    data = json.loads(tokenizer.to_str())
+    vocabulary = data["model"]["vocab"]
+    data["model"] |= {"unk_token": "<unk>" if spm else None, "fuse_unk": spm, **model}
+    data["added_tokens"] = [added(content, vocabulary[content]) for content in special[:3]]
+    return data | {"normalizer": normalizer, "pre_tokenizer": pre, "post_processor": post}
+
+
+def small_unigram(normalizer, pre, post=None, byte_fallback=False):
+    from tokenizers import models, pre_tokenizers, trainers
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.train_from_iterator(SENTENCES, trainers.UnigramTrainer(
+        vocab_size=300, special_tokens=["<s>", "<pad>", "</s>", "<unk>"], unk_token="<unk>", show_progress=False))
+    data = json.loads(tokenizer.to_str())
+    if byte_fallback:
+        data["model"]["vocab"] += [[f"<0x{byte:02X}>", -20.0] for byte in range(256)]
+    data["model"]["byte_fallback"] = byte_fallback
+    return data | {"normalizer": normalizer, "pre_tokenizer": pre, "post_processor": post}
+
+
+def goldens():
+    import base64
+    rules = {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(charsmap_of(RULES)).decode()}
+    ends = {"<s>": 0, "</s>": 2}
+    bpe_ends = {"<s>": 1, "</s>": 2}
+    roberta = {"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 1], "trim_offsets": True, "add_prefix_space": True}
+    unseen = byte_level(regex=False, trim=False)
+    return {
+        "unigram": small_unigram(sequence("normalizers", rules, {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}),
+                                 metaspace(), template(["<s>"], ["</s>"], ["</s>"], (0, 0), ends)),
+        "unigram-fancy": fancy(small_unigram(
+            sequence("normalizers", {"type": "Nmt"}, {"type": "NFKD"}, {"type": "StripAccents"}, {"type": "Lowercase"},
+                     {"type": "Strip", "strip_left": True, "strip_right": True}),
+            sequence("pretokenizers", {"type": "Punctuation", "behavior": "MergedWithPrevious"},
+                     {"type": "Digits", "individual_digits": True}, metaspace("first")),
+            template([], ["</s>"], ["</s>"], (0, 1), ends), True)),
+        "roberta": fancy(small_bpe(byte_level(prefix=True), {"type": "NFC"}, roberta)),
+        "qwen": small_bpe(sequence("pretokenizers", split(QWEN2), unseen), {"type": "NFC"}, unseen),
+        "qwen35": small_bpe(sequence("pretokenizers", split(QWEN35), unseen), None, unseen),
+        "llama3": small_bpe(sequence("pretokenizers", split(LLAMA3), byte_level(regex=False)), None, sequence(
+            "processors", byte_level(), template(["<s>"], [], ["<s>"], (0, 1), bpe_ends)), ignore_merges=True),
+        "gemma": small_bpe(split(" ", "MergedWithPrevious", kind="String"), {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+                           template(["<s>"], ["</s>"], [], (0, 1), bpe_ends), spm=True, byte_fallback=True),
+        "llama2": small_bpe(None, sequence("normalizers", {"type": "Prepend", "prepend": "▁"},
+                                           {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}),
+                            template(["<s>"], [], ["<s>"], (0, 1), bpe_ends), spm=True),
+        "steps": bytes_alone(
+            sequence("normalizers", {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": False,
+                                     "lowercase": False}, {"type": "NFKC"}),
+            sequence("pretokenizers", {"type": "BertPreTokenizer"}, split(subword.PATTERNS[5], "Removed", True),
+                     split("a", "Contiguous", kind="String"), split("b", "MergedWithNext", kind="String"),
+                     {"type": "Whitespace"}, metaspace("never"), byte_level(prefix=True))),
+    }
+
+
+def escape(text):
+    return "".join({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\0": "\\0"}.get(c, c) for c in text)
+
+
+def write_goldens(folder):
+    """NAME.gguf, a tokenizer, and NAME.tsv: a case a line, as tests/text/oracle has them, with offsets in bytes."""
+    texts = SENTENCES + HARD + random_texts(5, 12)
+    draw = random.Random(13)
+    texts += ["".join(draw.choice(JOINERS) for _ in range(draw.randrange(12))) for _ in range(30)]
+    cases = [(text, None, None, True) for text in texts if len(text) < 400]
+    some = [text for text in texts if len(text) < 60]
+    cases += [(a, b, None, i % 2 == 0) for i, (a, b) in enumerate(zip(some[::2], reversed(some)))]
+    cases += [(a, b if i % 2 else None, 5 + i % 7, i % 3 > 0) for i, (a, b) in enumerate(zip(some[::2], some[1::3]))]
+    for name, data in goldens().items():
+        convert(data, folder / f"{name}.gguf")
+        lines = [f"# made by tests/tokenizers/compare.py with tokenizers {tokenizers.__version__}"]
+        for (a, b, limit, special), rows in zip(cases, expected(Tokenizer.from_str(json.dumps(data)), cases)):
+            lines.append("\t".join([escape(a), "\\N" if b is None else escape(b), str(-1 if limit is None else limit), str(int(special)),
+                                    " ".join(",".join(map(str, row)) for row in rows.tolist())]))
+        (folder / f"{name}.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 # ---------------------------------------------------------------- texts
@@ -499,7 +596,13 @@ def main():
     parser.add_argument("--vocabularies", type=Path, default=os.environ.get("RANKLET_VOCABULARIES"))
     parser.add_argument("--work", type=Path)
     parser.add_argument("--program", type=Path, help="encode.cpp, compiled")
+    parser.add_argument("--goldens", type=Path)
     options = parser.parse_args()
+    if options.goldens:
+        if tokenizers.__version__ != "0.23.2":
+            sys.exit(f"tokenizers {tokenizers.__version__}: the goldens are made with 0.23.2")
+        write_goldens(options.goldens)
+        return 0
     known = tokenizers_of(options.vocabularies and Path(options.vocabularies))
     if options.list or not known:
         print(*known, sep="\n")
