@@ -49,6 +49,16 @@ class SubwordTokenizer:
     byte_fallback: bool = False
     fuse_unk: bool = False
     ignore_merges: bool = False
+    equal_ranks: bool = False  # merges with the same result have one rank
+    single_precision: bool = False  # Unigram's sums are f32
+    unmatched: list = field(default_factory=list)  # ids that no text gives
+    max_length: Optional[int] = None  # transformers' model_max_length, if it is one
+    type_ids: bool = True  # as Tokenizer's (tokenizer.py)
+    lower_text: bool = False
+
+    @property
+    def lowercase(self):
+        return any(step[0] == "lowercase" or step[0] == "bert" and "lowercase" in step[1] for step in self.normalizers)
 
 
 def byte_characters():
@@ -264,13 +274,24 @@ def _post_processors(path, data, tokenizer):
             raise ConversionError(f"{where} names the id {i!r:.40}, the vocabulary has {len(tokenizer.tokens)}")
 
 
+def decimal(number):
+    """What `tokenizers` reads a number as: its digits as an integer, then a power of ten, each rounded, which may be a bit off.
+    Sums of scores are compared, so the last bit counts."""
+    mantissa, _, exponent = repr(float(number)).partition("e")
+    whole, _, fraction = mantissa.lstrip("-").partition(".")
+    fraction = "" if fraction == "0" else fraction
+    value, power = float(int(whole + fraction)), int(exponent or 0) - len(fraction)
+    value = value * 10.0**power if power >= 0 else value / 10.0**-power
+    return -value if mantissa.startswith("-") else value
+
+
 def _unigram(path, model):
     """(tokens, scores, settings)"""
     _only(f"{path}: model", {"type": "Unigram", **model}, "unk_id", "vocab", "byte_fallback")
     vocabulary, unk = model.get("vocab"), model.get("unk_id")
     try:
         tokens = [token for token, _ in vocabulary]
-        scores = np.array([score for _, score in vocabulary], dtype=np.float64)
+        scores = np.array([decimal(score) for _, score in vocabulary], dtype=np.float64)
     except (TypeError, ValueError):
         raise ConversionError(f"{path}: model.vocab is not a list of pieces and scores") from None
     if not tokens or not all(isinstance(token, str) for token in tokens) or not np.isfinite(scores).all():
@@ -369,8 +390,10 @@ def add_keys(model, tokenizer):
             model.key(f"{own}.{name}", [part for step in steps for part in step], "[string]")
     for name in ("single", "pair"):
         model.key(f"{own}.{name}", [number for part in getattr(tokenizer, name) for number in part], "[i32]")
-    for name in ("trim_offsets", "trim_keeps_added_space", "byte_fallback", "fuse_unk", "ignore_merges"):
+    for name in ("trim_offsets", "trim_keeps_added_space", "byte_fallback", "fuse_unk", "ignore_merges", "equal_ranks", "single_precision"):
         if getattr(tokenizer, name):
             model.key(f"{own}.{name}", True, "bool")
+    if tokenizer.unmatched:
+        model.key(f"{own}.unmatched_ids", tokenizer.unmatched, "[i32]")
     model.key(f"{own}.added_ids", [token.id for token in tokenizer.added], "[u32]")
     model.key(f"{own}.added_flags", [token.flags() for token in tokenizer.added], "[u32]")

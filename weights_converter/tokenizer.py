@@ -1,6 +1,7 @@
-"""Reads a checkpoint's WordPiece tokenizer and writes it as model-file keys.
+"""Reads a checkpoint's tokenizer and writes it as model-file keys: WordPiece here, Unigram and BPE by subword.py.
 
-In: a folder with tokenizer.json, or vocab.txt and tokenizer_config.json. Out: a Tokenizer; the keys of docs/model-file.md.
+In: a folder with tokenizer.json, or vocab.txt and tokenizer_config.json. Out: a Tokenizer (WordPiece) or SubwordTokenizer; the
+keys of docs/model-file.md.
 Formats: tokenizer.json of Hugging Face's `tokenizers`; the other files of `transformers`' BertTokenizer.
 """
 import os
@@ -8,14 +9,17 @@ from dataclasses import dataclass, field, replace
 from typing import Optional
 
 from .checkpoint import is_count, optional_json, read_json, read_text
+from . import subword
 from .errors import ConversionError
-from .wordpiece import ASCII_PUNCTUATION, is_punctuation, normalize, words
+from .subword_reference import Subword
+from .wordpiece import ASCII_PUNCTUATION, WordPiece, is_punctuation, normalize, words
 
 SPACE_MARK = "\u2581"
 MAX_ID = 10**7
 MAX_TOKEN_BYTES = 1024  # the library's max_token_bytes
 DEFAULT_SPECIAL = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]",
                    "mask_token": "[MASK]"}
+STATED_SPECIAL = dict.fromkeys(("bos_token", "eos_token", *DEFAULT_SPECIAL))  # of others than BERT's: none by default
 KNOWN_CLASSES = ("BertTokenizer", "BertTokenizerFast", "DistilBertTokenizer", "DistilBertTokenizerFast",
                  "PreTrainedTokenizerFast")
 GENERAL_CLASSES = ("TokenizersBackend", "PreTrainedTokenizerFast")  # follow tokenizer.json; others make it anew from their settings
@@ -66,7 +70,7 @@ def read_tokenizer(folder, lowercase, note, special_tokens=True):
     config = optional_json(folder, "tokenizer_config.json")
     if os.path.exists(fast):
         tokenizer = _from_json(fast, config or {}, lowercase, note, special_tokens)
-        if os.path.exists(vocabulary) and _read_vocabulary(vocabulary) != {
+        if isinstance(tokenizer, Tokenizer) and os.path.exists(vocabulary) and _read_vocabulary(vocabulary) != {
                 t: i for i, t in enumerate(tokenizer.tokens) if i not in tokenizer.outside_vocabulary}:
             note(f"{vocabulary} differs from tokenizer.json, which is followed")
     elif os.path.exists(vocabulary):
@@ -234,9 +238,11 @@ def _from_json(path, config, lowercase, note, special_tokens):
     if not isinstance(model, dict):
         raise ConversionError(f"{path}: has no model")
     kind = model_type(model)
-    if kind != "WordPiece":
-        raise ConversionError(f"{path}: the tokenizer is {kind}, only WordPiece is supported")
     added = added_tokens(path, data)
+    if kind in ("Unigram", "BPE"):
+        return _subword(path, data, kind, added, config, lowercase, note, special_tokens)
+    if kind != "WordPiece":
+        raise ConversionError(f"{path}: the tokenizer is {kind}, only WordPiece, Unigram and BPE are supported")
     vocabulary = model.get("vocab")
     if not isinstance(vocabulary, dict) or not vocabulary:
         raise ConversionError(f"{path}: model.vocab is not an object of tokens and ids")
@@ -286,7 +292,26 @@ def _from_json(path, config, lowercase, note, special_tokens):
         added=added, outside_vocabulary=outside, max_input_chars_per_word=limit, **settings)
 
 
-def _with_stated(path, vocabulary, added, config, note):
+def _subword(path, data, kind, added, config, lowercase, note, special_tokens):
+    """Unigram or BPE. Its files say all of what it does: whether it lower-cases cannot be told otherwise."""
+    if lowercase is not None:
+        raise ConversionError(f"{path}: --lowercase is for WordPiece; of {kind} the normalizer in the file says what it does")
+    if special_tokens:
+        vocabulary = data["model"].get("vocab")
+        if isinstance(vocabulary, list):
+            vocabulary = {entry[0]: i for i, entry in enumerate(vocabulary) if isinstance(entry, list) and entry}
+        if not isinstance(vocabulary, dict):
+            raise ConversionError(f"{path}: model.vocab is {type(vocabulary).__name__}, expected tokens")
+        added = _with_stated(path, vocabulary, added, config, note, STATED_SPECIAL)
+    return subword.from_json(path, data, kind, added)
+
+
+def reference(tokenizer, max_length=None):
+    """The tokenizer in plain Python: encode(text), without_special(text), encode_pair(a, b)."""
+    return (Subword if isinstance(tokenizer, subword.SubwordTokenizer) else WordPiece)(tokenizer, max_length)
+
+
+def _with_stated(path, vocabulary, added, config, note, defaults=None):
     """The added tokens of tokenizer.json and those that the files beside it name, as transformers puts them together: an entry
     of theirs comes instead of tokenizer.json's, special tokens that they name are added ones, a new token gets the next id."""
     folder = os.path.dirname(path)
@@ -301,7 +326,7 @@ def _with_stated(path, vocabulary, added, config, note):
     extra = [each for where in (config, special_map) for name in ("additional_special_tokens", "extra_special_tokens")
              if isinstance(where.get(name), list) for each in where[name]]
     special = {_content(each): each if isinstance(each, dict) else {} for each in (
-        *(config.get(name, special_map.get(name, default)) for name, default in DEFAULT_SPECIAL.items()), *extra)}
+        *(config.get(name, special_map.get(name, default)) for name, default in (defaults or DEFAULT_SPECIAL).items()), *extra)}
     there = {token.content for token in stated} | set(known)
     extra = {_content(each) for each in extra}
     stated += [_special(vocabulary.get(content), content, flags) for content, flags in special.items()
@@ -437,7 +462,8 @@ def fit_to_rows(tokenizer, rows, where):
     if rows < count:
         raise ConversionError(f"{where}: {rows} rows, but the tokenizer has {count} tokens")
     tokenizer.tokens += [placeholder(i) for i in range(count, rows)]
-    tokenizer.outside_vocabulary |= set(range(count, rows))
+    if isinstance(tokenizer, Tokenizer):  # SubwordTokenizer has model_tokens
+        tokenizer.outside_vocabulary |= set(range(count, rows))
 
 
 def to_gguf_token(token):
@@ -481,6 +507,11 @@ def _tell_of_words(tokenizer, note):
 def add_keys(model, tokenizer, note):
     """The tokenizer's keys, as docs/model-file.md lists them. note(text) is called for what deserves one."""
     check_lengths(tokenizer.tokens, "the tokenizer")
+    if isinstance(tokenizer, subword.SubwordTokenizer):
+        if tokenizer.lower_text:
+            raise ConversionError("do_lower_case of sentence-transformers is supported with WordPiece alone")
+        subword.add_keys(model, tokenizer)
+        return
     _tell_of_words(tokenizer, note)
     model.key("tokenizer.ggml.model", "bert", "string")
     model.key("tokenizer.ggml.pre", "default", "string")

@@ -430,7 +430,7 @@ PIECES = [*"aabehlo HELO  .,!#'\t\n\r09", "\u0301", "\u0316", "\u0323", "\u0344"
 
 # Of each class that grapheme clusters are made of.
 JOINERS = [*"ab1e\r\n", "\u0001", "\u00ad", "\u0301", "\u0316", "\u200c", "\u200d", "\u0600", "\u0903", "\u0915", "\u0958", "\u0995", "\u094d", "\u09cd", "\u093c",
-           "\u1100", "\u1161", "\u11a8", "가", "각", "\U0001F1E9", "©", "❤", "\ufe0f", "😀", "\U0001F3FD", "\u0e33", "手", "ﬁ", "½", "\u0d4d", "\u0d15", "\u1039", "\u1000"]
+           "\u1100", "\u1161", "\u11a8", "가", "각", "\U0001F1E9", "©", "❤", "\ufe0f", "😀", "\U0001F3FD", "\u0e33", "手", "ﬁ", "½", "\u0d4d", "\u0d15", "\u1039", "\u1000", "\u1a20", "\u1a60", "\U00011103", "\U00011133"]
 
 
 def every_code_point(step):
@@ -578,6 +578,54 @@ def speed(name, data, program, work):
           f"{sorted(other)[1] / sorted(own)[1]:.1f} times as long", flush=True)
 
 
+# ---------------------------------------------------------------- SentencePiece's own models
+
+SENTENCEPIECE = {
+    "sp-unigram": {"model_type": "unigram", "vocab_size": 8000},
+    "sp-unigram-bytes": {"model_type": "unigram", "vocab_size": 4000, "byte_fallback": True, "normalization_rule_name": "nfkc_cf"},
+    "sp-unigram-spaces": {"model_type": "unigram", "vocab_size": 4000, "normalization_rule_name": "identity", "add_dummy_prefix": False,
+                          "remove_extra_whitespaces": False},
+    "sp-bpe": {"model_type": "bpe", "vocab_size": 8000},
+    "sp-bpe-bytes": {"model_type": "bpe", "vocab_size": 4000, "byte_fallback": True, "normalization_rule_name": "identity",
+                     "remove_extra_whitespaces": False, "character_coverage": 0.99},
+}
+
+
+def compare_sentencepiece(name, program, sets, work):
+    """A model trained by sentencepiece and read by the converter, against sentencepiece itself: ids."""
+    try:
+        import sentencepiece
+    except ImportError:
+        print(f"{name}: skipped, sentencepiece is not installed")
+        return True
+    from weights_converter import sentencepiece as reader
+    prefix = work / name
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(texts_of_corpora()), model_prefix=str(prefix), minloglevel=2,
+                                             **SENTENCEPIECE[name])
+    reference = sentencepiece.SentencePieceProcessor(model_file=f"{prefix}.model")
+    model = Model("f32", name)
+    subword.add_keys(model, reader.read(f"{prefix}.model"))
+    model.exact("unused", np.zeros((1, 1), np.float32))
+    model.write(work / f"{name}.gguf")
+    texts = sorted({each for cases in sets.values() for a, b, *_ in cases for each in (a, b) if each is not None and "\0" not in each})
+    write_cases(work / "cases", [(text, None, None, True) for text in texts])
+    made = subprocess.run([program, work / f"{name}.gguf", work / "cases", work / "out"], capture_output=True, text=True)
+    if made.returncode:
+        print(f"{name}: {made.stderr.strip()}")
+        return False
+    got, at, wrong = np.fromfile(work / "out", "<i4"), 0, 0
+    for text, ids in zip(texts, reference.encode(texts)):
+        count = int(got[at])
+        found = got[at + 1:at + 1 + 5 * count].reshape(count, 5)[:, 0].tolist()
+        at += 1 + 5 * count
+        if found != ids:
+            wrong += 1
+            if wrong <= 4:
+                print(f"{name}: {ascii(text)[:200]}\n  expected {ids[:20]}\n  got      {found[:20]}")
+    print(f"{name}: {len(texts)} texts, {wrong} differ", flush=True)
+    return wrong == 0
+
+
 def build(work):
     program = work / "encode"
     source = Path(__file__).with_name("encode.cpp")
@@ -605,7 +653,7 @@ def main():
         return 0
     known = tokenizers_of(options.vocabularies and Path(options.vocabularies))
     if options.list or not known:
-        print(*known, sep="\n")
+        print(*known, *SENTENCEPIECE, sep="\n")
         return 0 if options.list else 77
     if options.speed:
         os.environ["RAYON_NUM_THREADS"], os.environ["TOKENIZERS_PARALLELISM"] = "1", "false"
@@ -618,8 +666,11 @@ def main():
             sets = {name: sets[name] for name in options.sets}
         print(f"tokenizers {tokenizers.__version__}")
         good = True
-        for name in options.names or known:
-            if options.speed:
+        own_models = SENTENCEPIECE if (ASSETS / "corpora").exists() else {}
+        for name in options.names or [*known, *own_models]:
+            if name in SENTENCEPIECE:
+                good = (options.speed or compare_sentencepiece(name, program, sets, work)) and good
+            elif options.speed:
                 speed(name, known[name](), program, work)
             else:
                 good = compare(name, known[name](), program, sets, work) and good

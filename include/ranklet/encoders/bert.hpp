@@ -27,7 +27,7 @@ RANKLET_NAMESPACE_BEGIN
 class BertModel;
 class Scratch;
 class SentenceHead;
-class WordPiece;
+class Tokenizer;
 
 /// What is done with one text's states: (text, states [length, hidden], scratch). Called once for each text, from any of
 /// the threads, in any order; the states are valid during the call. Must not throw, but for an allocation that fails.
@@ -49,7 +49,7 @@ public:
     std::size_t token_dim() const noexcept override { return hidden(); }
     /// Tokens of a text beyond which it is truncated, special ones included.
     std::size_t max_length() const noexcept;
-    const WordPiece& tokenizer() const noexcept;  ///< ranklet/text/wordpiece.hpp
+    const Tokenizer& tokenizer() const noexcept;  ///< ranklet/text/tokenizer.hpp
     const BertModel& model() const noexcept;      ///< ranklet/encoders/bert_model.hpp
     const SentenceHead& head() const noexcept;    ///< ranklet/encoders/sentence_head.hpp
     /// What BatchOptions::prompt puts before a text: the named prompt, or the default one. Error missing naming it.
@@ -73,7 +73,7 @@ public:
     /// Error invalid_argument with BatchOptions::windows: for_each_window reads in windows.
     Result<void> for_each_text(TextList texts, const BatchOptions& options, TokenStateSink sink,
                                std::size_t sink_scratch = 0) const;
-    /// The same for pairs of texts, which get no prompt. A pair that is too long is cut as WordPiece::encode_pair says.
+    /// The same for pairs of texts, which get no prompt. A pair that is too long is cut as Tokenizer::encode_pair says.
     /// Error unsupported when the model has one token type: the two texts would be one. (A model without token types,
     /// as DistilBERT, tells them apart by the [SEP] between them.)
     Result<void> for_each_pair(std::span<const TextPair> pairs, const BatchOptions& options, TokenStateSink sink,
@@ -131,7 +131,7 @@ struct Bert::State {
     struct Prompt {
         std::string name, text;
     };
-    std::shared_ptr<const WordPiece> tokenizer;
+    std::shared_ptr<const Tokenizer> tokenizer;
     BertModel model;
     SentenceHead head;
     std::uint32_t max_length = 0;
@@ -157,7 +157,7 @@ struct Bert::State {
         limit.max_length = max_length;
         Encoding encoding;
         RANKLET_TRY(tokenizer->encode(before, limit, encoding));
-        return encoding.size() - 1;  // without [SEP]
+        return encoding.size() - tokenizer->special_tokens().after;
     }
     RANKLET_COLD Result<void> read_prompts(const ModelReader& reader) {
         const ModelReader keys = reader.scope("ranklet.prompts");
@@ -258,7 +258,7 @@ RANKLET_FUNC Result<Bert> Bert::read(const ModelReader& reader, const LoadOption
     const ModelReader encoder = reader.scope("ranklet.encoder");
     RANKLET_TRY(detail::check_bert_file(reader));
     auto state = std::make_shared<State>();
-    RANKLET_ASSIGN(state->tokenizer, read_wordpiece(reader, defaults));
+    RANKLET_ASSIGN(state->tokenizer, read_tokenizer(reader, defaults));
     Activation activation = Activation::gelu;
     if (encoder.has("activation") || !defaults.activation) {
         if (!encoder.has("activation")) return detail::missing_default(encoder, "activation", "activation");
@@ -301,7 +301,7 @@ RANKLET_FUNC Result<void> Bert::check_loaded() const {
 RANKLET_FUNC std::size_t Bert::dim() const noexcept { return state().head.dim(); }
 RANKLET_FUNC std::size_t Bert::hidden() const noexcept { return state().model.hidden(); }
 RANKLET_FUNC std::size_t Bert::max_length() const noexcept { return state().max_length; }
-RANKLET_FUNC const WordPiece& Bert::tokenizer() const noexcept { return *state().tokenizer; }
+RANKLET_FUNC const Tokenizer& Bert::tokenizer() const noexcept { return *state().tokenizer; }
 RANKLET_FUNC const BertModel& Bert::model() const noexcept { return state().model; }
 RANKLET_FUNC const SentenceHead& Bert::head() const noexcept { return state().head; }
 RANKLET_FUNC Result<std::string_view> Bert::prompt_text(std::optional<std::string_view> name) const {

@@ -72,7 +72,7 @@ private:
 RANKLET_COLD inline Result<std::vector<NormalizerStep>> read_normalizers(const ModelReader& own,
                                                                          const ModelReader& ggml) {
     using Kind = NormalizerStep::Kind;
-    static constexpr std::array<Choice<Kind>, 14> names{{{"nfc", Kind::nfc},
+    static constexpr std::array<Choice<Kind>, 15> names{{{"nfc", Kind::nfc},
                                                          {"nfd", Kind::nfd},
                                                          {"nfkc", Kind::nfkc},
                                                          {"nfkd", Kind::nfkd},
@@ -84,6 +84,7 @@ RANKLET_COLD inline Result<std::vector<NormalizerStep>> read_normalizers(const M
                                                          {"prepend", Kind::prepend},
                                                          {"nmt", Kind::nmt},
                                                          {"precompiled", Kind::precompiled},
+                                                         {"sentencepiece", Kind::sentencepiece},
                                                          {"bert", Kind::bert},
                                                          {"byte_level", Kind::byte_level}}};
     RANKLET_ASSIGN(auto parts, own.strings_or_none("normalizers"));
@@ -106,7 +107,13 @@ RANKLET_COLD inline Result<std::vector<NormalizerStep>> read_normalizers(const M
                            list.flags("bert", std::array<std::string_view, 4>{"lowercase", "strip_accents",
                                                                               "clean_text", "handle_chinese_chars"}));
             step.bert = {on[0], on[1], on[2], on[3]};
-        } else if (step.kind == Kind::precompiled) {
+        } else if (step.kind == Kind::sentencepiece) {
+            RANKLET_ASSIGN(const auto on, list.flags("sentencepiece", std::array<std::string_view, 2>{
+                                                                          "dummy_prefix", "remove_extra_whitespaces"}));
+            step.left = on[0];
+            step.right = on[1];
+        }
+        if (step.kind == Kind::precompiled || (step.kind == Kind::sentencepiece && ggml.has("precompiled_charsmap"))) {
             RANKLET_ASSIGN(const auto bytes, ggml.u32s("precompiled_charsmap"));
             step.content.reserve(bytes.size());
             for (const std::uint32_t byte : bytes) step.content.push_back(static_cast<char>(byte & 0xFFu));
@@ -235,6 +242,10 @@ RANKLET_COLD inline Result<std::shared_ptr<const SubwordTokenizer>> read_subword
             return scores.wrong("scores", {" has ", model.scores.size(), " entries for ", tokens.size(), " tokens"});
         model.unk_id = unk_id;
         model.byte_fallback = byte_fallback;
+        RANKLET_ASSIGN(model.single_precision, own.boolean_or("single_precision", false));
+        if (own.has("unmatched_ids")) {
+            RANKLET_ASSIGN(model.unmatched, own.i32s("unmatched_ids"));
+        }
         config.model = std::move(model);
     } else {
         BpeConfig model;
@@ -242,6 +253,7 @@ RANKLET_COLD inline Result<std::shared_ptr<const SubwordTokenizer>> read_subword
         model.unk_id = unk_id;
         model.byte_fallback = byte_fallback;
         RANKLET_ASSIGN(model.fuse_unk, own.boolean_or("fuse_unk", false));
+        RANKLET_ASSIGN(model.equal_ranks, own.boolean_or("equal_ranks", false));
         RANKLET_ASSIGN(model.ignore_merges, own.boolean_or("ignore_merges", false));
         config.model = std::move(model);
     }

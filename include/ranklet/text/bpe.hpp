@@ -31,6 +31,7 @@ struct BpeConfig {
     std::int32_t unk_id = -1;                                        ///< -1: what is unknown is left out
     bool fuse_unk = false;                                           ///< unknown characters side by side are one token
     bool byte_fallback = false;                                      ///< an unknown character becomes its bytes, <0xNN>
+    bool equal_ranks = false;    ///< merges with the same result have one rank, the first's: SentencePiece's
     bool ignore_merges = false;  ///< a word that is a token is that token, however it would be merged
 };
 
@@ -52,7 +53,7 @@ public:
         if (config.unk_id != -1 && !known(config.unk_id))
             return make_error(ErrorCode::invalid_argument,
                               {"the unk id ", config.unk_id, " is not in a vocabulary of ", tokens.size(), " tokens"});
-        RANKLET_TRY(out.take_merges(tokens, config.merges, known));
+        RANKLET_TRY(out.take_merges(tokens, config.merges, config.equal_ranks, known));
         if (config.byte_fallback) out.byte_pieces_ = tokens.byte_pieces();
         if (!bytes) {
             RANKLET_ASSIGN(out.trie_, tokens.trie());
@@ -72,6 +73,8 @@ public:
             return token(trie_.value(node), std::size_t{0}, text.size());
         merge(text, scratch);
         std::size_t at = 0;
+        if (raw_ && lacks_bytes_ && std::any_of(text.begin(), text.end(), [&](char c) { return lacks(c); }))
+            return with_gaps(text, scratch.symbols, token);
         for (const BpeSymbol& symbol : scratch.symbols) {
             if (symbol.size == 0) continue;
             token(symbol.id, at, at + symbol.size);
@@ -95,13 +98,43 @@ private:
         return static_cast<std::size_t>((pair * 0x9E3779B97F4A7C15u) >> shift_);
     }
 
+    bool lacks(char byte) const noexcept { return unk_id_ < 0 && bytes_[static_cast<unsigned char>(byte)] < 0; }
+
+    /// Tokens of a text of which bytes are left out. As tokenizers has it, each begins where the one before ended, counted in
+    /// the bytes of the text's spelling in the byte alphabet: what follows a gap moves up.
+    template <class Token>
+    void with_gaps(std::string_view text, std::span<const BpeSymbol> symbols, const Token& token) const {
+        const auto spelt = [&](std::size_t i) {
+            return byte_characters[static_cast<unsigned char>(text[i])] < 0x80 ? std::size_t{1} : std::size_t{2};
+        };
+        std::size_t kept = 0, done = 0;          // the next byte that is kept; bytes spelt by the tokens so far
+        std::size_t place = 0, place_start = 0;  // a byte of the text, and where its spelling begins
+        const auto find = [&](std::size_t at) {
+            while (place_start + spelt(place) <= at) place_start += spelt(place++);
+            return place;
+        };
+        for (const BpeSymbol& symbol : symbols) {
+            if (symbol.size == 0) continue;
+            const std::size_t first = find(done);
+            for (std::uint32_t left = symbol.size; left > 0; ++kept) {
+                if (lacks(text[kept])) continue;
+                done += spelt(kept);
+                --left;
+            }
+            token(symbol.id, first, find(done - 1) + 1);
+        }
+    }
+
     template <class Known>
     Result<void> take_merges(const Vocabulary& tokens, std::span<const std::pair<std::int32_t, std::int32_t>> merges,
-                             const Known& known) {
+                             bool equal_ranks, const Known& known) {
         const std::size_t slots = std::bit_ceil(2 * merges.size() + 2);
         shift_ = 64 - static_cast<unsigned>(std::countr_zero(slots));
         merges_.resize(slots);
         std::string joined;
+        constexpr std::uint32_t none = 0xFFFFFFFF;
+        std::vector<std::uint32_t> first(equal_ranks ? tokens.size() : 0,
+                                         none);  // of each token: rank of its first merge
         for (std::size_t rank = 0; rank < merges.size(); ++rank) {
             const auto [a, b] = merges[rank];
             if (!known(a) || !known(b))
@@ -114,7 +147,10 @@ private:
                                   {"merge ", rank, " gives '", joined, "', which is no token"});
             std::size_t at = slot(pair_of(a, b));
             while (merges_[at].pair != empty && merges_[at].pair != pair_of(a, b)) at = (at + 1) & (slots - 1);
-            merges_[at] = {pair_of(a, b), static_cast<std::uint32_t>(rank), *id};  // of equal pairs the last counts
+            auto own = static_cast<std::uint32_t>(rank);
+            if (equal_ranks)
+                own = first[static_cast<std::size_t>(*id)] = std::min(first[static_cast<std::size_t>(*id)], own);
+            merges_[at] = {pair_of(a, b), own, *id};  // of equal pairs the last counts
         }
         return {};
     }
@@ -134,6 +170,7 @@ private:
                 bytes_[static_cast<unsigned char>((*bytes)[0])] = static_cast<std::int32_t>(id);
             spelt.push_back(in_text ? std::move(*bytes) : std::string());
         }
+        lacks_bytes_ = std::find(bytes_.begin(), bytes_.end(), -1) != bytes_.end();
         const auto order =
             sorted_indices(spelt.size(), [&](std::size_t a, std::size_t b) { return spelt[a] < spelt[b]; });
         std::vector<std::string_view> keys;
@@ -303,7 +340,7 @@ private:
     std::size_t size_ = 0;
     unsigned shift_ = 0;
     std::int32_t unk_id_ = -1;
-    bool fuse_unk_ = false, ignore_merges_ = false, raw_ = false;
+    bool fuse_unk_ = false, ignore_merges_ = false, raw_ = false, lacks_bytes_ = false;
 };
 
 }  // namespace detail

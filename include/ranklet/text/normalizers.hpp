@@ -41,9 +41,10 @@ struct NormalizerStep {
         replace_regex,  ///< the same of a regular expression, one of those that `Pattern` knows
         prepend,        ///< content: before a text that is not empty
         nmt,
-        precompiled,  ///< content: the charsmap's blob
-        bert,         ///< bert
-        byte_level,   ///< each byte becomes its character of the byte alphabet
+        precompiled,    ///< content: the charsmap's blob
+        bert,           ///< bert
+        sentencepiece,  ///< content: a charsmap's blob or nothing; left: a mark before a text, right: no spaces in excess
+        byte_level,     ///< each byte becomes its character of the byte alphabet
     };
     Kind kind = Kind::nfc;
     std::string pattern, content;
@@ -66,7 +67,8 @@ public:
         Normalizers out;
         for (NormalizerStep& step : steps) {
             Step made{step, {}, {}, {}};
-            if (step.kind == NormalizerStep::Kind::precompiled) {
+            if (step.kind == NormalizerStep::Kind::precompiled ||
+                (step.kind == NormalizerStep::Kind::sentencepiece && !step.content.empty())) {
                 RANKLET_ASSIGN(auto charsmap, Charsmap::create(step.content));
                 made.charsmap = std::make_shared<const Charsmap>(std::move(charsmap));
                 made.step.content.clear();
@@ -138,6 +140,9 @@ private:
                 transform(from, kept, scratch.changes, to);
                 return true;
             }
+            case Kind::sentencepiece:
+                sentencepiece(step, from, to);
+                return true;
             case Kind::bert:
                 return clean(*step.bert, from, to, bert);
             case Kind::byte_level:
@@ -224,6 +229,38 @@ private:
             within(0x2028, 0x2029) || code == 0x2581 || code == 0xFEFF || code == 0xFFFD)
             return ' ';
         return code;
+    }
+
+    /// SentencePiece's Normalizer::Normalize: the longest rule at each place, spaces as marks, those in excess left out.
+    static void sentencepiece(const Step& step, const AlignedView& from, AlignedText& to) {
+        constexpr std::string_view mark = "\xE2\x96\x81";
+        to.clear();
+        const std::string_view text = from.text;
+        const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
+        const auto next = [&](std::size_t at, std::size_t& size) {
+            std::uint32_t length = 0;
+            utf8::decode(bytes + at, length);
+            size = length;
+            const auto found =
+                step.charsmap ? step.charsmap->longest(text.substr(at), size) : std::optional<std::string_view>();
+            return found.value_or(text.substr(at, size));
+        };
+        const bool strict = step.step.right;
+        std::size_t at = 0, size = 0;
+        while (strict && at < text.size() && next(at, size) == " ") at += size;
+        if (at == text.size()) return;
+        if (step.step.left) to.append(mark, from.span(at, at + 1));
+        for (bool after_space = strict; at < text.size(); at += size) {
+            std::string_view piece = next(at, size);
+            while (after_space && piece.starts_with(' ')) piece.remove_prefix(1);
+            const TokenSpan span{from.span(at, at + 1).begin, from.span(at + size - 1, at + size).end};
+            for (const char c : piece) to.append(c == ' ' ? mark : std::string_view(&c, 1), span);
+            if (!piece.empty()) after_space = strict && piece.ends_with(' ');
+        }
+        while (strict && to.text.ends_with(mark)) {
+            to.text.resize(to.text.size() - mark.size());
+            to.spans.resize(to.text.size());
+        }
     }
 
     static bool clean(const BertNormalizer& normalizer, const AlignedView& from, AlignedText& to, EncodeScratch& bert) {

@@ -31,12 +31,6 @@
 
 RANKLET_NAMESPACE_BEGIN
 
-struct UnigramConfig {
-    std::vector<double> scores = {};  ///< by id
-    std::int32_t unk_id = -1;         ///< required
-    bool byte_fallback = false;       ///< what is unknown becomes its bytes, <0xNN>
-};
-
 /// A part of what is put together in the end: a text, or a special token.
 struct TemplatePart {
     static constexpr std::int32_t first_text = -1, second_text = -2;
@@ -91,8 +85,7 @@ public:
             auto& unigram = std::get<UnigramConfig>(own.model);
             unigram.scores.resize(std::min(unigram.scores.size(), out.model_size_));
             out.unknown_id_ = unigram.unk_id;
-            RANKLET_ASSIGN(out.model_, detail::Unigram::create(vocabulary, std::move(unigram.scores), unigram.unk_id,
-                                                               unigram.byte_fallback));
+            RANKLET_ASSIGN(out.model_, detail::Unigram::create(vocabulary, std::move(unigram)));
         }
         own.model = {};
         return out;
@@ -135,6 +128,10 @@ public:
         return out;
     }
     std::int32_t unknown_id() const noexcept override { return unknown_id_; }
+    bool marks_continuations() const noexcept override { return false; }
+    Result<std::string> decode(std::span<const std::int32_t>, bool) const override {
+        return make_error(ErrorCode::unsupported, {"a tokenizer of steps does not say how ids become text"});
+    }
     std::size_t vocabulary_size() const noexcept override { return vocabulary_.size(); }
     std::string_view token(std::int32_t id) const noexcept override {
         return id < 0 ? std::string_view{} : vocabulary_.token(static_cast<std::size_t>(id));

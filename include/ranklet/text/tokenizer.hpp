@@ -9,6 +9,7 @@
 #include <limits>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -46,6 +47,11 @@ public:
     virtual SpecialTokens special_tokens() const noexcept = 0;
     /// What a word that cannot be spelt becomes; -1: there is no such token.
     virtual std::int32_t unknown_id() const noexcept = 0;
+    /// Whether a piece that goes on with a word is written otherwise than the text ("##s" for "s"), as WordPiece's are.
+    virtual bool marks_continuations() const noexcept = 0;
+    /// Text from ids; `skip_special` leaves special tokens out. Errors: `invalid_argument` naming the first id that is out of
+    /// range; `unsupported` for a kind of tokenizer that does not say how.
+    virtual Result<std::string> decode(std::span<const std::int32_t> ids, bool skip_special) const = 0;
     /// Tokens, added ones included.
     virtual std::size_t vocabulary_size() const noexcept = 0;
     /// The token of an id, written as in the vocabulary; empty for an id that is out of range. Lives as long as this object.

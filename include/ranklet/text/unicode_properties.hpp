@@ -57,7 +57,8 @@ inline std::size_t grapheme_end(std::string_view text, std::size_t start) noexce
         return std::find(list.begin(), list.end(), of) != list.end();
     };
     for (; at < text.size(); at += length) {
-        const Grapheme next = grapheme(utf8::decode(bytes + at, length));
+        const std::uint32_t code = utf8::decode(bytes + at, length);
+        const Grapheme next = grapheme(code);
         const bool extends = any(next, {Grapheme::extend, Grapheme::linker, Grapheme::zwj});
         bool joined = false;
         if (last == Grapheme::cr)
@@ -86,7 +87,7 @@ inline std::size_t grapheme_end(std::string_view text, std::size_t start) noexce
         if (next == Grapheme::consonant) {
             consonant = true;
             linked = false;
-        } else if (!extends) {
+        } else if (!extends || code == 0x200C) {  // a non-joiner parts consonants
             consonant = linked = false;
         } else if (next == Grapheme::linker) {
             linked = true;

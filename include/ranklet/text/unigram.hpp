@@ -20,6 +20,15 @@
 #include "ranklet/text/vocabulary.hpp"
 
 RANKLET_NAMESPACE_BEGIN
+
+struct UnigramConfig {
+    std::vector<double> scores = {};           ///< by id
+    std::int32_t unk_id = -1;                  ///< required
+    bool byte_fallback = false;                ///< what is unknown becomes its bytes, <0xNN>
+    bool single_precision = false;             ///< sums are rounded to f32, as SentencePiece's are
+    std::vector<std::int32_t> unmatched = {};  ///< ids that no text gives: SentencePiece's control and byte pieces
+};
+
 namespace detail {
 
 class Unigram {
@@ -28,9 +37,13 @@ public:
 
     /// `scores` by id. Of a piece that stands twice the later counts. Errors: `invalid_argument` for another number of
     /// scores than pieces, one that is not finite, an unk id that is none; ByteTrie's.
-    RANKLET_COLD static Result<Unigram> create(const Vocabulary& pieces, std::vector<double> scores,
-                                               std::int32_t unk_id, bool byte_fallback) {
+    RANKLET_COLD static Result<Unigram> create(const Vocabulary& pieces, UnigramConfig config) {
         Unigram out;
+        std::vector<double>& scores = config.scores;
+        const std::int32_t unk_id = config.unk_id;
+        std::vector<bool> matched(pieces.size(), true);
+        for (const std::int32_t id : config.unmatched)
+            if (id >= 0 && static_cast<std::size_t>(id) < pieces.size()) matched[static_cast<std::size_t>(id)] = false;
         if (scores.size() != pieces.size())
             return make_error(ErrorCode::invalid_argument, {scores.size(), " scores for ", pieces.size(), " pieces"});
         if (unk_id < 0 || static_cast<std::size_t>(unk_id) >= pieces.size())
@@ -40,13 +53,14 @@ public:
         for (std::size_t i = 0; i < scores.size(); ++i) {
             if (!(std::abs(scores[i]) <= std::numeric_limits<float>::max()))
                 return make_error(ErrorCode::invalid_argument, {"the score of piece ", i, " is ", scores[i]});
-            least = std::min(least, scores[i]);
+            if (matched[i]) least = std::min(least, scores[i]);
         }
         out.unk_id_ = unk_id;
         out.unk_score_ = least - 10.0;
         out.scores_ = std::move(scores);
-        RANKLET_ASSIGN(out.trie_, pieces.trie());
-        if (byte_fallback) out.bytes_ = pieces.byte_pieces();
+        out.single_precision_ = config.single_precision;
+        RANKLET_ASSIGN(out.trie_, pieces.trie([&](std::size_t id) { return matched[id]; }));
+        if (config.byte_fallback) out.bytes_ = pieces.byte_pieces();
         return out;
     }
 
@@ -66,6 +80,7 @@ public:
             const std::size_t character = at + (lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4);
             bool single = false;
             const auto reach = [&](std::size_t end, double score, std::int32_t id) {
+                if (single_precision_) score = static_cast<double>(static_cast<float>(score));
                 UnigramNode& node = nodes[end];
                 if (node.start == none || score > node.score) node = {score, static_cast<std::uint32_t>(at), id};
             };
@@ -117,6 +132,7 @@ private:
     std::vector<std::int32_t> bytes_;  // the piece <0xNN> of each byte, -1: none; empty: no byte fallback
     double unk_score_ = 0.0;
     std::int32_t unk_id_ = 0;
+    bool single_precision_ = false;
 };
 
 }  // namespace detail

@@ -128,6 +128,7 @@ public:
 
     SpecialTokens special_tokens() const noexcept override { return {}; }
     std::int32_t unknown_id() const noexcept override { return config_.unk_id; }
+    bool marks_continuations() const noexcept override { return true; }
     /// Tokens, added ones included.
     std::size_t vocabulary_size() const noexcept override { return starts_.empty() ? 0 : starts_.size() - 1; }
     /// The token of an id, with its "##"; empty for an id that is out of range. Lives as long as this object.
@@ -153,7 +154,7 @@ public:
     /// Text from ids, as Hugging Face's WordPiece decoder writes it (with its clean-up of spaces before punctuation).
     /// `skip_special` leaves special tokens out. Added tokens that match normalised text are written normalised. Error
     /// `invalid_argument` naming the first id that is out of range.
-    Result<std::string> decode(std::span<const std::int32_t> ids, bool skip_special) const RANKLET_MEMORY_TRY {
+    Result<std::string> decode(std::span<const std::int32_t> ids, bool skip_special) const override RANKLET_MEMORY_TRY {
         detail::WordPieceDecoder decoder;
         for (std::size_t i = 0; i < ids.size(); ++i) {
             if (ids[i] < 0 || static_cast<std::size_t>(ids[i]) >= vocabulary_size())
