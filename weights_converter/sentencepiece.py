@@ -11,7 +11,8 @@ from .errors import ConversionError
 from .subword import FIRST, SubwordTokenizer
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)
-TYPES = {UNIGRAM := 1: "unigram", BPE := 2: "bpe"}
+UNIGRAM, BPE = 1, 2
+TYPES = {UNIGRAM: "unigram", BPE: "bpe"}
 OTHER_TYPES = {3: "word", 4: "char"}
 
 
