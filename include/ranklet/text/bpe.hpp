@@ -57,6 +57,7 @@ public:
         if (config.byte_fallback) out.byte_pieces_ = tokens.byte_pieces();
         if (!bytes) {
             RANKLET_ASSIGN(out.trie_, tokens.trie());
+            out.take_neighbours(tokens, config.merges);
         } else {
             RANKLET_TRY(out.take_bytes(tokens));
         }
@@ -68,18 +69,24 @@ public:
     /// Calls `token(id, first, last)` for each token of `text`, in order.
     template <class Token>
     void cut(std::string_view text, PipelineScratch& scratch, const Token& token) const {
-        const ByteTrie::Node node = trie_.walk(ByteTrie::root, text);
-        if (node != ByteTrie::none && trie_.value(node) >= 0 && is_whole(trie_.value(node), text, scratch))
-            return token(trie_.value(node), std::size_t{0}, text.size());
-        merge(text, scratch);
-        std::size_t at = 0;
-        if (raw_ && lacks_bytes_ && std::any_of(text.begin(), text.end(), [&](char c) { return lacks(c); }))
-            return with_gaps(text, scratch.symbols, token);
-        for (const BpeSymbol& symbol : scratch.symbols) {
-            if (symbol.size == 0) continue;
-            token(symbol.id, at, at + symbol.size);
-            at += symbol.size;
+        if (ignore_merges_) {
+            const std::int32_t id = whole_token(text);
+            if (id >= 0) return token(id, std::size_t{0}, text.size());
         }
+        if (!splits_) return cut_at_once(text, 0, scratch, token);
+        std::size_t first = 0;
+        std::uint32_t length = 0, before = 0;
+        const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
+        for (std::size_t i = 0, start = 0; i < text.size(); start = i, i += length) {
+            const std::uint32_t code = utf8::decode(bytes + i, length);
+            if (i > first && !(neighbours_[bit_of(before, code) / 64] >> bit_of(before, code) % 64 & 1) &&
+                whole_token(text.substr(start, i - start)) >= 0) {
+                cut_at_once(text.substr(first, i - first), first, scratch, token);
+                first = i;
+            }
+            before = code;
+        }
+        cut_at_once(text.substr(first), first, scratch, token);
     }
 
     std::size_t memory() const noexcept { return trie_.memory() + merges_.capacity() * sizeof(Merge) + size_; }
@@ -122,6 +129,58 @@ private:
                 --left;
             }
             token(symbol.id, first, find(done - 1) + 1);
+        }
+    }
+
+    /// The token that `text` is as it stands, -1: none.
+    std::int32_t whole_token(std::string_view text) const noexcept {
+        const ByteTrie::Node node = trie_.walk(ByteTrie::root, text);
+        return node == ByteTrie::none ? -1 : trie_.value(node);
+    }
+
+    /// The tokens of a text, or of a part that nothing is merged across the ends of, from byte `base` on.
+    template <class Token>
+    void cut_at_once(std::string_view text, std::size_t base, PipelineScratch& scratch, const Token& token) const {
+        const std::int32_t id = ignore_merges_ ? -1 : whole_token(text);
+        if (id >= 0 && is_whole(id, text, scratch)) return token(id, base, base + text.size());
+        merge(text, scratch);
+        if (raw_ && lacks_bytes_ && std::any_of(text.begin(), text.end(), [&](char c) { return lacks(c); }))
+            return with_gaps(text, scratch.symbols, token);
+        std::size_t at = base;
+        for (const BpeSymbol& symbol : scratch.symbols) {
+            if (symbol.size == 0) continue;
+            token(symbol.id, at, at + symbol.size);
+            at += symbol.size;
+        }
+    }
+
+    static std::size_t bit_of(std::uint32_t first, std::uint32_t second) noexcept {
+        return static_cast<std::size_t>((std::uint64_t{first} << 32 | second) * 0x9E3779B97F4A7C15u >> (64 - 20));
+    }
+
+    /// Which characters stand side by side in a token. What does not is never merged, so a long text, which has a word's
+    /// length where no pre-tokenizer cuts it, falls into parts that are merged each alone. A bit that two pairs share costs time alone. Where tokens of bytes or the unknown one are
+    /// merged, or unknown characters left out, parts would not be alone.
+    void take_neighbours(const Vocabulary& tokens, std::span<const std::pair<std::int32_t, std::int32_t>> merges) {
+        splits_ = !raw_ && unk_id_ >= 0;
+        std::vector<bool> apart(tokens.size());
+        for (const std::int32_t id : byte_pieces_)
+            if (id >= 0) apart[static_cast<std::size_t>(id)] = true;
+        if (unk_id_ >= 0) apart[static_cast<std::size_t>(unk_id_)] = true;
+        for (const auto& [a, b] : merges)
+            splits_ = splits_ && !apart[static_cast<std::size_t>(a)] && !apart[static_cast<std::size_t>(b)];
+        if (!splits_) return;
+        neighbours_.assign((std::size_t{1} << 20) / 64, 0);
+        std::uint32_t length = 0;
+        for (std::size_t id = 0; id < tokens.size(); ++id) {
+            const std::string_view token = tokens.token(id);
+            std::uint32_t before = 0;
+            for (std::size_t i = 0; i < token.size(); i += length) {
+                const std::uint32_t code =
+                    utf8::decode(reinterpret_cast<const unsigned char*>(token.data()) + i, length);
+                if (i > 0) neighbours_[bit_of(before, code) / 64] |= std::uint64_t{1} << bit_of(before, code) % 64;
+                before = code;
+            }
         }
     }
 
@@ -194,7 +253,6 @@ private:
 
     /// Whether `text`, which is this token, is merged into it. What was found out is kept, a byte a token.
     bool is_whole(std::int32_t id, std::string_view text, PipelineScratch& scratch) const {
-        if (ignore_merges_) return true;
         std::atomic<std::uint8_t>& known = whole_[static_cast<std::size_t>(id)];
         std::uint8_t state = known.load(std::memory_order_relaxed);
         if (state == 0) {
@@ -311,7 +369,10 @@ private:
                 std::push_heap(pairs.begin(), pairs.end(), later);
             }
         };
-        for (std::size_t i = 0; i + 1 < symbols.size(); ++i) offer(static_cast<std::int32_t>(i));
+        for (std::size_t i = 0; i + 1 < symbols.size(); ++i)
+            if (const Merge* found = find(symbols[i].id, symbols[i + 1].id))
+                pairs.push_back({found->rank, static_cast<std::uint32_t>(i), found->id});
+        std::make_heap(pairs.begin(), pairs.end(), later);
         while (!pairs.empty()) {
             std::pop_heap(pairs.begin(), pairs.end(), later);
             const BpePair pair = pairs.back();
@@ -337,10 +398,11 @@ private:
     std::vector<std::int32_t> byte_pieces_;               // <0xNN>, -1: none; empty: no byte fallback
     std::vector<Merge> merges_;                           // a hash table
     std::unique_ptr<std::atomic<std::uint8_t>[]> whole_;  // of each token: 0 not known, 1 no, 2 yes
+    std::vector<std::uint64_t> neighbours_;               // a bit for each pair of characters, by a hash
     std::size_t size_ = 0;
     unsigned shift_ = 0;
     std::int32_t unk_id_ = -1;
-    bool fuse_unk_ = false, ignore_merges_ = false, raw_ = false, lacks_bytes_ = false;
+    bool fuse_unk_ = false, ignore_merges_ = false, raw_ = false, lacks_bytes_ = false, splits_ = false;
 };
 
 }  // namespace detail
