@@ -52,6 +52,7 @@ class SubwordTokenizer:
     equal_ranks: bool = False  # merges with the same result have one rank
     single_precision: bool = False  # Unigram's sums are f32
     unmatched: list = field(default_factory=list)  # ids that no text gives
+    control: dict = field(default_factory=dict)  # SentencePiece's control pieces and their ids
     max_length: Optional[int] = None  # transformers' model_max_length, if it is one
     type_ids: bool = True  # as Tokenizer's (tokenizer.py)
     lower_text: bool = False

@@ -9,7 +9,7 @@ import unicodedata
 
 import numpy as np
 
-from .subword import FIRST, PATTERNS, byte_characters
+from .subword import FIRST, PATTERNS, SPACE_MARK, byte_characters
 from .wordpiece import WHITE_SPACE, WordPiece, is_punctuation
 from .wordpiece import normalize as bert_normalize
 
@@ -110,11 +110,15 @@ class Subword:
         own = tokenizer.tokens[:tokenizer.model_tokens]
         self.bytes = [chr(code) for code in byte_characters()]
         self.charsmap = None if tokenizer.charsmap is None else Charsmap(tokenizer.charsmap)
-        self.ids = {token: i for i, token in enumerate(own)}
+        unmatched = set(tokenizer.unmatched)
+        self.ids = {token: i for i, token in enumerate(own) if i not in unmatched}
+        self.byte_pieces = {token: i for i, token in enumerate(own)}
         self.longest = max(map(len, own))
         if tokenizer.model == "unigram":
-            self.unknown_score = min(tokenizer.scores) - 10.0
-        self.ranks = {pair: rank for rank, pair in enumerate(tokenizer.merges)}
+            self.unknown_score = min(score for i, score in enumerate(tokenizer.scores) if i not in unmatched) - 10.0
+        self.ranks, first = {}, {}
+        for rank, pair in enumerate(tokenizer.merges):
+            self.ranks[pair] = first.setdefault("".join(pair), rank) if tokenizer.equal_ranks else rank
         self.raw = WordPiece._matcher({token.content: token for token in tokenizer.added if not token.normalized})
         self.late = WordPiece._matcher({self.normalize(token.content): token for token in tokenizer.added if token.normalized})
 
@@ -141,11 +145,29 @@ class Subword:
                 text = "".join(" " if ord(c) in NMT_SPACE else c for c in text if ord(c) not in NMT_GONE)
             elif name == "precompiled":
                 text = self.charsmap.apply(text)
+            elif name == "sentencepiece":
+                text = self._sentencepiece(text, made_of[0].split())
             elif name == "bert":
                 text = bert_normalize(text, _Flags(made_of[0].split()))
             elif name == "byte_level":
                 text = self.seen(text)
         return text
+
+    def _sentencepiece(self, text, flags):
+        """The longest rule at each place; spaces in excess go, a mark stands for each other one and before the text."""
+        out = []
+        while text:
+            found = self.charsmap and self.charsmap.replacement(text, longest=True)
+            if found:
+                out.append(found[0])
+                text = text.encode()[found[1]:].decode()
+            else:
+                out.append(text[0])
+                text = text[1:]
+        text = "".join(out)
+        if "remove_extra_whitespaces" in flags:
+            text = re.sub(" +", " ", text).strip(" ")
+        return SPACE_MARK * (bool(text) and "dummy_prefix" in flags) + text.replace(" ", SPACE_MARK)
 
     def seen(self, text):
         return "".join(self.bytes[byte] for byte in text.encode())
@@ -190,11 +212,12 @@ class Subword:
         return self._unigram(word) if self.settings.model == "unigram" else self._bpe(word)
 
     def _bytes_of(self, text):
-        ids = [self.ids.get(f"<0x{byte:02X}>") for byte in text.encode()] if self.settings.byte_fallback else [None]
+        ids = [self.byte_pieces.get(f"<0x{byte:02X}>") for byte in text.encode()] if self.settings.byte_fallback else [None]
         return None if None in ids else ids
 
     def _unigram(self, word):
         unk, scores = self.settings.unk_id, self.settings.scores
+        rounded = np.float32 if self.settings.single_precision else float
         best = [(0.0, 0, 0)] + [None] * len(word)  # of each end: score, start, id
         for start in range(len(word)):
             here, single = best[start][0], False
@@ -202,10 +225,12 @@ class Subword:
             for end, i in ends:
                 if i is not None:
                     single |= end == start + 1
-                    if best[end] is None or scores[i] + here > best[end][0]:
-                        best[end] = (scores[i] + here, start, i)
-            if not single and (best[start + 1] is None or self.unknown_score + here > best[start + 1][0]):
-                best[start + 1] = (self.unknown_score + here, start, unk)
+                    score = float(rounded(scores[i] + here))
+                    if best[end] is None or score > best[end][0]:
+                        best[end] = (score, start, i)
+            score = float(rounded(self.unknown_score + here))
+            if not single and (best[start + 1] is None or score > best[start + 1][0]):
+                best[start + 1] = (score, start, unk)
         cuts, end = [], len(word)
         while end > 0:
             _, start, i = best[end]

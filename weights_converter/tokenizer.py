@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Optional
 
 from .checkpoint import is_count, optional_json, read_json, read_text
-from . import subword
+from . import sentencepiece, subword
 from .errors import ConversionError
 from .subword_reference import Subword
 from .wordpiece import ASCII_PUNCTUATION, WordPiece, is_punctuation, normalize, words
@@ -20,6 +20,7 @@ MAX_TOKEN_BYTES = 1024  # the library's max_token_bytes
 DEFAULT_SPECIAL = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]",
                    "mask_token": "[MASK]"}
 STATED_SPECIAL = dict.fromkeys(("bos_token", "eos_token", *DEFAULT_SPECIAL))  # of others than BERT's: none by default
+SENTENCEPIECE_MODELS = ("spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "spm.model", "sentencepiece.model")
 KNOWN_CLASSES = ("BertTokenizer", "BertTokenizerFast", "DistilBertTokenizer", "DistilBertTokenizerFast",
                  "PreTrainedTokenizerFast")
 GENERAL_CLASSES = ("TokenizersBackend", "PreTrainedTokenizerFast")  # follow tokenizer.json; others make it anew from their settings
@@ -75,8 +76,10 @@ def read_tokenizer(folder, lowercase, note, special_tokens=True):
             note(f"{vocabulary} differs from tokenizer.json, which is followed")
     elif os.path.exists(vocabulary):
         tokenizer = _from_vocabulary(folder, vocabulary, config, lowercase)
+    elif models := [each for each in SENTENCEPIECE_MODELS if os.path.exists(os.path.join(folder, each))]:
+        tokenizer = _from_sentencepiece(os.path.join(folder, models[0]), config or {}, lowercase, note, special_tokens)
     else:
-        raise ConversionError(f"{folder}: no tokenizer; looked for tokenizer.json and vocab.txt")
+        raise ConversionError(f"{folder}: no tokenizer; looked for tokenizer.json and vocab.txt, and for a model of SentencePiece ({SENTENCEPIECE_MODELS[0]} ...)")
     config = config or {}
     if config.get("truncation_side", "right") != "right":
         raise ConversionError(f"{folder}/tokenizer_config.json: truncation_side {config['truncation_side']!r}, only "
@@ -304,6 +307,30 @@ def _subword(path, data, kind, added, config, lowercase, note, special_tokens):
             raise ConversionError(f"{path}: model.vocab is {type(vocabulary).__name__}, expected tokens")
         added = _with_stated(path, vocabulary, added, config, note, STATED_SPECIAL)
     return subword.from_json(path, data, kind, added)
+
+
+def _from_sentencepiece(path, config, lowercase, note, special_tokens):
+    """SentencePiece's own ids, for the classes whose ids these are. Others shift them, or add to them: tokenizer.json tells."""
+    if lowercase is not None:
+        raise ConversionError(f"{path}: --lowercase is for WordPiece; a SentencePiece model says itself what it does")
+    tokenizer = sentencepiece.read(path)
+    if not special_tokens:
+        return tokenizer
+    kind = str(config.get("tokenizer_class")).removesuffix("Fast")
+    ends = {"T5Tokenizer": ((), ("</s>",)),
+            "LlamaTokenizer": (("<s>",) * bool(config.get("add_bos_token", True)), ("</s>",) * bool(config.get("add_eos_token", False)))}
+    if kind not in ends:
+        raise ConversionError(f"{path}: which special tokens are put around a text, and whether ids are shifted, is known of {' and '.join(ends)} "
+                              f"alone; tokenizer_class is {config.get('tokenizer_class')}. Save it as tokenizer.json: "
+                              "transformers.AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)")
+    missing = [name for names in ends[kind] for name in names if name not in tokenizer.control]
+    if missing:
+        raise ConversionError(f"{path}: {kind} puts {missing[0]} at a text, which is no control piece of the model")
+    before, after = ([(tokenizer.control[name], 0) for name in names] for names in ends[kind])
+    tokenizer.single = [*before, (subword.FIRST, 0), *after]
+    tokenizer.pair = [*before, (subword.FIRST, 0), *after, *before, (subword.SECOND, 0), *after]
+    note(f"{path}: special tokens that a text spells out are read as ordinary text")
+    return tokenizer
 
 
 def reference(tokenizer, max_length=None):
