@@ -83,7 +83,7 @@ mkdir -p build
 if [ "$all" = 1 ]; then
     export RANKLET_ORACLE_DIR=${RANKLET_ORACLE_DIR:-$repository/build/oracle}
     export RANKLET_PARITY_DIR=${RANKLET_PARITY_DIR:-$repository/build/parity}
-    for oracle in tests/text/oracle/run.sh tests/parity/onnx/run.sh tests/layouts/run.sh; do
+    for oracle in tests/text/oracle/run.sh tests/tokenizers/run.sh tests/parity/onnx/run.sh tests/layouts/run.sh; do
         step "$oracle"
         bash "$oracle"
     done

@@ -48,9 +48,9 @@ def read_lines(path, fields=1):
     return [each + [""] * (fields - len(each)) for each in parted]
 
 
-def read_json(path, kind=dict, parse_float=None):
+def read_json(path, kind=dict):
     try:
-        value = json.loads(read_text(path), parse_float=parse_float)
+        value = json.loads(read_text(path))
     except ValueError as error:
         if isinstance(error, ConversionError):
             raise

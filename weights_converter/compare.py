@@ -93,7 +93,7 @@ def run_original(folder, metadata, texts, options):
         if kind == "token":
             return _tagger(folder, texts)
         return _cross_encoder(folder, texts) if _is_cross_encoder(folder) else _classifier(folder, texts, metadata)
-    if metadata.get("ranklet.words.tokenizer") == "wordpiece" and metadata["ranklet.words.unknown"] == "skip":
+    if metadata.get("ranklet.words.tokenizer") in ("wordpiece", "subword") and metadata["ranklet.words.unknown"] == "skip":
         # model2vec's: StaticEmbedding, which loads the same folders, has a row for unknown tokens
         library = _need("model2vec")
         rows = library.StaticModel.from_pretrained(folder).encode(texts)

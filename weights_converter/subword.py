@@ -1,587 +1,400 @@
-"""Reads tokenizers of Unigram and byte pairs, writes them as model-file keys, and runs them: the second opinion that a model file's
-self-test is made with.
+"""Reads a tokenizer of steps, Unigram or BPE, and writes it as model-file keys.
 
-In: Hugging Face's tokenizer.json, old forms too. Out: a Subword with the steps that it is made of; token ids; the keys of
-docs/model-file.md. What a tokenizer has and nothing here knows is an error that shows it.
-Behaviour of Hugging Face's `tokenizers` 0.23.
+In: a tokenizer.json of Hugging Face's `tokenizers`, old forms included. Out: a SubwordTokenizer; the keys of
+docs/model-file.md. What the library has no word for is an error that shows it.
 """
 import base64
-import math
-import struct
-import unicodedata
 from dataclasses import dataclass, field
 from typing import Optional
 
 import numpy as np
 
-from .checkpoint import optional_json
+from .checkpoint import is_count
 from .errors import ConversionError
 
-# The patterns that the library has, as tokenizer.json writes them.
-GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
-QWEN2 = LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
-PATTERNS = {GPT2: "gpt2", LLAMA3: "llama3", QWEN2: "qwen2"}
-MARK = "\u2581"
-
-
-def byte_alphabet():
-    """GPT-2's: the character of each byte."""
-    itself = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = iter(range(0x100, 0x200))
-    return [chr(b) if b in itself else chr(next(others)) for b in range(256)]
-
-
-def rust_float(text):
-    """A number as the tokenizers library reads it from JSON: up to 19 digits as a whole number, divided by a power of ten, with the
-    rounding of each. Of two ways to cut a word that are worth the same, the last bit decides."""
-    mantissa, _, exponent = text.lower().partition("e")
-    whole, _, decimals = mantissa.lstrip("-").partition(".")
-    value, power = 0, int(exponent or 0)
-    for place, digits in ((0, whole), (1, decimals)):
-        for digit in digits:
-            if value * 10 + int(digit) > 2**64 - 1:
-                power += 1 - place
-                continue
-            value = value * 10 + int(digit)
-            power -= place
-    number = float(value)
-    number = number * 10.0 ** power if power >= 0 else number / 10.0 ** min(-power, 308)
-    return -number if text.startswith("-") else number
-
-
-class CharacterMap:
-    """SentencePiece's precompiled normalisation: a double array of texts, and what they turn into."""
-
-    def __init__(self, data):
-        self.data = data
-        size = struct.unpack_from("<I", data)[0] if len(data) >= 4 else 0
-        if size % 4 or len(data) < 4 + size:
-            raise ValueError("the array is not all there")
-        self.units = np.frombuffer(data, "<u4", size // 4, 4)
-        self.texts = data[4 + size:]
-
-    def find(self, text):
-        """What the text turns into; None: it stays."""
-        def offset(unit):
-            return (unit >> 10) << ((unit & (1 << 9)) >> 6)
-
-        units = self.units
-        if not len(units):
-            return None
-        at = offset(int(units[0]))
-        for byte in text.encode():
-            at ^= byte
-            if byte == 0 or at >= len(units) or int(units[at]) & 0x800000FF != byte:
-                return None
-            leaf = int(units[at]) >> 8 & 1
-            at ^= offset(int(units[at]))
-            if leaf:
-                value = int(units[at]) & 0x7FFFFFFF
-                return self.texts[value:self.texts.index(b"\0", value)].decode()
-        return None
-
-    def apply(self, text):
-        out = []
-        for grapheme in graphemes(text):
-            found = self.find(grapheme) if len(grapheme.encode()) < 6 else None
-            if found is not None:
-                out.append(found)
-                continue
-            for char in grapheme:
-                found = self.find(char)
-                out.append(char if found is None else found)
-        return "".join(out)
-
-
-def graphemes(text):
-    """Near enough to Unicode's for a self-test's texts: marks go with what they stand on, \\r with \\n."""
-    found = []
-    for char in text:
-        joins = unicodedata.category(char) in ("Mn", "Me", "Mc") or char == "\u200d"
-        if found and (joins and unicodedata.category(found[-1][-1])[0] != "C" or char == "\n" and found[-1] == "\r"):
-            found[-1] += char
-        else:
-            found.append(char)
-    return found
-
-
-def _kind(char):
-    category = unicodedata.category(char)[0]
-    return "letter" if category == "L" else "number" if category == "N" else "space" if char.isspace() and char not in "\x1c\x1d\x1e\x1f" else "other"
-
-
-WHITE_SPACE = "".join(chr(c) for c in (*range(0x3001),) if _kind(chr(c)) == "space")
-
-
-def _run(text, at, kind, most=None):
-    end = at
-    while end < len(text) and (most is None or end - at < most) and _kind(text[end]) == kind:
-        end += 1
-    return end
-
-
-def _space(text, at):
-    end = _run(text, at, "space")
-    return end if end == len(text) or end == at + 1 else end - 1
-
-
-def match(pattern, text, at):
-    """Where the pattern's match that begins at a place ends; see text/text_patterns.hpp."""
-    modern = pattern != "gpt2"
-    if text[at] == "'":
-        rest = text[at + 1:at + 3]
-        rest = rest.lower().replace("\u017f", "s") if modern else rest
-        for ending in ("s", "t", "m", "d", "re", "ve", "ll"):
-            if rest.startswith(ending):
-                return at + 1 + len(ending)
-    start = at + (text[at] == " ")
-    if not modern:
-        kind = _kind(text[start]) if start < len(text) else "space"
-        return _run(text, start, kind) if kind != "space" else _space(text, at)
-    first = _kind(text[at])
-    if first == "letter":
-        return _run(text, at, "letter")
-    if first != "number" and text[at] not in "\r\n" and at + 1 < len(text) and _kind(text[at + 1]) == "letter":
-        return _run(text, at + 1, "letter")
-    if first == "number":
-        return _run(text, at, "number", 3 if pattern == "llama3" else 1)
-    if start < len(text) and _kind(text[start]) == "other":
-        end = _run(text, start, "other")
-        while end < len(text) and text[end] in "\r\n":
-            end += 1
-        return end
-    spaces = text[at:_run(text, at, "space")]
-    line = max(spaces.rfind("\r"), spaces.rfind("\n"))
-    return at + line + 1 if line >= 0 else _space(text, at)
+SPACE_MARK = "\u2581"
+# The regular expressions that the library has scanners for (text/patterns.hpp).
+CONTRACTIONS = "'s|'t|'re|'ve|'m|'ll|'d"
+PATTERNS = (
+    rf"{CONTRACTIONS}| ?\p{{L}}+| ?\p{{N}}+| ?[^\s\p{{L}}\p{{N}}]+|\s+(?!\S)|\s+",
+    r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    *(rf"(?i:{CONTRACTIONS})|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|{digits}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+      for digits in (r"\p{N}{1,3}", r"\p{N}")),
+    rf"(?i:{CONTRACTIONS})|[^\r\n\p{{L}}\p{{N}}]?[\p{{L}}\p{{M}}]+|\p{{N}}| ?[^\s\p{{L}}\p{{M}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    rf"{CONTRACTIONS}|[\p{{L}}]+|[\p{{N}}]|[^\s\p{{L}}\p{{N}}]+",
+    r"\s+", r"[\s]+", r"\s{2,}", " +", " {2,}", r"\w+|[^\w\s]+", r"[\r\n]", r"\p{N}{1,3}",
+)
+BEHAVIORS = {"Removed": "removed", "Isolated": "isolated", "MergedWithPrevious": "merged_with_previous",
+             "MergedWithNext": "merged_with_next", "Contiguous": "contiguous"}
+FIRST, SECOND = -1, -2  # the texts in a template
+GGML_MODELS = {"unigram": "t5", "bpe": "llama", "byte_bpe": "gpt2"}  # llama.cpp's names
 
 
 @dataclass
-class Subword:
-    """A tokenizer as the model file describes it."""
-    model: str  # unigram, byte_pairs or character_pairs
+class SubwordTokenizer:
+    model: str  # unigram or bpe
     tokens: list  # by id
-    normalizers: list  # of tuples: a step's name and what belongs to it
-    words: list
+    added: list  # of AddedToken (tokenizer.py)
+    model_tokens: int  # ids below are the model's own
     unk_id: Optional[int] = None
-    scores: list = field(default_factory=list)
-    merges: list = field(default_factory=list)  # of (left id, right id, merged id)
-    whole_words_first: bool = False
-    byte_ids: list = field(default_factory=list)
-    before: list = field(default_factory=list)
-    between: list = field(default_factory=list)
-    after: list = field(default_factory=list)
-    pairs: bool = False
-    second_type: int = 0
+    normalizers: list = field(default_factory=list)  # of lists: a step's name, what it is made of
+    pre_tokenizers: list = field(default_factory=list)
+    charsmap: Optional[bytes] = None
+    single: list = field(default_factory=lambda: [(FIRST, 0)])
+    pair: list = field(default_factory=lambda: [(FIRST, 0), (SECOND, 1)])
     trim_offsets: bool = False
-    keeps_first_space: bool = False
-    added: list = field(default_factory=list)  # of tokenizer.AddedToken
-    map: Optional[CharacterMap] = None
-    max_length: Optional[int] = None
+    trim_keeps_added_space: bool = False
+    scores: Optional[np.ndarray] = None  # float64, of Unigram
+    merges: list = field(default_factory=list)  # of pairs of tokens, of BPE
+    byte_fallback: bool = False
+    fuse_unk: bool = False
+    ignore_merges: bool = False
+    equal_ranks: bool = False  # merges with the same result have one rank
+    single_precision: bool = False  # Unigram's sums are f32
+    unmatched: list = field(default_factory=list)  # ids that no text gives
+    control: dict = field(default_factory=dict)  # SentencePiece's control pieces and their ids
+    max_length: Optional[int] = None  # transformers' model_max_length, if it is one
+    type_ids: bool = True  # as Tokenizer's (tokenizer.py)
     lower_text: bool = False
-    outside_vocabulary: set = field(default_factory=set)
 
-    lowercase = False
-    cls_id = property(lambda self: self.before[0] if self.before else None)
-
-    # ---- running it
-
-    def normalize(self, text, steps=None):
-        for name, *arguments in self.normalizers if steps is None else steps:
-            if name == "character_map":
-                text = self.map.apply(text)
-            elif name in ("nfc", "nfd"):
-                text = unicodedata.normalize(name.upper(), text)
-            elif name == "lowercase":
-                text = "".join(c.lower() for c in text)
-            elif name == "strip_accents":
-                text = "".join(c for c in text if unicodedata.category(c)[0] != "M")
-            elif name == "strip_left":
-                text = text.lstrip(WHITE_SPACE)
-            elif name == "strip_right":
-                text = text.rstrip(WHITE_SPACE)
-            elif name == "replace":
-                text = text.replace(*arguments)
-            elif name == "collapse_spaces":
-                parts = text.split("  ")
-                text = parts[0]
-                for part in parts[1:]:
-                    text += (arguments[0] if not text.endswith("\0") else "") + part
-                while "  " in text:
-                    text = text.replace("  ", arguments[0])
-            elif name == "prepend":
-                text = arguments[0] + text if text else text
-        return text
-
-    def cut(self, text, at_start):
-        """A stretch of normalised text -> its words."""
-        words = [(text, at_start)]
-        for name, *arguments in self.words:
-            following = []
-            for word, first in words:
-                if name == "split_spaces":
-                    parts, rest = [], ""
-                    for char in word + " ":
-                        if _kind(char) == "space":
-                            parts += [rest] * bool(rest)
-                            rest = ""
-                        else:
-                            rest += char
-                    following += [(part, first and i == 0) for i, part in enumerate(parts)]
-                elif name == "digits":
-                    rest = ""
-                    for char in word:
-                        if _kind(char) == "number":
-                            following += [(rest, False)] * bool(rest) + [(char, False)]
-                            rest = ""
-                        else:
-                            rest += char
-                    following += [(rest, False)] * bool(rest)
-                elif name == "prefix_space":
-                    following.append((word if word.startswith(" ") else " " + word, first))
-                elif name == "pattern":
-                    at = 0
-                    while at < len(word):
-                        end = match(arguments[0], word, at)
-                        following.append((word[at:end], first and at == 0))
-                        at = end
-                elif name == "metaspace":
-                    mark, scheme, split = arguments
-                    word = word.replace(" ", mark)
-                    if not word.startswith(mark) and (scheme == "always" or scheme == "first" and first):
-                        word = mark + word
-                    if split == "whole":
-                        following.append((word, first))
-                        continue
-                    parts = word.split(mark)
-                    following += [(parts[0], first)] * bool(parts[0]) + [(mark + part, False) for part in parts[1:]]
-            words = [each for each in following if each[0]]
-        return [word for word, _ in words]
-
-    def _tables(self):
-        if not hasattr(self, "_ids"):
-            self._ids = {}
-            for i, token in enumerate(self.tokens[:len(self.scores) or None]):
-                self._ids.setdefault(token, i)
-            self._ranks = {(left, right): (rank, merged) for rank, (left, right, merged) in enumerate(self.merges)}
-            self._longest = max(map(len, self.tokens))
-            self._alphabet = byte_alphabet()
-
-    def pieces(self, word):
-        self._tables()
-        if self.model == "unigram":
-            return self._unigram(word)
-        if self.model == "byte_pairs":
-            word = "".join(self._alphabet[b] for b in word.encode())
-        if self.whole_words_first and word in self._ids:
-            return [self._ids[word]]
-        ids, unknown = [], False
-        for char in word:
-            if char in self._ids:
-                ids.append(self._ids[char])
-                unknown = False
-            elif self.byte_ids:
-                ids += [self.byte_ids[b] for b in char.encode()]
-                unknown = False
-            elif self.unk_id is not None:
-                ids += [self.unk_id] * (not unknown)
-                unknown = True
-        while True:
-            found = [(self._ranks[pair], i) for i, pair in enumerate(zip(ids, ids[1:])) if pair in self._ranks]
-            if not found:
-                return ids
-            (_, merged), i = min(found, key=lambda each: (each[0][0], each[1]))
-            ids[i:i + 2] = [merged]
-
-    def _unigram(self, word):
-        unknown = min(self.scores) - 10
-        best = [(0.0, None, None)] + [None] * len(word)
-        for start in range(len(word)):
-            single = False
-            for end in range(start + 1, min(len(word), start + self._longest) + 1):
-                i = self._ids.get(word[start:end])
-                if i is None:
-                    continue
-                score = best[start][0] + self.scores[i]
-                if best[end] is None or score > best[end][0]:
-                    best[end] = (score, start, i)
-                single = single or end == start + 1
-            if not single:
-                score = best[start][0] + unknown
-                if best[start + 1] is None or score > best[start + 1][0]:
-                    best[start + 1] = (score, start, self.unk_id)
-        ids, end = [], len(word)
-        while end > 0:
-            _, end, i = best[end]
-            if not (i == self.unk_id and ids and ids[-1] == i):  # neighbours that are unknown are one
-                ids.append(i)
-        return ids[::-1]
+    @property
+    def lowercase(self):
+        return any(step[0] == "lowercase" or step[0] == "bert" and "lowercase" in step[1] for step in self.normalizers)
 
 
-class SubwordRunner:
-    """encode(text) -> ids with the special ones around them, cut to max_length (None: not cut)."""
-
-    def __init__(self, tokenizer, max_length=None):
-        from .wordpiece import WordPiece
-        self.settings, self.max_length = tokenizer, max_length
-        self.raw = WordPiece._matcher({t.content: t for t in tokenizer.added if not t.normalized})
-        self.late = WordPiece._matcher({tokenizer.normalize(t.content): t for t in tokenizer.added if t.normalized})
-        self._split = WordPiece._split
-
-    def encode(self, text):
-        ids = self.without_special(text)
-        own = self.settings
-        if self.max_length is not None:
-            ids = ids[:self.max_length - len(own.before) - len(own.after)]
-        return [*own.before, *ids, *own.after]
-
-    def without_special(self, text):
-        own, ids = self.settings, []
-        for piece, token in self._split(text, self.raw):
-            if token is not None:
-                ids.append(token.id)
-                continue
-            for part, late in self._split(own.normalize(piece), self.late):
-                if late is not None:
-                    ids.append(late.id)
-                elif part:
-                    for word in own.cut(part, not ids):
-                        ids += own.pieces(word)
-        return ids
+def byte_characters():
+    """The code point that stands for each byte in the byte alphabet (GPT-2's bytes_to_unicode)."""
+    seen = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = iter(range(256, 512))
+    return [byte if byte in seen else next(others) for byte in range(256)]
 
 
-# ---- reading it
+def _kind(where, step):
+    if not isinstance(step, dict) or not isinstance(step.get("type"), str):
+        raise ConversionError(f"{where} is {step!r:.200}, expected an object with a type")
+    return step["type"]
 
 
-def _flat(value, inside):
-    if value is None:
+def _only(where, step, *known):
+    """No guess: a setting that is not known may mean anything."""
+    unknown = sorted(set(step) - {"type", *known})
+    if unknown:
+        raise ConversionError(f"{where}: {step['type']} has {unknown[0]} {step[unknown[0]]!r:.100}, which is not known")
+
+
+def _flag(where, step, name, default=None):
+    value = step.get(name, default)
+    if not isinstance(value, bool):
+        raise ConversionError(f"{where}: {step['type']}.{name} is {value!r:.80}, expected true or false")
+    return value
+
+
+def _text(where, step, name):
+    value = step.get(name)
+    if not isinstance(value, str):
+        raise ConversionError(f"{where}: {step['type']}.{name} is {value!r:.80}, expected a text")
+    return value
+
+
+def _pattern(where, step):
+    """(text, whether it is a regular expression)"""
+    pattern = step.get("pattern")
+    if isinstance(pattern, dict) and len(pattern) == 1:
+        (kind, text), = pattern.items()
+        if kind == "String" and isinstance(text, str) and text:
+            return text, False
+        if kind == "Regex" and text in PATTERNS:
+            return text, True
+    raise ConversionError(f"{where}: {step['type']} with the pattern {pattern!r:.300}, which is not one of those that the library reads")
+
+
+def _steps(where, step, inside):
+    """The steps of a Sequence, of Sequences inside it too; of another one itself; of null none."""
+    if step is None:
         return []
-    if value.get("type") == "Sequence":
-        return [each for part in value[inside] for each in _flat(part, inside)]
-    return [value]
+    if _kind(where, step) != "Sequence":
+        return [step]
+    _only(where, step, inside)
+    if not isinstance(step.get(inside), list):
+        raise ConversionError(f"{where}: Sequence.{inside} is {step.get(inside)!r:.80}, expected a list")
+    return [each for part in step[inside] for each in _steps(where, part, inside)]
 
 
-def _normalizers(path, value):
-    steps, chars = [], None
-    for each in _flat(value, "normalizers"):
-        kind = each["type"]
-        if kind == "Precompiled":
-            if each["precompiled_charsmap"]:
-                chars = CharacterMap(base64.b64decode(each["precompiled_charsmap"]))
-                steps.append(("character_map",))
-        elif kind in ("NFC", "NFD", "Lowercase"):
-            steps.append((kind.lower(),))
-        elif kind == "StripAccents":
-            steps.append(("strip_accents",))
+def _normalizers(path, data):
+    """(steps, charsmap)"""
+    where = f"{path}: normalizer"
+    steps, charsmap = [], None
+    plain = {"NFC": "nfc", "NFD": "nfd", "NFKC": "nfkc", "NFKD": "nfkd", "Lowercase": "lowercase", "StripAccents": "strip_accents",
+             "Nmt": "nmt", "ByteLevel": "byte_level"}
+    for step in _steps(where, data.get("normalizer"), "normalizers"):
+        kind = _kind(where, step)
+        if kind in plain:
+            _only(where, step)
+            steps.append([plain[kind]])
         elif kind == "Strip":
-            steps += [("strip_left",)] * each.get("strip_left", True) + [("strip_right",)] * each.get("strip_right", True)
-        elif kind == "Replace" and "String" in each["pattern"]:
-            steps.append(("replace", each["pattern"]["String"], each["content"]))
-        elif kind == "Replace" and each["pattern"] == {"Regex": " {2,}"}:
-            steps.append(("collapse_spaces", each["content"]))
+            _only(where, step, "strip_left", "strip_right")
+            steps.append(["strip", " ".join(side for side in ("left", "right") if _flag(where, step, f"strip_{side}"))])
+        elif kind == "Replace":
+            _only(where, step, "pattern", "content")
+            text, regex = _pattern(where, step)
+            steps.append(["replace_regex" if regex else "replace", text, _text(where, step, "content")])
         elif kind == "Prepend":
-            steps.append(("prepend", each["prepend"]))
+            _only(where, step, "prepend")
+            steps.append(["prepend", _text(where, step, "prepend")])
+        elif kind == "Precompiled":
+            _only(where, step, "precompiled_charsmap")
+            blob = step.get("precompiled_charsmap")
+            try:
+                blob = base64.b64decode(blob, validate=True)
+            except (TypeError, ValueError):
+                raise ConversionError(f"{where}: Precompiled.precompiled_charsmap is {blob!r:.80}, expected base64") from None
+            if charsmap is not None and charsmap != blob:
+                raise ConversionError(f"{where}: two different charsmaps, one is supported")
+            charsmap = blob
+            steps.append(["precompiled"])
+        elif kind == "BertNormalizer":
+            names = ("clean_text", "handle_chinese_chars", "lowercase")
+            _only(where, step, *names, "strip_accents")
+            on = [name for name in names if _flag(where, step, name, True)]
+            strip = step.get("strip_accents")
+            if (_flag(where, step, "strip_accents") if strip is not None else "lowercase" in on):
+                on.append("strip_accents")
+            steps.append(["bert", " ".join(sorted(on))])
         else:
-            raise ConversionError(f"{path}: normalizer {str(each):.120} is not supported")
-    return steps, chars
+            raise ConversionError(f"{where}: {kind} is not supported")
+    return steps, charsmap
 
 
-def _scheme(each):
-    if "prepend_scheme" in each:
-        return each["prepend_scheme"]
-    return "always" if each.get("add_prefix_space", True) else "never"
+def _metaspace(where, step):
+    _only(where, step, "replacement", "add_prefix_space", "prepend_scheme", "split", "str_rep")
+    mark = _text(where, step, "replacement")
+    if len(mark) != 1:
+        raise ConversionError(f"{where}: Metaspace.replacement is {mark!r:.80}, expected one character")
+    scheme = step.get("prepend_scheme", "always")
+    if scheme not in ("always", "first", "never"):
+        raise ConversionError(f"{where}: Metaspace.prepend_scheme is {scheme!r:.80}, expected always, first or never")
+    older = step.get("add_prefix_space")
+    if older is not None and not _flag(where, step, "add_prefix_space"):
+        if "prepend_scheme" in step and scheme != "never":
+            raise ConversionError(f"{where}: Metaspace with add_prefix_space false and prepend_scheme {scheme}")
+        scheme = "never"
+    return ["metaspace", mark, scheme, "split" if _flag(where, step, "split", True) else "whole"]
 
 
-def _words(path, value):
-    """(steps, whether words are bytes)"""
-    steps, bytes_ = [], False
-    for each in _flat(value, "pretokenizers"):
-        kind = each["type"]
-        if kind == "WhitespaceSplit":
-            steps.append(("split_spaces",))
+def _behavior(where, step, default=None):
+    value = step.get("behavior", default)
+    if value not in BEHAVIORS:
+        raise ConversionError(f"{where}: {step['type']}.behavior is {value!r:.80}, expected one of {', '.join(BEHAVIORS)}")
+    return BEHAVIORS[value]
+
+
+def _pre_tokenizers(path, data):
+    where = f"{path}: pre_tokenizer"
+    steps = []
+    plain = {"BertPreTokenizer": "bert", "Whitespace": "whitespace", "WhitespaceSplit": "whitespace_split"}
+    for step in _steps(where, data.get("pre_tokenizer"), "pretokenizers"):
+        kind = _kind(where, step)
+        if kind in plain:
+            _only(where, step)
+            steps.append([plain[kind]])
+        elif kind == "Punctuation":
+            _only(where, step, "behavior")
+            steps.append(["punctuation", _behavior(where, step, "Isolated")])
+        elif kind == "Digits":
+            _only(where, step, "individual_digits")
+            steps.append(["digits", "isolated" if _flag(where, step, "individual_digits") else "contiguous"])
         elif kind == "Metaspace":
-            steps.append(("metaspace", each.get("replacement", MARK), _scheme(each), "split" if each.get("split", True) else "whole"))
+            steps.append(_metaspace(where, step))
         elif kind == "ByteLevel":
-            steps += [("prefix_space",)] * each.get("add_prefix_space", True)
-            steps += [("pattern", "gpt2")] * each.get("use_regex", True)
-            bytes_ = True
-        elif kind == "Digits" and each.get("individual_digits"):
-            steps.append(("digits",))
+            _only(where, step, "add_prefix_space", "trim_offsets", "use_regex")
+            on = ["add_prefix_space"] * _flag(where, step, "add_prefix_space") + ["split"] * _flag(where, step, "use_regex", True)
+            steps.append(["byte_level", " ".join(on)])
         elif kind == "Split":
-            pattern = each["pattern"].get("Regex")
-            if pattern not in PATTERNS or each.get("behavior") != "Isolated" or each.get("invert"):
-                raise ConversionError(f"{path}: pre_tokenizer splits by {str(each):.300}; the patterns of GPT-2, Llama 3 and Qwen2 are supported")
-            steps.append(("pattern", PATTERNS[pattern]))
+            _only(where, step, "pattern", "behavior", "invert")
+            text, regex = _pattern(where, step)
+            steps.append(["split_regex" if regex else "split", text, _behavior(where, step),
+                          "between" if _flag(where, step, "invert") else "matches"])
         else:
-            raise ConversionError(f"{path}: pre_tokenizer {str(each):.120} is not supported")
-    return steps, bytes_
+            raise ConversionError(f"{where}: {kind} is not supported")
+    return steps
 
 
-def _template(path, post, made):
-    """The special tokens that a post-processor puts around texts."""
-    parts = post["processors"] if post and post["type"] == "Sequence" else [post] if post else []
-    for each in parts:
-        kind = each["type"]
-        if kind == "ByteLevel":
-            made.trim_offsets = each.get("trim_offsets", True)
-            made.keeps_first_space = each.get("add_prefix_space", True)
-            continue
-        if kind in ("RobertaProcessing", "BertProcessing"):
-            cls, sep = each["cls"][1], each["sep"][1]
-            made.before, made.after, made.pairs = [cls], [sep], True
-            made.between = [sep] * (2 if kind == "RobertaProcessing" else 1)
-            made.second_type = int(kind == "BertProcessing")
-            made.trim_offsets = kind == "RobertaProcessing" and each.get("trim_offsets", True)
-            made.keeps_first_space = each.get("add_prefix_space", True)
-            continue
-        if kind != "TemplateProcessing":
-            raise ConversionError(f"{path}: post_processor {kind} is not supported")
-
-        def flat(template, each=each):
-            found = []
-            for part in template:
-                (what, value), = part.items()
-                found += [("text", value["type_id"])] if what == "Sequence" else [
-                    (i, value["type_id"]) for i in each["special_tokens"][value["id"]]["ids"]]
-            return found
-
-        single, pair = flat(each["single"]), flat(each["pair"])
-        at = [i for i, (what, _) in enumerate(single) if what == "text"]
-        if len(at) != 1 or any(kind for _, kind in single):
-            raise ConversionError(f"{path}: post_processor has the template {str(each['single']):.200}, expected special tokens around one text")
-        made.before, made.after = ([i for i, _ in part] for part in (single[:at[0]], single[at[0] + 1:]))
-        texts = [i for i, (what, _) in enumerate(pair) if what == "text"]
-        if len(texts) == 2 and [i for i, _ in pair[:texts[0]]] == made.before and [i for i, _ in pair[texts[1] + 1:]] == made.after:
-            made.between = [i for i, _ in pair[texts[0] + 1:texts[1]]]
-            made.second_type = pair[texts[1]][1]
-            made.pairs = not any(kind for _, kind in pair[:texts[1]]) and all(kind == made.second_type for _, kind in pair[texts[1]:])
-
-
-def _merges(path, model, ids):
-    merges = []
-    for each in model["merges"]:
-        left, right = each if isinstance(each, list) else each.split(" ")
-        if left not in ids or right not in ids or left + right not in ids:
-            raise ConversionError(f"{path}: the merge of {left!r} and {right!r} is of tokens that the vocabulary lacks")
-        merges.append((ids[left], ids[right], ids[left + right]))
-    return merges
-
-
-def read(path, data, kind, config, added, special_tokens=True):
-    """tokenizer.json's content, of Unigram or BPE -> Subword. added: its AddedTokens."""
+def _template(where, post, name):
+    """[(id or FIRST or SECOND, type)] of a TemplateProcessing's `single` or `pair`."""
+    out = []
     try:
-        return _read(path, data, kind, config, added, special_tokens)
-    except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
-        if isinstance(error, ConversionError):
-            raise
-        raise ConversionError(f"{path}: the tokenizer is not as Hugging Face's tokenizers writes it ({error!r:.120})") from None
+        for part in post[name]:
+            (kind, each), = part.items()
+            if kind == "Sequence":
+                out.append(({"A": FIRST, "B": SECOND}[each["id"]], each["type_id"]))
+            elif kind == "SpecialToken":
+                out += [(i, each["type_id"]) for i in post["special_tokens"][each["id"]]["ids"]]
+            else:
+                raise KeyError(kind)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise ConversionError(f"{where}: TemplateProcessing.{name} is {post.get(name)!r:.200}, expected sequences and special tokens") from None
+    for text, count in ((FIRST, 1), (SECOND, 1 if name == "pair" else 0)):
+        if [i for i, _ in out].count(text) != count:
+            raise ConversionError(f"{where}: TemplateProcessing.{name} is {post[name]!r:.200}, expected each text once")
+    return out
 
 
-def _read(path, data, kind, config, added, special_tokens):
-    model = data["model"]
-    normalizers, chars = _normalizers(path, data.get("normalizer"))
-    words, bytes_ = _words(path, data.get("pre_tokenizer"))
+def _post_processors(path, data, tokenizer):
+    where = f"{path}: post_processor"
+    put_together = False
+    for post in _steps(where, data.get("post_processor"), "processors"):
+        kind = _kind(where, post)
+        if put_together:
+            raise ConversionError(f"{where}: {kind} after the one that puts special tokens around a text is not supported")
+        if kind == "ByteLevel":
+            _only(where, post, "add_prefix_space", "trim_offsets", "use_regex")
+        if kind in ("ByteLevel", "RobertaProcessing") and _flag(where, post, "trim_offsets", True):
+            if tokenizer.trim_offsets:
+                raise ConversionError(f"{where}: offsets are trimmed twice")
+            tokenizer.trim_offsets = True
+            tokenizer.trim_keeps_added_space = _flag(where, post, "add_prefix_space", True)
+        if kind == "ByteLevel":
+            continue
+        put_together = True
+        if kind == "TemplateProcessing":
+            _only(where, post, "single", "pair", "special_tokens")
+            tokenizer.single, tokenizer.pair = (_template(where, post, name) for name in ("single", "pair"))
+        elif kind in ("BertProcessing", "RobertaProcessing"):
+            _only(where, post, "sep", "cls", "trim_offsets", "add_prefix_space")
+            try:
+                sep, cls = post["sep"][1], post["cls"][1]
+            except (KeyError, TypeError, IndexError):
+                raise ConversionError(f"{where}: {kind} is {post!r:.200}, expected sep and cls") from None
+            tokenizer.single = [(cls, 0), (FIRST, 0), (sep, 0)]
+            bert = kind == "BertProcessing"
+            tokenizer.pair = tokenizer.single + ([] if bert else [(sep, 0)]) + [(SECOND, int(bert)), (sep, int(bert))]
+        else:
+            raise ConversionError(f"{where}: {kind} is not supported")
+    for i, _ in tokenizer.single + tokenizer.pair:
+        if not isinstance(i, int) or isinstance(i, bool) or i >= len(tokenizer.tokens):
+            raise ConversionError(f"{where} names the id {i!r:.40}, the vocabulary has {len(tokenizer.tokens)}")
+
+
+def decimal(number):
+    """What `tokenizers` reads a number as: its digits as an integer, then a power of ten, each rounded, which may be a bit off.
+    Sums of scores are compared, so the last bit counts."""
+    mantissa, _, exponent = repr(float(number)).partition("e")
+    whole, _, fraction = mantissa.lstrip("-").partition(".")
+    fraction = "" if fraction == "0" else fraction
+    value, power = float(int(whole + fraction)), int(exponent or 0) - len(fraction)
+    value = value * 10.0**power if power >= 0 else value / 10.0**-power
+    return -value if mantissa.startswith("-") else value
+
+
+def _unigram(path, model):
+    """(tokens, scores, settings)"""
+    _only(f"{path}: model", {"type": "Unigram", **model}, "unk_id", "vocab", "byte_fallback")
+    vocabulary, unk = model.get("vocab"), model.get("unk_id")
+    try:
+        tokens = [token for token, _ in vocabulary]
+        scores = np.array([decimal(score) for _, score in vocabulary], dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ConversionError(f"{path}: model.vocab is not a list of pieces and scores") from None
+    if not tokens or not all(isinstance(token, str) for token in tokens) or not np.isfinite(scores).all():
+        raise ConversionError(f"{path}: model.vocab is not a list of pieces and finite scores")
+    if not is_count(unk, 0) or unk >= len(tokens):
+        raise ConversionError(f"{path}: model.unk_id is {unk!r:.40}; Unigram without an unknown piece is not supported")
+    return tokens, scores, {"unk_id": unk, "byte_fallback": bool(model.get("byte_fallback"))}
+
+
+def _bpe(path, model):
+    """(tokens, merges, settings)"""
+    known = ("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback",
+             "ignore_merges", "vocab", "merges")
+    _only(f"{path}: model", {"type": "BPE", **model}, *known)
+    for name in ("continuing_subword_prefix", "end_of_word_suffix"):
+        if model.get(name):
+            raise ConversionError(f"{path}: model.{name} is {model[name]!r:.40}, only BPE without one is supported")
+    if model.get("dropout"):
+        raise ConversionError(f"{path}: model.dropout is {model['dropout']!r:.40}: tokens that are drawn at random are not supported")
+    vocabulary = model.get("vocab")
+    if not isinstance(vocabulary, dict) or sorted(vocabulary.values()) != list(range(len(vocabulary))) or not vocabulary:
+        raise ConversionError(f"{path}: model.vocab is not an object of tokens with the ids from 0 on")
+    tokens = sorted(vocabulary, key=vocabulary.get)
+    merges = []
+    for i, merge in enumerate(model.get("merges") or []):
+        parts = merge.split(" ") if isinstance(merge, str) else merge
+        if not isinstance(parts, list) or len(parts) != 2 or not all(isinstance(part, str) for part in parts):
+            raise ConversionError(f"{path}: model.merges[{i}] is {merge!r:.80}, expected two tokens")
+        for part in (*parts, "".join(parts)):
+            if part not in vocabulary:
+                raise ConversionError(f"{path}: model.merges[{i}] is {merge!r:.80}, but {part!r:.80} is no token")
+        if any(" " in part for part in parts):
+            raise ConversionError(f"{path}: model.merges[{i}] is of tokens with a space in them, {merge!r:.80}: not supported")
+        merges.append(tuple(parts))
+    unk = model.get("unk_token")
+    if unk is not None and unk not in vocabulary:
+        raise ConversionError(f"{path}: model.unk_token {unk!r:.40} is no token")
+    return tokens, merges, {"unk_id": None if unk is None else vocabulary[unk],
+                            **{name: bool(model.get(name)) for name in ("byte_fallback", "fuse_unk", "ignore_merges")}}
+
+
+def from_json(path, data, kind, added):
+    """data: tokenizer.json's, its model of this kind (Unigram, BPE); added: its added tokens, of AddedToken."""
+    settings = {}
     if kind == "Unigram":
-        tokens = [token for token, _ in model["vocab"]]
-        scores = [float(score) for _, score in model["vocab"]]
-        if not all(map(math.isfinite, scores)):
-            raise ConversionError(f"{path}: a score of the vocabulary is not finite")
-        made = Subword("unigram", tokens, normalizers, words, model.get("unk_id"), scores=scores)
-        if made.unk_id is None or not 0 <= made.unk_id < len(tokens):
-            raise ConversionError(f"{path}: unk_id is {made.unk_id!r} of {len(tokens)} tokens")
-        if model.get("byte_fallback"):
-            raise ConversionError(f"{path}: Unigram with byte_fallback is not supported")
+        tokens, settings["scores"], more = _unigram(path, data["model"])
+        own = {token: i for i, token in enumerate(tokens)}
     else:
-        for name, wanted in (("dropout", (None, 0)), ("continuing_subword_prefix", (None, "")), ("end_of_word_suffix", (None, ""))):
-            if model.get(name) not in wanted:
-                raise ConversionError(f"{path}: {name} is {model[name]!r}, which is not supported")
-        vocabulary = model["vocab"]
-        count = max(vocabulary.values()) + 1
-        tokens = [f"[unused_row_{i}]" for i in range(count)]
-        for token, i in vocabulary.items():
-            tokens[i] = token
-        unk = model.get("unk_token")
-        made = Subword("byte_pairs" if bytes_ else "character_pairs", tokens, normalizers, words,
-                       vocabulary.get(unk) if unk is not None else None, merges=_merges(path, model, vocabulary),
-                       whole_words_first=bool(model.get("ignore_merges")))
-        if model.get("byte_fallback"):
-            names = [f"<0x{b:02X}>" for b in range(256)]
-            if any(name not in vocabulary for name in names):
-                raise ConversionError(f"{path}: byte_fallback without a token for each byte")
-            made.byte_ids = [vocabulary[name] for name in names]
-        if not bytes_ and made.unk_id is not None and not model.get("fuse_unk") and not made.byte_ids:
-            raise ConversionError(f"{path}: unknown characters that are not fused (fuse_unk) are not supported")
-    made.map = chars
+        tokens, settings["merges"], more = _bpe(path, data["model"])
+        own = {token: i for i, token in enumerate(tokens)}
+    count = len(tokens)
     for token in sorted(added, key=lambda each: each.id):
-        if token.id == len(made.tokens):
-            made.tokens.append(token.content)  # without a score: no word's piece
-            made.outside_vocabulary.add(token.id)
-        elif token.id > len(made.tokens) or made.tokens[token.id] != token.content:
+        if own.get(token.content, token.id) != token.id or (token.id < count and tokens[token.id] != token.content):
             raise ConversionError(f"{path}: added token {token.content!r} with id {token.id} contradicts the vocabulary")
-    made.added = added
-    if special_tokens:
-        _template(path, data.get("post_processor"), made)
-    for i in (*made.before, *made.between, *made.after):
-        if not isinstance(i, int) or not 0 <= i < len(made.tokens):
-            raise ConversionError(f"{path}: post_processor names the id {i!r}, the vocabulary has {len(made.tokens)}")
-    return made
+        if token.content in own:
+            continue
+        if token.id != len(tokens):
+            raise ConversionError(f"{path}: added token {token.content!r} has the id {token.id}, expected {len(tokens)}")
+        tokens.append(token.content)
+    tokenizer = SubwordTokenizer(model="unigram" if kind == "Unigram" else "bpe", tokens=tokens, added=added, model_tokens=count,
+                                 **settings, **more)
+    tokenizer.normalizers, tokenizer.charsmap = _normalizers(path, data)
+    tokenizer.pre_tokenizers = _pre_tokenizers(path, data)
+    _post_processors(path, data, tokenizer)
+    truncation = data.get("truncation")
+    if isinstance(truncation, dict) and (truncation.get("direction", "Right") != "Right" or
+                                         truncation.get("strategy", "LongestFirst") != "LongestFirst"):
+        raise ConversionError(f"{path}: truncation {truncation!r:.200}, only LongestFirst from the Right is supported")
+    return tokenizer
 
 
-# ---- writing it
-
-
-def add_keys(model, made):
-    for token in made.tokens:
-        if len(token.encode("utf-8", "replace")) > 1024:
-            raise ConversionError(f"the tokenizer: token {token!r:.40} has more than 1024 bytes")
-    names = {"unigram": "t5", "byte_pairs": "gpt2", "character_pairs": "llama"}
-    model.key("tokenizer.ggml.model", names[made.model], "string")
-    model.key("tokenizer.ggml.pre", "default", "string")
-    model.key("tokenizer.ggml.tokens", made.tokens, "[string]")
-    special = {token.id for token in made.added if token.special}
-    user = {token.id for token in made.added if not token.special}
-    bytes_ = set(made.byte_ids)
-    model.key("tokenizer.ggml.token_type", [2 if i == made.unk_id else 3 if i in special else 4 if i in user else 6 if i in bytes_ else 1
-                                            for i in range(len(made.tokens))], "[i32]")
-    if made.unk_id is not None:
-        model.key("tokenizer.ggml.unknown_token_id", made.unk_id, "u32")
-    for name, ids in (("bos", made.before), ("eos", made.after)):
-        if ids:
-            model.key(f"tokenizer.ggml.{name}_token_id", ids[0], "u32")
-    own = "ranklet.tokenizer."
-    model.key(own + "model", made.model, "string")
-    model.key(own + "normalizers", [part for step in made.normalizers for part in step], "[string]")
-    model.key(own + "words", [part for step in made.words for part in step], "[string]")
-    if made.map is not None:
-        data = made.map.data + b"\0" * (-len(made.map.data) % 4)
-        model.key(own + "character_map", np.frombuffer(data, "<i4"), "[i32]")
-    if made.model == "unigram":
-        model.key(own + "scores", made.scores, "[f64]")
-    else:
-        model.key(own + "merges", [i for merge in made.merges for i in merge], "[i32]")
-        model.key(own + "whole_words_first", made.whole_words_first, "bool")
-    for name in ("before", "between", "after", "byte_ids"):
-        if getattr(made, name):
-            model.key(own + name, getattr(made, name), "[i32]")
-    model.key(own + "pairs", made.pairs, "bool")
-    if made.trim_offsets:
-        model.key(own + "trim_offsets", True, "bool")
-        model.key(own + "keeps_first_space", made.keeps_first_space, "bool")
-    model.key(own + "second_type", made.second_type, "u32")
-    model.key(own + "added_ids", [token.id for token in made.added], "[u32]")
-    model.key(own + "added_flags", [token.flags() for token in made.added], "[u32]")
-
-
-def stated_limit(folder):
-    """transformers' model_max_length, if it is one."""
-    limit = (optional_json(folder, "tokenizer_config.json") or {}).get("model_max_length")
-    return int(limit) if isinstance(limit, (int, float)) and 2 < limit < 10**9 else None
-
-
-def runner(tokenizer, max_length=None):
-    """What makes token ids of texts, whatever the tokenizer is."""
-    if isinstance(tokenizer, Subword):
-        return SubwordRunner(tokenizer, max_length)
-    from .wordpiece import WordPiece
-    return WordPiece(tokenizer, max_length)
-
+def add_keys(model, tokenizer):
+    """The tokenizer's keys, as docs/model-file.md lists them."""
+    own, ggml = "ranklet.tokenizer", "tokenizer.ggml"
+    bytes_last = bool(tokenizer.pre_tokenizers) and tokenizer.pre_tokenizers[-1][0] == "byte_level"
+    model.key(f"{ggml}.model", GGML_MODELS["byte_bpe" if tokenizer.model == "bpe" and bytes_last else tokenizer.model], "string")
+    model.key(f"{ggml}.tokens", tokenizer.tokens, "[string]")
+    special = {token.id: 3 if token.special else 4 for token in tokenizer.added}
+    model.key(f"{ggml}.token_type", [2 if i == tokenizer.unk_id else special.get(i, 1) for i in range(len(tokenizer.tokens))], "[i32]")
+    if tokenizer.unk_id is not None:
+        model.key(f"{ggml}.unknown_token_id", tokenizer.unk_id, "u32")
+    if tokenizer.scores is not None:
+        scores = np.concatenate([tokenizer.scores, np.zeros(len(tokenizer.tokens) - len(tokenizer.scores))])
+        model.key(f"{ggml}.scores", scores.astype(np.float32), "[f32]")
+        if not np.array_equal(scores.astype(np.float32).astype(np.float64), scores):
+            model.key(f"{own}.scores", scores, "[f64]")
+    if tokenizer.model == "bpe":
+        model.key(f"{ggml}.merges", [" ".join(pair) for pair in tokenizer.merges], "[string]")
+    if tokenizer.charsmap is not None:
+        model.key(f"{ggml}.precompiled_charsmap", np.frombuffer(tokenizer.charsmap, np.uint8), "[u8]")
+    model.key(f"{own}.model", tokenizer.model, "string")
+    model.key(f"{own}.model_tokens", tokenizer.model_tokens, "u32")
+    for name in ("normalizers", "pre_tokenizers"):
+        steps = getattr(tokenizer, name)
+        if steps:
+            model.key(f"{own}.{name}", [part for step in steps for part in step], "[string]")
+    for name in ("single", "pair"):
+        model.key(f"{own}.{name}", [number for part in getattr(tokenizer, name) for number in part], "[i32]")
+    for name in ("trim_offsets", "trim_keeps_added_space", "byte_fallback", "fuse_unk", "ignore_merges", "equal_ranks", "single_precision"):
+        if getattr(tokenizer, name):
+            model.key(f"{own}.{name}", True, "bool")
+    if tokenizer.unmatched:
+        model.key(f"{own}.unmatched_ids", tokenizer.unmatched, "[i32]")
+    model.key(f"{own}.added_ids", [token.id for token in tokenizer.added], "[u32]")
+    model.key(f"{own}.added_flags", [token.flags() for token in tokenizer.added], "[u32]")

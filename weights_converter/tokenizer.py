@@ -1,22 +1,26 @@
-"""Reads a checkpoint's WordPiece tokenizer and writes it as model-file keys.
+"""Reads a checkpoint's tokenizer and writes it as model-file keys: WordPiece here, Unigram and BPE by subword.py.
 
-In: a folder with tokenizer.json, or vocab.txt and tokenizer_config.json. Out: a Tokenizer; the keys of docs/model-file.md.
+In: a folder with tokenizer.json, or vocab.txt and tokenizer_config.json. Out: a Tokenizer (WordPiece) or SubwordTokenizer; the
+keys of docs/model-file.md.
 Formats: tokenizer.json of Hugging Face's `tokenizers`; the other files of `transformers`' BertTokenizer.
 """
 import os
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
-from . import subword
 from .checkpoint import is_count, optional_json, read_json, read_text
+from . import sentencepiece, subword
 from .errors import ConversionError
-from .wordpiece import ASCII_PUNCTUATION, is_punctuation, normalize, words
+from .subword_reference import Subword
+from .wordpiece import ASCII_PUNCTUATION, WordPiece, is_punctuation, normalize, words
 
 SPACE_MARK = "\u2581"
 MAX_ID = 10**7
 MAX_TOKEN_BYTES = 1024  # the library's max_token_bytes
 DEFAULT_SPECIAL = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]",
                    "mask_token": "[MASK]"}
+STATED_SPECIAL = dict.fromkeys(("bos_token", "eos_token", *DEFAULT_SPECIAL))  # of others than BERT's: none by default
+SENTENCEPIECE_MODELS = ("spiece.model", "tokenizer.model", "sentencepiece.bpe.model", "spm.model", "sentencepiece.model")
 KNOWN_CLASSES = ("BertTokenizer", "BertTokenizerFast", "DistilBertTokenizer", "DistilBertTokenizerFast",
                  "PreTrainedTokenizerFast")
 GENERAL_CLASSES = ("TokenizersBackend", "PreTrainedTokenizerFast")  # follow tokenizer.json; others make it anew from their settings
@@ -68,19 +72,15 @@ def read_tokenizer(folder, lowercase, note, special_tokens=True):
     config = optional_json(folder, "tokenizer_config.json")
     if os.path.exists(fast):
         tokenizer = _from_json(fast, config or {}, lowercase, note, special_tokens)
-        if isinstance(tokenizer, subword.Subword):
-            if (config or {}).get("truncation_side", "right") != "right":
-                raise ConversionError(f"{folder}/tokenizer_config.json: truncation_side {config['truncation_side']!r}, only "
-                                      "'right' is supported")
-            tokenizer.max_length = subword.stated_limit(folder)
-            return tokenizer
-        if os.path.exists(vocabulary) and _read_vocabulary(vocabulary) != {
+        if isinstance(tokenizer, Tokenizer) and os.path.exists(vocabulary) and _read_vocabulary(vocabulary) != {
                 t: i for i, t in enumerate(tokenizer.tokens) if i not in tokenizer.outside_vocabulary}:
             note(f"{vocabulary} differs from tokenizer.json, which is followed")
     elif os.path.exists(vocabulary):
         tokenizer = _from_vocabulary(folder, vocabulary, config, lowercase)
+    elif models := [each for each in SENTENCEPIECE_MODELS if os.path.exists(os.path.join(folder, each))]:
+        tokenizer = _from_sentencepiece(os.path.join(folder, models[0]), config or {}, lowercase, note, special_tokens)
     else:
-        raise ConversionError(f"{folder}: no tokenizer; looked for tokenizer.json and vocab.txt")
+        raise ConversionError(f"{folder}: no tokenizer; looked for tokenizer.json and vocab.txt, and for a model of SentencePiece ({SENTENCEPIECE_MODELS[0]} ...)")
     config = config or {}
     if config.get("truncation_side", "right") != "right":
         raise ConversionError(f"{folder}/tokenizer_config.json: truncation_side {config['truncation_side']!r}, only "
@@ -200,7 +200,7 @@ def _bert_normalizer(path, normalizer, added):
     return bert[0]
 
 
-def _model_type(model):
+def model_type(model):
     """Old files do not name the kind of model."""
     if "type" in model:
         return model["type"]
@@ -238,21 +238,16 @@ def _template_ids(path, post):
 
 
 def _from_json(path, config, lowercase, note, special_tokens):
-    data = read_json(path, parse_float=subword.rust_float)
+    data = read_json(path)
     model = data.get("model")
     if not isinstance(model, dict):
         raise ConversionError(f"{path}: has no model")
-    kind = _model_type(model)
-    if kind not in ("WordPiece", "Unigram", "BPE"):
-        raise ConversionError(f"{path}: the tokenizer is {kind}, only WordPiece, Unigram and BPE are supported")
-    entries = data.get("added_tokens") or []
-    if not isinstance(entries, list):
-        raise ConversionError(f"{path}: added_tokens is not a list")
-    added = [_added(path, each) for each in entries]
+    kind = model_type(model)
+    added = added_tokens(path, data)
+    if kind in ("Unigram", "BPE"):
+        return _subword(path, data, kind, added, config, lowercase, note, special_tokens)
     if kind != "WordPiece":
-        if lowercase is not None:
-            raise ConversionError(f"{path}: --lowercase is for WordPiece; this is {kind}")
-        return subword.read(path, data, kind, config, added, special_tokens)
+        raise ConversionError(f"{path}: the tokenizer is {kind}, only WordPiece, Unigram and BPE are supported")
     vocabulary = model.get("vocab")
     if not isinstance(vocabulary, dict) or not vocabulary:
         raise ConversionError(f"{path}: model.vocab is not an object of tokens and ids")
@@ -302,7 +297,50 @@ def _from_json(path, config, lowercase, note, special_tokens):
         added=added, outside_vocabulary=outside, max_input_chars_per_word=limit, pairs=pairs, **settings)
 
 
-def _with_stated(path, vocabulary, added, config, note):
+def _subword(path, data, kind, added, config, lowercase, note, special_tokens):
+    """Unigram or BPE. Its files say all of what it does: whether it lower-cases cannot be told otherwise."""
+    if lowercase is not None:
+        raise ConversionError(f"{path}: --lowercase is for WordPiece; of {kind} the normalizer in the file says what it does")
+    if special_tokens:
+        vocabulary = data["model"].get("vocab")
+        if isinstance(vocabulary, list):
+            vocabulary = {entry[0]: i for i, entry in enumerate(vocabulary) if isinstance(entry, list) and entry}
+        if not isinstance(vocabulary, dict):
+            raise ConversionError(f"{path}: model.vocab is {type(vocabulary).__name__}, expected tokens")
+        added = _with_stated(path, vocabulary, added, config, note, STATED_SPECIAL)
+    return subword.from_json(path, data, kind, added)
+
+
+def _from_sentencepiece(path, config, lowercase, note, special_tokens):
+    """SentencePiece's own ids, for the classes whose ids these are. Others shift them, or add to them: tokenizer.json tells."""
+    if lowercase is not None:
+        raise ConversionError(f"{path}: --lowercase is for WordPiece; a SentencePiece model says itself what it does")
+    tokenizer = sentencepiece.read(path)
+    if not special_tokens:
+        return tokenizer
+    kind = str(config.get("tokenizer_class")).removesuffix("Fast")
+    ends = {"T5Tokenizer": ((), ("</s>",)),
+            "LlamaTokenizer": (("<s>",) * bool(config.get("add_bos_token", True)), ("</s>",) * bool(config.get("add_eos_token", False)))}
+    if kind not in ends:
+        raise ConversionError(f"{path}: which special tokens are put around a text, and whether ids are shifted, is known of {' and '.join(ends)} "
+                              f"alone; tokenizer_class is {config.get('tokenizer_class')}. Save it as tokenizer.json: "
+                              "transformers.AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)")
+    missing = [name for names in ends[kind] for name in names if name not in tokenizer.control]
+    if missing:
+        raise ConversionError(f"{path}: {kind} puts {missing[0]} at a text, which is no control piece of the model")
+    before, after = ([(tokenizer.control[name], 0) for name in names] for names in ends[kind])
+    tokenizer.single = [*before, (subword.FIRST, 0), *after]
+    tokenizer.pair = [*before, (subword.FIRST, 0), *after, *before, (subword.SECOND, 0), *after]
+    note(f"{path}: special tokens that a text spells out are read as ordinary text")
+    return tokenizer
+
+
+def reference(tokenizer, max_length=None):
+    """The tokenizer in plain Python: encode(text), without_special(text), encode_pair(a, b)."""
+    return (Subword if isinstance(tokenizer, subword.SubwordTokenizer) else WordPiece)(tokenizer, max_length)
+
+
+def _with_stated(path, vocabulary, added, config, note, defaults=None):
     """The added tokens of tokenizer.json and those that the files beside it name, as transformers puts them together: an entry
     of theirs comes instead of tokenizer.json's, special tokens that they name are added ones, a new token gets the next id."""
     folder = os.path.dirname(path)
@@ -317,7 +355,7 @@ def _with_stated(path, vocabulary, added, config, note):
     extra = [each for where in (config, special_map) for name in ("additional_special_tokens", "extra_special_tokens")
              if isinstance(where.get(name), list) for each in where[name]]
     special = {_content(each): each if isinstance(each, dict) else {} for each in (
-        *(config.get(name, special_map.get(name, default)) for name, default in DEFAULT_SPECIAL.items()), *extra)}
+        *(config.get(name, special_map.get(name, default)) for name, default in (defaults or DEFAULT_SPECIAL).items()), *extra)}
     there = {token.content for token in stated} | set(known)
     extra = {_content(each) for each in extra}
     stated += [_special(vocabulary.get(content), content, flags) for content, flags in special.items()
@@ -371,6 +409,14 @@ def _decoder(where, config):
 def _check_one_id(id_of, token, path):
     if id_of.setdefault(token.content, token.id) != token.id:
         raise ConversionError(f"{path}: added token {token.content!r} has two ids, {id_of[token.content]} and {token.id}")
+
+
+def added_tokens(path, data):
+    """Those that a tokenizer.json lists."""
+    entries = data.get("added_tokens") or []
+    if not isinstance(entries, list):
+        raise ConversionError(f"{path}: added_tokens is not a list")
+    return [_added(path, each) for each in entries]
 
 
 def _added(path, entry):
@@ -445,7 +491,8 @@ def fit_to_rows(tokenizer, rows, where):
     if rows < count:
         raise ConversionError(f"{where}: {rows} rows, but the tokenizer has {count} tokens")
     tokenizer.tokens += [placeholder(i) for i in range(count, rows)]
-    tokenizer.outside_vocabulary |= set(range(count, rows))
+    if isinstance(tokenizer, Tokenizer):  # SubwordTokenizer has model_tokens
+        tokenizer.outside_vocabulary |= set(range(count, rows))
 
 
 def to_gguf_token(token):
@@ -488,11 +535,12 @@ def _tell_of_words(tokenizer, note):
 
 def add_keys(model, tokenizer, note):
     """The tokenizer's keys, as docs/model-file.md lists them. note(text) is called for what deserves one."""
-    if isinstance(tokenizer, subword.Subword):
-        if tokenizer.lower_text:
-            raise ConversionError("do_lower_case of sentence-transformers is for WordPiece alone")
-        return subword.add_keys(model, tokenizer)
     check_lengths(tokenizer.tokens, "the tokenizer")
+    if isinstance(tokenizer, subword.SubwordTokenizer):
+        if tokenizer.lower_text:
+            raise ConversionError("do_lower_case of sentence-transformers is supported with WordPiece alone")
+        subword.add_keys(model, tokenizer)
+        return
     _tell_of_words(tokenizer, note)
     model.key("tokenizer.ggml.model", "bert", "string")
     model.key("tokenizer.ggml.pre", "default", "string")

@@ -121,15 +121,22 @@ class WordPiece:
     def encode_pair(self, a, b):
         """(ids, type ids) of [CLS] a [SEP] b [SEP], types 1 from b on; the longer text is cut first (longest_first)."""
         a, b = self._ids(a), self._ids(b)
-        if self.max_length is not None and len(a) + len(b) > self.max_length - 3:
-            room, least = self.max_length - 3, min(len(a), len(b))
-            most = max(least, room - least)
-            if least + most > room:
-                least, most = room // 2, room - room // 2
-            of_a, of_b = (most, least) if len(a) > len(b) else (least, most)
-            a, b = a[:of_a], b[:of_b]
+        if self.max_length is not None:
+            a, b = self.longest_first(a, b, self.max_length - 3)
         ids = [self.settings.cls_id, *a, self.settings.sep_id, *b, self.settings.sep_id]
         return ids, [0] * (len(a) + 2) + [1] * (len(b) + 1)
+
+    @staticmethod
+    def longest_first(a, b, room):
+        """What is left of two lists of ids when there is room for so many."""
+        if len(a) + len(b) <= room:
+            return a, b
+        least = min(len(a), len(b))
+        most = max(least, room - least)
+        if least + most > room:
+            least, most = room // 2, room - room // 2
+        of_a, of_b = (most, least) if len(a) > len(b) else (least, most)
+        return a[:of_a], b[:of_b]
 
     def _ids(self, text):
         if self.settings.lower_text:

@@ -49,6 +49,7 @@
 #include "ranklet/tasks/rerank.hpp"                // rerank, SequenceClassifier, TextPair
 #include "ranklet/tasks/text_attributes.hpp"       // TextAttributes, normalize_value
 #include "ranklet/tasks/token_classifier.hpp"      // TokenClassifier, TaggedSpan, TagOptions
+#include "ranklet/text/tokenizer.hpp"              // Tokenizer
 #include "ranklet/text/word_tokenizer.hpp"         // WordTokenizer
 #include "ranklet/text/wordpiece.hpp"              // WordPiece
 

@@ -196,7 +196,7 @@ TEST_CASE("progress ends with all texts; a prompt does not exist; the first brok
 
 TEST_CASE("model2vec's unknown tokens do not count, not for the mean and not for max_length") {
     const auto words = take(WordVectors::load(static_path));
-    REQUIRE(words.wordpiece() != nullptr);
+    REQUIRE(words.tokenizer() != nullptr);
     CHECK(words.word_tokenizer() == nullptr);
     CHECK(words.max_length() == 512);
     CHECK(take(words.encode("phone case")) == take(words.encode("ᚠ phone ᚢᚦ case ᚠ")));

@@ -6,9 +6,9 @@ Run by run.sh, in a Python that has them.
 import json
 
 import architectures
-import test_tokenizers as tokenizers
 import transformers
 from test_layouts import TEXTS, LayoutTest, Transformer, layouts, st
+from trained_tokenizers import MADE
 from weights_converter import architectures as converted
 
 LONG = " ".join(["the red phone case", "a blue camera and the book 手机 of a coffee bean"] * 3)
@@ -41,7 +41,7 @@ class Architectures(LayoutTest):
             with self.subTest(name, tokenizer=kind):
                 folder = self.folder / f"own-{len(list(self.folder.iterdir()))}"
                 folder.mkdir()
-                made = tokenizers.MADE[kind]()
+                made = MADE[kind]()
                 transformers.PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=50, pad_token="<s>" if kind == "Llama 2's" else "<pad>",
                                                      **special).save_pretrained(folder)
                 model = architectures.make(name, made.get_vocab_size() + 3)

@@ -20,7 +20,6 @@ from ..options import CALIBRATION, LOWERCASE, MAX_LENGTH, NORMALIZE, POOLING, RO
 from ..quantization import quantize_blocks
 from ..recurrent import has_gru
 from ..selftest import LOWERED_TEXT, TEXTS, SelfTest
-from ..wordpiece import WordPiece
 from .bert_reference import BertReference as Reference
 
 MODELS = {}
@@ -88,7 +87,7 @@ def write(model, source, options):
 
 def selftest_ids(model, tokenizer):
     """(WordPiece, the self-test's texts, their ids)"""
-    wordpiece = subword.runner(tokenizer, model.metadata()["ranklet.encoder.max_length"])
+    wordpiece = tokenizers.reference(tokenizer, model.metadata()["ranklet.encoder.max_length"])
     texts = [*TEXTS, *[LOWERED_TEXT] * tokenizer.lower_text]
     return wordpiece, texts, [wordpiece.encode(text) for text in texts]
 
@@ -125,7 +124,7 @@ def _pairs(wordpiece, metadata):
     if metadata["tokenizer.ggml.token_type_count"] == 1:
         return []
     limit = metadata["ranklet.encoder.max_length"]
-    whole = WordPiece(wordpiece.settings)
+    whole = tokenizers.reference(wordpiece.settings)
     encoded = [((a, b), whole.encode_pair(TEXTS[a], TEXTS[b])) for a, b in PAIRS]
     return [pair for pair in encoded if len(pair[1][0]) < limit]
 
@@ -391,7 +390,7 @@ def _fit_to_texts(model, source, options, tokenizer):
     metadata = model.metadata()
     prompts = dict(zip(metadata.get("ranklet.prompts.names", ()), metadata.get("ranklet.prompts.texts", ())))
     prompt = prompts.get(metadata.get("ranklet.prompts.default"), "")
-    wordpiece = subword.runner(tokenizer, metadata["ranklet.encoder.max_length"])
+    wordpiece = tokenizers.reference(tokenizer, metadata["ranklet.encoder.max_length"])
     source.stage("cutting the texts that 8-bit weights are fitted to")
     texts = calibration.read_texts(options.calibration, lambda text: wordpiece.encode(prompt + text))
     kept = quantize_blocks(model, Reference, texts, source.stage)

@@ -52,6 +52,15 @@ class WordTable:
     pooling: str = "mean"
     truncate: Optional[int] = None  # the vector's first numbers that are kept, after normalisation
 
+    @property
+    def pieces(self):
+        """`ranklet.words.tokenizer` of a table with a tokenizer."""
+        return "wordpiece" if isinstance(self.tokenizer, tokenizers.Tokenizer) else "subword"
+
+    @property
+    def model(self):
+        return "WordPiece" if self.pieces == "wordpiece" else {"unigram": "Unigram", "bpe": "BPE"}[self.tokenizer.model]
+
 
 def find_table(state):
     """The name of a static embedding's table when the file holds nothing but one; None otherwise."""

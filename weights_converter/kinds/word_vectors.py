@@ -14,7 +14,6 @@ from ..numpy_reference import Reference as AnyReference
 from ..options import LOWERCASE, MAX_LENGTH, NORMALIZE, ROUTE, TRUNCATE_DIM, Option
 from ..selftest import TEXTS, SelfTest
 from ..settings import Settings
-from ..wordpiece import WordPiece
 from ..words import Words, lower
 from .word_files import STAND_IN, is_word_vectors, read
 
@@ -75,12 +74,12 @@ def write(model, source, options):
 def _tokenize(metadata, tokenizer):
     """text -> ids, as a model file with these keys reads it; tokenizer: the WordPiece one, of files that have it."""
     limit = metadata.get("ranklet.encoder.max_length")
-    if metadata["ranklet.words.tokenizer"] != "wordpiece":
+    if metadata["ranklet.words.tokenizer"] not in ("wordpiece", "subword"):
         words = Words(metadata["ranklet.words.tokens"], metadata["ranklet.words.lowercase"], metadata["ranklet.words.unknown"],
                       metadata.get("ranklet.words.unknown_id"), metadata.get("ranklet.words.stop_words", ()),
                       metadata.get("ranklet.words.cut", "rules"))
         return lambda text: words.encode(text, limit)
-    pieces = WordPiece(tokenizer)
+    pieces = tokenizers.reference(tokenizer)
     dropped = tokenizer.unk_id if metadata["ranklet.words.unknown"] == "skip" else None
     tokens = metadata.get("ranklet.words.max_tokens")
     return lambda text: [i for i in pieces.without_special(text)[:tokens] if i != dropped][:limit]
@@ -208,7 +207,7 @@ def add_word_vectors(model, source, options, path, settings):
                               f"{weights[np.argmax(weights < 0)]}, expected none below 0")
 
     model.key("ranklet.encoder.type", "word_vectors", "string")
-    model.key("ranklet.words.tokenizer", "cut_words" if table.words is not None else "wordpiece", "string")
+    model.key("ranklet.words.tokenizer", "cut_words" if table.words is not None else table.pieces, "string")
     model.key("ranklet.words.unknown", unknown, "string")
     model.key("ranklet.words.pooling", pooling, "string")
     model.key("ranklet.words.normalize", normalize, "bool")
@@ -234,7 +233,7 @@ def add_word_vectors(model, source, options, path, settings):
     if weights is not None:
         model.exact("ranklet.words.token_weight", weights)
     count, dim = len(table.words or table.tokenizer.tokens), table.table.shape[1]
-    lines = [f"  word vectors  {table.kind}, {count:,} {'words' if table.words is not None else 'tokens (WordPiece)'}, {dim} wide",
+    lines = [f"  word vectors  {table.kind}, {count:,} {'words' if table.words is not None else f'tokens ({table.model})'}, {dim} wide",
              f"  text          {_casing(table, lowercase if table.words is not None else None)}, unknown words: {unknown}"
              f"{f', {len(stop_words)} stop words left out' if table.words is not None and stop_words else ''}",
              f"  vector        {dim}: {pooling} of {'weighted ' if weights is not None else ''}word vectors"

@@ -73,7 +73,7 @@ public:
     /// Error invalid_argument with BatchOptions::windows: for_each_window reads in windows.
     Result<void> for_each_text(TextList texts, const BatchOptions& options, TokenStateSink sink,
                                std::size_t sink_scratch = 0) const;
-    /// The same for pairs of texts, which get no prompt. A pair that is too long is cut as WordPiece::encode_pair says.
+    /// The same for pairs of texts, which get no prompt. A pair that is too long is cut as Tokenizer::encode_pair says.
     /// Error unsupported when the model has one token type: the two texts would be one. (A model without token types,
     /// as DistilBERT, tells them apart by the [SEP] between them.)
     Result<void> for_each_pair(std::span<const TextPair> pairs, const BatchOptions& options, TokenStateSink sink,
@@ -157,7 +157,7 @@ struct Bert::State {
         limit.max_length = max_length;
         Encoding encoding;
         RANKLET_TRY(tokenizer->encode(before, limit, encoding));
-        return encoding.size() - tokenizer->special_after();
+        return encoding.size() - tokenizer->special_tokens().after;
     }
     RANKLET_COLD Result<void> read_prompts(const ModelReader& reader) {
         const ModelReader keys = reader.scope("ranklet.prompts");

@@ -38,6 +38,7 @@ public:
     WindowRun(const Tokenizer& tokenizer, const BertModel& model, std::size_t max_length, const BatchOptions& options,
               const WindowSink& sink, std::size_t sink_scratch, std::string_view prompt)
         : tokenizer_(tokenizer),
+          special_(tokenizer.special_tokens()),
           model_(model),
           max_length_(max_length),
           options_(options),
@@ -108,10 +109,9 @@ private:
         const std::size_t texts = is_pair<Input> ? 2 * inputs : inputs;
         if (!options_.read.empty() && options_.read.size() != texts)
             return wrong_read_size(options_.read.size(), texts);
-        if (is_pair<Input> && !tokenizer_.marks_pairs())
-            return make_error(ErrorCode::unsupported, {"pairs of texts are not read with this model's tokenizer"});
         if (!options_.windows) return {};
-        RANKLET_TRY(overlap(room_beside(is_pair<Input> ? 3 : before_text() + behind_text())));  // a prompt leaves less
+        RANKLET_TRY(
+            overlap(room_beside(is_pair<Input> ? special_.pair() : special_.single())));  // a prompt leaves less
         return {};
     }
     // A token is four bytes or so, of a text that may be cut.
@@ -128,8 +128,6 @@ private:
                 sum += tokens(input);
         return sum * model_.token_work();
     }
-    std::size_t before_text() const noexcept { return tokenizer_.special_before(); }
-    std::size_t behind_text() const noexcept { return tokenizer_.special_after(); }
     // Tokens of a text in a window with so many others.
     std::size_t room_beside(std::size_t others) const noexcept { return max_length_ - std::min(max_length_, others); }
     // Tokens that windows of this room share.
@@ -168,13 +166,10 @@ private:
             return about_input(make_error(ErrorCode::invalid_argument, {"the text gives no token"}), text);
         if (!options_.windows || size <= max_length_) {
             if (!options_.read.empty()) RANKLET_TRY(tell(input, text, worker));
-            const std::size_t before = std::min(before_text(), size);
-            return append<Input>({text, 0, 1, size, 0, 0, size}, before, before,
-                                 std::max(before, size - std::min(behind_text(), size)), worker);
+            return append<Input>({text, 0, 1, size, 0, 0, size}, 0, 0, size - after<Input>(), worker);
         }
-        const std::size_t before = fixed_part(input, worker);
-        const std::size_t tokens = worker.encoding.size() - before - behind_text();
-        const std::size_t room = room_beside(before + behind_text());
+        const std::size_t before = fixed_part(input, worker), behind = after<Input>();
+        const std::size_t tokens = worker.encoding.size() - before - behind, room = room_beside(before + behind);
         const auto shared = tokens <= room ? Result<std::size_t>(0) : overlap(room);  // one window overlaps none
         if (!shared.ok()) return about_input(shared.error(), text);
         cut_windows(tokens, room, *shared, worker.cuts);
@@ -182,22 +177,27 @@ private:
         if (!options_.read.empty()) tell_windows(input, text, before, worker);
         for (std::size_t w = 0; w < count; ++w) {
             const TokenWindow& cut = worker.cuts[w];
-            TextWindow window{text, w, count, before + tokens + behind_text(), before + cut.own_first, 0, 0};
+            TextWindow window{text, w, count, before + tokens + behind, before + cut.own_first, 0, 0};
             window.begin = before + cut.own_first - cut.first;
             window.end = before + cut.own_last - cut.first;
-            if (w == 0) window.to = window.begin = 0;         // with what stands before the text
-            if (w + 1 == count) window.end += behind_text();  // with the [SEP] behind it
+            if (w == 0) window.to = window.begin = 0;  // with what stands before the text
+            if (w + 1 == count) window.end += behind;  // with what stands behind it
             RANKLET_TRY(append<Input>(window, before, before + cut.first, before + cut.last, worker));
         }
         return {};
     }
 
-    // Rows [0, before) of the encoding, [first, last) and the special ones behind the text, as one sequence.
+    // Special tokens behind a text, or a pair.
+    template <class Input>
+    std::size_t after() const noexcept {
+        return is_pair<Input> ? special_.pair_after : special_.after;
+    }
+
+    // Rows [0, before) of the encoding, [first, last) and those behind the text, as one sequence.
     template <class Input>
     Result<void> append(const TextWindow& window, std::size_t before, std::size_t first, std::size_t last,
                         Worker& worker) const {
-        const std::size_t behind = is_pair<Input> ? 1 : behind_text();
-        const std::size_t size = before + (last - first) + behind;
+        const std::size_t behind = after<Input>(), size = before + (last - first) + behind;
         if (worker.offsets.size() > 1 && worker.ids.size() + size > batch_tokens) RANKLET_TRY(run_batch(worker));
         const auto copy = [&](const std::vector<std::int32_t>& from, std::vector<std::int32_t>& to) {
             to.insert(to.end(), from.begin(), from.begin() + static_cast<std::ptrdiff_t>(before));
@@ -213,28 +213,31 @@ private:
         return {};
     }
 
-    // How many tokens stand before the text in each window: [CLS] and the prompt.
+    // How many tokens stand before the text in each window: special ones and the prompt.
     std::size_t fixed_part(std::string_view, const Worker& worker) const {
         const Encoding& encoding = worker.encoding;
-        std::size_t before = before_text();
-        while (before + behind_text() < encoding.size() && encoding.offsets[before].begin < prompt_.size()) ++before;
+        std::size_t before = special_.before;
+        while (before + special_.after < encoding.size() && encoding.offsets[before].begin < prompt_.size()) ++before;
         return before;
     }
-    // [CLS], the first text and [SEP]; what of that text half of a window does not hold, or all that a shorter second text
-    // leaves of it, is taken out.
+    // The first text and the special tokens around it; what of that text half of a window does not hold, or all that a
+    // shorter second text leaves of it, is taken out.
     std::size_t fixed_part(const TextPair&, Worker& worker) const {
-        const std::size_t before = second_text(worker.encoding), room = room_beside(3);
-        const std::size_t second = worker.encoding.size() - before - 1;
+        const std::size_t before = second_text(worker.encoding), room = room_beside(special_.pair());
+        const std::size_t second = worker.encoding.size() - before - special_.pair_after;
         const std::size_t most = std::max(room / 2, room - std::min(room, second));
-        worker.first_is_cut = before - 2 > most;
+        const std::size_t around = special_.pair_before + special_.pair_between;
+        worker.first_is_cut = before - around > most;
         if (!worker.first_is_cut) return before;
-        worker.encoding.erase(1 + most, before - 1);
-        return most + 2;
+        worker.encoding.erase(special_.pair_before + most, before - special_.pair_between);
+        return most + around;
     }
     // Where a pair's second text begins.
-    static std::size_t second_text(const Encoding& encoding) {
-        const auto& types = encoding.type_ids;
-        return static_cast<std::size_t>(std::find(types.begin(), types.end(), 1) - types.begin());
+    std::size_t second_text(const Encoding& encoding) const {
+        const std::size_t last = encoding.size() - special_.pair_after - special_.pair_between;
+        std::size_t at = special_.pair_before;
+        for (std::int32_t word = 0; at < last && encoding.words[at] >= word; ++at) word = encoding.words[at];
+        return at + special_.pair_between;
     }
 
     // How much of a text that was read at once.
@@ -248,16 +251,17 @@ private:
             more = worker.probe.size() > encoding.size();
         }
         TextRead& read = options_.read[index];
-        read = text_read(text, tokens_of(encoding, fixed_part(text, worker), encoding.size() - behind_text()), more);
+        read = text_read(text, tokens_of(encoding, fixed_part(text, worker), encoding.size() - special_.after), more);
         if (more) read.bytes -= std::min(read.bytes, prompt_.size());
         return {};
     }
     Result<void> tell(const TextPair& pair, std::size_t index, Worker& worker) const {
         const Encoding& encoding = worker.encoding;
         const std::size_t second = second_text(encoding);
-        RANKLET_TRY(tell_part(pair.first, tokens_of(encoding, 1, second - 1), options_.read[2 * index], worker));
-        return tell_part(pair.second, tokens_of(encoding, second, encoding.size() - 1), options_.read[2 * index + 1],
-                         worker);
+        RANKLET_TRY(tell_part(pair.first, tokens_of(encoding, special_.pair_before, second - special_.pair_between),
+                              options_.read[2 * index], worker));
+        return tell_part(pair.second, tokens_of(encoding, second, encoding.size() - special_.pair_after),
+                         options_.read[2 * index + 1], worker);
     }
     Result<void> tell_part(std::string_view text, std::span<const TokenSpan> tokens, TextRead& read,
                            Worker& worker) const {
@@ -274,13 +278,15 @@ private:
     }
     void tell_windows(std::string_view text, std::size_t index, std::size_t before, const Worker& worker) const {
         TextRead& read = options_.read[index];
-        read = text_read(text, tokens_of(worker.encoding, before, worker.encoding.size() - behind_text()), false);
+        read = text_read(text, tokens_of(worker.encoding, before, worker.encoding.size() - special_.after), false);
         read.windows = worker.cuts.size();
     }
     void tell_windows(const TextPair& pair, std::size_t index, std::size_t before, const Worker& worker) const {
         TextRead &first = options_.read[2 * index], &second = options_.read[2 * index + 1];
-        first = text_read(pair.first, tokens_of(worker.encoding, 1, before - 1), worker.first_is_cut);
-        second = text_read(pair.second, tokens_of(worker.encoding, before, worker.encoding.size() - 1), false);
+        first = text_read(pair.first, tokens_of(worker.encoding, special_.pair_before, before - special_.pair_between),
+                          worker.first_is_cut);
+        second = text_read(pair.second,
+                           tokens_of(worker.encoding, before, worker.encoding.size() - special_.pair_after), false);
         first.windows = second.windows = worker.cuts.size();
     }
     static std::span<const TokenSpan> tokens_of(const Encoding& encoding, std::size_t first, std::size_t last) {
@@ -307,6 +313,7 @@ private:
     }
 
     const Tokenizer& tokenizer_;
+    SpecialTokens special_;
     const BertModel& model_;
     std::size_t max_length_;
     const BatchOptions& options_;

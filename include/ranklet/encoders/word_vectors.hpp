@@ -28,7 +28,7 @@
 
 RANKLET_NAMESPACE_BEGIN
 
-class WordPiece;
+class Tokenizer;
 class WordTokenizer;
 
 /// What the weighted sum of a text's word vectors is divided by.
@@ -58,10 +58,10 @@ public:
     std::span<const float> weights() const noexcept {
         return weights_ ? std::span<const float>(*weights_) : std::span<const float>();
     }
-    /// The word-level tokenizer; null when the tokens are WordPiece's.
+    /// The word-level tokenizer; null when the tokens are a Tokenizer's.
     const WordTokenizer* word_tokenizer() const noexcept { return words_.get(); }
-    /// The WordPiece tokenizer; null when the tokens are whole words.
-    const WordPiece* wordpiece() const noexcept { return wordpiece_.get(); }
+    /// The tokenizer of pieces; null when the tokens are whole words.
+    const Tokenizer* tokenizer() const noexcept { return pieces_.get(); }
 
     /// The same with other weights, one a token, finite and not negative (none: all 1). See encoders/word_weights.hpp.
     RANKLET_COLD Result<WordVectors> with_weights(std::vector<float> weights) const;
@@ -123,7 +123,7 @@ private:
     GgufFile file_;  // keeps the table's memory
     Embedding table_;
     std::shared_ptr<const WordTokenizer> words_;  // one of these two
-    std::shared_ptr<const WordPiece> wordpiece_;
+    std::shared_ptr<const Tokenizer> pieces_;
     std::shared_ptr<const std::vector<std::uint32_t>> mapping_;  // token -> row; null: the same
     std::shared_ptr<const std::vector<float>> weights_;          // null: all 1
     std::shared_ptr<const Matrix> components_;                   // [count, dim]; null: none
@@ -131,7 +131,7 @@ private:
     std::size_t max_tokens_ = std::numeric_limits<std::size_t>::max();  // unknown tokens that are left out included
     WordPooling pooling_ = WordPooling::mean;
     bool normalize_ = false;
-    bool drop_unknown_ = false;  // WordPiece's [UNK]
+    bool drop_unknown_ = false;  // the tokenizer's unknown token
 };
 
 RANKLET_NAMESPACE_END
@@ -188,19 +188,25 @@ RANKLET_FUNC Result<void> WordVectors::read_table(const ModelReader& words) {
 }
 
 RANKLET_FUNC Result<void> WordVectors::read_tokenizer(const ModelReader& reader, const ModelReader& words) {
-    enum class Form { whole, whole_cut, pieces };  // `whole`: of files that do not say how texts are cut
+    enum class Form { whole, whole_cut, wordpiece, pieces };  // `whole`: of files that do not say how texts are cut
     RANKLET_ASSIGN(const Form form, words.choice<Form>("tokenizer", {{"words", Form::whole},
                                                                      {"cut_words", Form::whole_cut},
-                                                                     {"wordpiece", Form::pieces}}));
-    if (form != Form::pieces) {
+                                                                     {"wordpiece", Form::wordpiece},
+                                                                     {"subword", Form::pieces}}));
+    if (form == Form::whole || form == Form::whole_cut) {
         if (form == Form::whole_cut) RANKLET_TRY(words.choice("cut", word_cut_names));
         RANKLET_ASSIGN(words_, read_word_tokenizer(reader));
         return {};
     }
     RANKLET_ASSIGN(drop_unknown_, words.choice<bool>("unknown", {{"skip", true}, {"row", false}}));
     if (words.has("stop_words"))
-        return words.wrong("stop_words", {" goes with whole words, not with wordpiece"}, ErrorCode::unsupported);
-    RANKLET_ASSIGN(wordpiece_, read_wordpiece(reader, {}, false));
+        return words.wrong("stop_words", {" goes with whole words, not with a tokenizer's pieces"},
+                           ErrorCode::unsupported);
+    if (form == Form::wordpiece) {
+        RANKLET_ASSIGN(pieces_, read_wordpiece(reader, {}, false));
+    } else {
+        RANKLET_ASSIGN(pieces_, read_subword_tokenizer(reader));
+    }
     return {};
 }
 
@@ -266,7 +272,7 @@ RANKLET_FUNC Result<void> WordVectors::set_components(Matrix components) {
 }
 
 RANKLET_FUNC std::size_t WordVectors::vocabulary_size() const noexcept {
-    return wordpiece_ ? wordpiece_->vocabulary_size() : words_ ? words_->vocabulary_size() : 0;
+    return pieces_ ? pieces_->vocabulary_size() : words_ ? words_->vocabulary_size() : 0;
 }
 RANKLET_FUNC Result<WordVectors> WordVectors::with_weights(std::vector<float> weights) const RANKLET_MEMORY_TRY {
     RANKLET_TRY(check_loaded());
@@ -301,14 +307,15 @@ RANKLET_FUNC Result<void> WordVectors::tokenize(std::string_view text, bool all,
     options.add_special_tokens = false;
     options.max_length =
         more != nullptr && limit < no_limit ? limit + 1 : limit;  // one more shows whether there are others
-    RANKLET_TRY(wordpiece_ ? wordpiece_->encode(text, options, out) : words_->encode(text, options, out));
+    RANKLET_TRY(pieces_ ? pieces_->encode(text, options, out) : words_->encode(text, options, out));
     if (more != nullptr) *more = out.size() > limit;
     if (out.size() > limit) out.erase(limit, out.size());
     if (!drop_unknown_) return {};
     const std::size_t most = all ? no_limit : max_length_;
+    const std::int32_t unknown = pieces_->unknown_id();
     std::size_t kept = 0;  // the limit counts the others, as in model2vec
     for (std::size_t t = 0; t < out.size(); ++t) {
-        if (out.ids[t] == wordpiece_->config().unk_id) continue;
+        if (out.ids[t] == unknown) continue;
         out.ids[kept] = out.ids[t];
         out.type_ids[kept] = out.type_ids[t];
         out.offsets[kept] = out.offsets[t];
@@ -362,7 +369,7 @@ RANKLET_FUNC Result<void> WordVectors::for_each_text(
 RANKLET_MEMORY_CATCH
 
 RANKLET_FUNC Result<void> WordVectors::check_loaded() const {
-    if (words_ || wordpiece_) return {};
+    if (words_ || pieces_) return {};
     return detail::empty_object("the encoder");
 }
 RANKLET_FUNC Result<void> WordVectors::check_prompt(const BatchOptions& options) const {

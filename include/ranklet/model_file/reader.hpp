@@ -53,6 +53,7 @@ public:
     Result<std::string_view> string(std::string_view key) const { return file_.string(full(key)); }
     Result<std::vector<std::string_view>> strings(std::string_view key) const { return file_.strings(full(key)); }
     Result<std::vector<float>> floats(std::string_view key) const { return file_.floats(full(key)); }
+    Result<std::vector<double>> doubles(std::string_view key) const { return file_.doubles(full(key)); }
     Result<std::vector<std::int32_t>> i32s(std::string_view key) const { return file_.i32s(full(key)); }
     Result<std::vector<std::uint32_t>> u32s(std::string_view key) const { return file_.u32s(full(key)); }
 

@@ -17,7 +17,8 @@
 #include "ranklet/core/result.hpp"
 #include "ranklet/model_file/load.hpp"
 #include "ranklet/model_file/reader.hpp"
-#include "ranklet/text/subword_tokenizer.hpp"
+#include "ranklet/model_file/subword_tokenizers.hpp"
+#include "ranklet/text/tokenizer.hpp"
 #include "ranklet/text/word_tokenizer.hpp"
 #include "ranklet/text/wordpiece.hpp"
 
@@ -182,132 +183,15 @@ RANKLET_COLD inline Result<std::shared_ptr<const WordPiece>> read_wordpiece(cons
     return std::shared_ptr<const WordPiece>(std::make_shared<WordPiece>(std::move(*tokenizer)));
 }
 
-namespace detail {
-
-/// Steps of a tokenizer as a file has them: names, each with what belongs to it behind it.
-RANKLET_COLD inline Result<std::vector<TextStep>> read_text_steps(const ModelReader& own, const char* key) {
-    using Kind = TextStep::Kind;
-    struct Name {
-        std::string_view name;
-        Kind kind;
-        std::size_t arguments;
-    };
-    static constexpr Name names[] = {{"character_map", Kind::character_map, 0},
-                                     {"nfc", Kind::nfc, 0},
-                                     {"nfd", Kind::nfd, 0},
-                                     {"lowercase", Kind::lowercase, 0},
-                                     {"strip_accents", Kind::strip_accents, 0},
-                                     {"strip_left", Kind::strip_left, 0},
-                                     {"strip_right", Kind::strip_right, 0},
-                                     {"replace", Kind::replace, 2},
-                                     {"collapse_spaces", Kind::collapse_spaces, 1},
-                                     {"prepend", Kind::prepend, 1},
-                                     {"split_spaces", Kind::split_spaces, 0},
-                                     {"metaspace", Kind::metaspace, 3},
-                                     {"prefix_space", Kind::prefix_space, 0},
-                                     {"pattern", Kind::pattern, 1},
-                                     {"digits", Kind::digits, 0}};
-    RANKLET_ASSIGN(const auto words, own.strings_or_none(key));
-    if (words.size() > 256) return own.wrong(key, {" has ", words.size(), " entries, expected at most 256"});
-    std::vector<TextStep> steps;
-    for (std::size_t at = 0; at < words.size();) {
-        const auto* found =
-            std::find_if(std::begin(names), std::end(names), [&](const Name& each) { return each.name == words[at]; });
-        if (found == std::end(names))
-            return own.wrong(key, {" names the step \"", words[at], "\", which this program does not know"},
-                             ErrorCode::unsupported);
-        if (words.size() - at <= found->arguments)
-            return own.wrong(key, {" ends inside the step \"", found->name, "\""});
-        const auto argument = [&](std::size_t which) { return std::string(words[at + 1 + which]); };
-        TextStep step{found->kind};
-        const auto refuse = [&](const std::string& word) {
-            return own.wrong(key, {": the step \"", found->name, "\" does not know \"", word, "\""});
-        };
-        if (found->kind == Kind::replace) {
-            step.what = argument(0);
-            step.with = argument(1);
-            if (step.what.empty()) return own.wrong(key, {" replaces nothing by something"});
-        } else if (found->kind == Kind::collapse_spaces || found->kind == Kind::prepend) {
-            step.with = argument(0);
-        } else if (found->kind == Kind::metaspace) {
-            step.with = argument(0);
-            const std::string scheme = argument(1), split = argument(2);
-            if (step.with.empty()) return own.wrong(key, {" has a metaspace of nothing"});
-            if (scheme != "never" && scheme != "first" && scheme != "always") return refuse(scheme);
-            if (split != "split" && split != "whole") return refuse(split);
-            step.scheme = scheme == "never"   ? TextStep::Scheme::never
-                          : scheme == "first" ? TextStep::Scheme::first
-                                              : TextStep::Scheme::always;
-            step.split = split == "split";
-        } else if (found->kind == Kind::pattern) {
-            const std::string pattern = argument(0);
-            if (pattern != "gpt2" && pattern != "llama3" && pattern != "qwen2") return refuse(pattern);
-            step.pattern = pattern == "gpt2"     ? TextPattern::gpt2
-                           : pattern == "llama3" ? TextPattern::llama3
-                                                 : TextPattern::qwen2;
-        }
-        steps.push_back(std::move(step));
-        at += 1 + found->arguments;
-    }
-    return steps;
-}
-
-RANKLET_COLD inline Result<std::shared_ptr<const Tokenizer>> read_subword_tokenizer(const ModelReader& reader) {
-    using Model = SubwordConfig::Model;
-    const ModelReader own = reader.scope("ranklet.tokenizer"), ggml = reader.scope("tokenizer.ggml");
-    SubwordConfig config;
-    RANKLET_ASSIGN(config.model, own.choice<Model>("model", {{"unigram", Model::unigram},
-                                                             {"byte_pairs", Model::byte_pairs},
-                                                             {"character_pairs", Model::character_pairs}}));
-    RANKLET_ASSIGN(const auto tokens, ggml.strings("tokens"));
-    RANKLET_ASSIGN(config.normalizers, read_text_steps(own, "normalizers"));
-    RANKLET_ASSIGN(config.words, read_text_steps(own, "words"));
-    if (own.has("character_map")) {
-        RANKLET_ASSIGN(const auto map, own.i32s("character_map"));
-        RANKLET_ASSIGN(config.map, own.at("character_map", CharacterMap::create(std::as_bytes(std::span(map)))));
-    }
-    if (config.model == Model::unigram) {
-        RANKLET_ASSIGN(config.scores, reader.file().doubles(own.full("scores")));
-    } else {
-        RANKLET_ASSIGN(const auto merges, own.i32s("merges"));
-        if (merges.size() % 3 != 0)
-            return own.wrong("merges", {" has ", merges.size(), " numbers, expected three a merge"});
-        for (std::size_t m = 0; m < merges.size(); m += 3)
-            config.merges.push_back({merges[m], merges[m + 1], merges[m + 2]});
-    }
-    config.byte_level = config.model == Model::byte_pairs;
-    RANKLET_ASSIGN(config.whole_words_first, own.boolean_or("whole_words_first", false));
-    RANKLET_ASSIGN(config.pairs, own.boolean_or("pairs", false));
-    RANKLET_ASSIGN(config.trim_offsets, own.boolean_or("trim_offsets", false));
-    RANKLET_ASSIGN(config.keeps_first_space, own.boolean_or("keeps_first_space", false));
-    RANKLET_ASSIGN(const std::uint32_t second_type, own.u32_or("second_type", 0));
-    config.second_type = static_cast<std::int32_t>(std::min<std::uint32_t>(second_type, 1));
-    const auto ids = [&](const char* key, std::vector<std::int32_t>& into) -> Result<void> {
-        if (!own.has(key)) return {};
-        RANKLET_ASSIGN(into, own.i32s(key));
-        return {};
-    };
-    RANKLET_TRY(ids("before", config.before));
-    RANKLET_TRY(ids("between", config.between));
-    RANKLET_TRY(ids("after", config.after));
-    RANKLET_TRY(ids("byte_ids", config.byte_ids));
-    if (ggml.has("unknown_token_id")) {
-        RANKLET_ASSIGN(config.unk_id, read_special(ggml, "unknown_token_id", nullptr, tokens.size()));
-    }
-    RANKLET_ASSIGN(config.added_tokens, read_added_tokens(reader, tokens, {}));
-    auto tokenizer = SubwordTokenizer::create(tokens, std::move(config));
-    if (!tokenizer.ok())
-        return make_error(tokenizer.error().code, {reader.file().name(), ": ", tokenizer.error().message});
-    return std::shared_ptr<const Tokenizer>(std::make_shared<SubwordTokenizer>(std::move(*tokenizer)));
-}
-
-}  // namespace detail
-
-/// The tokenizer that puts special tokens around texts: WordPiece, or what `ranklet.tokenizer.model` names.
+/// The file's tokenizer, of whatever kind. Parameters as read_wordpiece's.
 RANKLET_COLD inline Result<std::shared_ptr<const Tokenizer>> read_tokenizer(const ModelReader& reader,
-                                                                            const EncoderDefaults& defaults) {
-    if (reader.has("ranklet.tokenizer.model")) return detail::read_subword_tokenizer(reader);
-    RANKLET_ASSIGN(auto wordpiece, read_wordpiece(reader, defaults));
+                                                                            const EncoderDefaults& defaults,
+                                                                            bool special_tokens = true) {
+    if (reader.has("ranklet.tokenizer.model")) {
+        RANKLET_ASSIGN(auto subword, read_subword_tokenizer(reader));
+        return std::shared_ptr<const Tokenizer>(std::move(subword));
+    }
+    RANKLET_ASSIGN(auto wordpiece, read_wordpiece(reader, defaults, special_tokens));
     return std::shared_ptr<const Tokenizer>(std::move(wordpiece));
 }
 

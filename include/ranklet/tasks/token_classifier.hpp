@@ -72,8 +72,8 @@ RANKLET_NAMESPACE_END
 #include "ranklet/model_file/reader.hpp"
 #include "ranklet/model_file/self_test.hpp"
 #include "ranklet/tasks/classifier_head.hpp"
-#include "ranklet/text/utf8.hpp"
 #include "ranklet/text/tokenizer.hpp"
+#include "ranklet/text/utf8.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -138,6 +138,20 @@ RANKLET_FUNC Result<void> TokenClassifier::self_test(const ModelReader& reader) 
     return compare_self_test(reader, "ranklet.selftest.logits", found);
 }
 
+namespace detail {
+
+// Whether a token goes on with a word, as transformers has it: one that is written otherwise than the text it stands for by
+// its length ("##s" for "s"); where the tokenizer writes none so, one that has no space at its beginning or before it.
+RANKLET_FUNC bool goes_on(const Tokenizer& tokenizer, std::string_view text, const Encoding& encoding, std::size_t i) {
+    const TokenSpan place = encoding.offsets[i];
+    if (tokenizer.marks_continuations())
+        return utf8::count(tokenizer.token(encoding.ids[i])) !=
+               utf8::count(text.substr(place.begin, place.end - place.begin));
+    return place.begin > 0 && text.substr(place.begin - 1, 2).find(' ') == std::string_view::npos;
+}
+
+}  // namespace detail
+
 // Places in the text are known to the tokenizer alone, so it runs here, and again with the encoder: it costs little.
 RANKLET_FUNC Result<TokenClassifier::Tokens> TokenClassifier::tokenize(TextList texts, std::size_t max_length) const {
     RANKLET_TRY(bert_.prompt_text(""));  // an empty model's Error
@@ -151,12 +165,9 @@ RANKLET_FUNC Result<TokenClassifier::Tokens> TokenClassifier::tokenize(TextList 
             return about_input(status.error(), t, {"text ", t});
         for (std::size_t i = 0; i < encoding.size(); ++i) {
             const TokenSpan place = encoding.offsets[i];
-            // As transformers has it: a token that is written otherwise than the text it stands for by its length
-            // ("##s" for "s") goes on with a word, an unknown one does not.
-            const std::size_t written = utf8::count(tokenizer.token(encoding.ids[i]));
-            const bool continues = encoding.ids[i] != tokenizer.unknown_id() &&
-                                   written != utf8::count(texts[t].substr(place.begin, place.end - place.begin));
-            out.tokens.push_back({place, continues, i});
+            out.tokens.push_back(
+                {place, encoding.ids[i] != tokenizer.unknown_id() && detail::goes_on(tokenizer, texts[t], encoding, i),
+                 i});
         }
         out.offsets.push_back(out.tokens.size());
     }

@@ -13,6 +13,7 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/text/lower.hpp"
+#include "ranklet/text/pipeline_scratch.hpp"
 #include "ranklet/text/token_span.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -48,6 +49,7 @@ struct EncodeScratch {
     std::string normalized_text;            // `normalized` in UTF-8
     std::vector<std::uint32_t> char_index;  // of each byte of it, and one past the end
     LoweredText lowered;                    // the whole text, where the tokenizer reads its lower case
+    PipelineScratch pipeline;               // of a SubwordTokenizer
 };
 
 }  // namespace detail

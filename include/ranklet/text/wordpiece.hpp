@@ -70,7 +70,7 @@ public:
     WordPiece() : WordPiece(WordPieceConfig()) {}
     RANKLET_OUT_OF_LINE WordPiece(WordPiece&&) noexcept = default;
     RANKLET_OUT_OF_LINE WordPiece& operator=(WordPiece&&) noexcept = default;
-    RANKLET_OUT_OF_LINE ~WordPiece() = default;
+    RANKLET_OUT_OF_LINE ~WordPiece() override = default;
     WordPiece(const WordPiece&) = delete;
     WordPiece& operator=(const WordPiece&) = delete;
 
@@ -83,7 +83,7 @@ public:
         detail::Unfinished encoding{out};
         out.clear();
         RANKLET_TRY(check_text(text));
-        RANKLET_TRY(check_length(options, 2));
+        RANKLET_TRY(detail::check_max_length(options, 2));
         const bool special = options.add_special_tokens;
         const std::size_t limit = special ? options.max_length - 1 : options.max_length;
         if (special) out.push(config_.cls_id, 0, {}, -1);
@@ -111,18 +111,18 @@ public:
                               {"this tokenizer's pairs of texts have another form than BERT's"});
         RANKLET_TRY(check_text(a));
         RANKLET_TRY(check_text(b));
-        RANKLET_TRY(check_length(options, 3));
+        RANKLET_TRY(detail::check_max_length(options, 3));
         const bool special = options.add_special_tokens;
         if (special) out.push(config_.cls_id, 0, {}, -1);
         const std::size_t a_first = out.size();
-        tokenize(a, 0, saturating_sum(a_first, options.max_length), out);
+        tokenize(a, 0, detail::saturating_sum(a_first, options.max_length), out);
         const std::size_t a_last = out.size();
         if (special) out.push(config_.sep_id, 0, {}, -1);
         const std::size_t b_first = out.size();
-        tokenize(b, 1, saturating_sum(b_first, options.max_length), out);
+        tokenize(b, 1, detail::saturating_sum(b_first, options.max_length), out);
         const std::size_t b_last = out.size();
-        const auto [a_keep, b_keep] =
-            longest_first(a_last - a_first, b_last - b_first, special ? options.max_length - 3 : options.max_length);
+        const auto [a_keep, b_keep] = detail::longest_first(a_last - a_first, b_last - b_first,
+                                                            special ? options.max_length - 3 : options.max_length);
         out.erase(b_first + b_keep, b_last);
         out.erase(a_first + a_keep, a_last);
         if (special) out.push(config_.sep_id, 1, {}, -1);
@@ -131,6 +131,9 @@ public:
     }
     RANKLET_MEMORY_CATCH
 
+    SpecialTokens special_tokens() const noexcept override { return {}; }
+    std::int32_t unknown_id() const noexcept override { return config_.unk_id; }
+    bool marks_continuations() const noexcept override { return true; }
     /// Tokens, added ones included.
     std::size_t vocabulary_size() const noexcept override { return starts_.empty() ? 0 : starts_.size() - 1; }
     /// The token of an id, with its "##"; empty for an id that is out of range. Lives as long as this object.
@@ -146,11 +149,9 @@ public:
         if (found == sorted_.end() || token(*found) != token_text) return std::nullopt;
         return *found;
     }
-    std::int32_t unknown_id() const noexcept override { return config_.unk_id; }
-    bool marks_pairs() const noexcept override { return config_.pairs; }
     const WordPieceConfig& config() const noexcept { return config_; }
     /// Bytes of memory that the vocabulary takes.
-    std::size_t memory() const noexcept {
+    std::size_t memory() const noexcept override {
         return text_.capacity() + starts_.capacity() * sizeof(starts_[0]) + sorted_.capacity() * sizeof(sorted_[0]) +
                pieces_.memory();
     }
@@ -359,28 +360,6 @@ private:
         if (const std::size_t valid = utf8::valid_prefix(text); valid < text.size())
             return make_error(ErrorCode::invalid_text, {"the text is not UTF-8 at byte ", valid});
         return {};
-    }
-
-    static Result<void> check_length(const EncodeOptions& options, std::size_t special) {
-        if (!options.add_special_tokens || options.max_length >= special) return {};
-        return make_error(ErrorCode::invalid_argument,
-                          {"max_length ", options.max_length, " has no room for ", special, " special tokens"});
-    }
-
-    static std::size_t saturating_sum(std::size_t a, std::size_t b) noexcept {
-        return a + b < a ? std::numeric_limits<std::size_t>::max() : a + b;
-    }
-
-    /// Tokens to keep of a pair's two texts, of `a` and `b` tokens: Hugging Face's `longest_first`.
-    static std::pair<std::size_t, std::size_t> longest_first(std::size_t a, std::size_t b, std::size_t room) noexcept {
-        if (a + b <= room) return {a, b};
-        std::size_t shorter = std::min(a, b);
-        std::size_t longer = shorter > room ? shorter : std::max(shorter, room - shorter);
-        if (shorter + longer > room) {
-            shorter = room / 2;
-            longer = shorter + room % 2;
-        }
-        return a > b ? std::pair{longer, shorter} : std::pair{shorter, longer};
     }
 
     /// One text on its way into an Encoding.
