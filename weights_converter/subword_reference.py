@@ -115,7 +115,8 @@ class Subword:
         self.byte_pieces = {token: i for i, token in enumerate(own)}
         self.longest = max(map(len, own))
         if tokenizer.model == "unigram":
-            self.unknown_score = min(score for i, score in enumerate(tokenizer.scores) if i not in unmatched) - 10.0
+            least = min(score for i, score in enumerate(tokenizer.scores) if i not in unmatched)
+            self.unknown_score = float(np.float32(least - 10.0)) if tokenizer.single_precision else least - 10.0
         self.ranks, first = {}, {}
         for rank, pair in enumerate(tokenizer.merges):
             self.ranks[pair] = first.setdefault("".join(pair), rank) if tokenizer.equal_ranks else rank

@@ -56,7 +56,7 @@ public:
             if (matched[i]) least = std::min(least, scores[i]);
         }
         out.unk_id_ = unk_id;
-        out.unk_score_ = least - 10.0;
+        out.unk_score_ = config.single_precision ? static_cast<double>(static_cast<float>(least - 10.0)) : least - 10.0;
         out.scores_ = std::move(scores);
         out.single_precision_ = config.single_precision;
         RANKLET_ASSIGN(out.trie_, pieces.trie([&](std::size_t id) { return matched[id]; }));
