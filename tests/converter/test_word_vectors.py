@@ -377,11 +377,11 @@ class Static(FolderTest):
         self.refused(folder, "truncate_dim behind Normalize")
 
     def test_what_model2vec_reads_of_a_text(self):
-        """model2vec 0.6 to 0.9 obey tokenizer.json's truncation, 0.10 the max_length of config.json."""
+        """model2vec 0.10 obeys the max_length of config.json, else 512; a shorter truncation of tokenizer.json, which those before obey."""
         truncation = {"max_length": 3, "direction": "Right", "strategy": "LongestFirst", "stride": 0}
-        for in_tokenizer, in_config, length, tokens in ((None, ..., 512, None), (truncation, ..., 3, 3), (None, 4, 4, 4),
+        for in_tokenizer, in_config, length, tokens in ((None, ..., 512, 512), (truncation, ..., 3, 3), (None, 4, 4, 4),
                                                         (truncation, 4, 4, 4), (truncation, None, None, None),
-                                                        ({**truncation, "max_length": 600}, ..., 512, 600)):
+                                                        ({**truncation, "max_length": 600}, ..., 512, 512)):
             with self.subTest(in_tokenizer=in_tokenizer, in_config=in_config):
                 folder = self.folder_of("model2vec", {"embeddings": self.table})
                 edit(folder / "tokenizer.json", truncation=in_tokenizer)

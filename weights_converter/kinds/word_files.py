@@ -393,16 +393,15 @@ def _read_static(path, note, lowercase, route):
     if kind == "StaticEmbedding":
         return WordTable(state.path, kind, table, None, tokenizer, weights, mapping, "row", bool(normalize), truncation,
                          truncate=settings)
-    # model2vec 0.10 writes its limit into config.json (null: none) and gives it to the tokenizer, whose own it replaces. Before,
-    # the tokenizer obeyed its own and the limit of 512 came after. The tokenizer counts unknown tokens too.
-    tokens = config["max_length"] if "max_length" in config else truncation
-    if tokens is not None and not is_count(tokens):
-        raise ConversionError(f"{folder}/config.json: max_length is {tokens!r}, expected a positive number or null")
-    length = tokens if "max_length" in config else min(truncation or MODEL2VEC_LENGTH, MODEL2VEC_LENGTH)
+    # model2vec 0.10 writes its limit into config.json (null: none) and gives it to the tokenizer, whose own it replaces; that counts
+    # unknown tokens too. Folders of before have no limit there: 512 is assumed, and a shorter one of their tokenizer obeyed.
+    length = config["max_length"] if "max_length" in config else min(truncation or MODEL2VEC_LENGTH, MODEL2VEC_LENGTH)
+    if length is not None and not is_count(length):
+        raise ConversionError(f"{folder}/config.json: max_length is {length!r}, expected a positive number or null")
     if "max_length" not in config and (truncation or MODEL2VEC_LENGTH) < MODEL2VEC_LENGTH:
         note(f"{path}: texts are cut after {truncation} tokens, as model2vec before 0.10 does; since then it reads "
              f"{MODEL2VEC_LENGTH} (--max-length)")
-    return WordTable(state.path, kind, table, None, tokenizer, weights, mapping, "skip", normalize, length, tokens)
+    return WordTable(state.path, kind, table, None, tokenizer, weights, mapping, "skip", normalize, length, length)
 
 
 def _take_table(state, name):
