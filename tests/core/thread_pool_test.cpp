@@ -72,6 +72,22 @@ TEST_CASE("a pool does every piece once, call after call, with any number of thr
     }
 }
 
+TEST_CASE("what is no number of threads means as many as the machine has, and never thousands") {
+    const std::size_t processors = std::max<std::size_t>(std::thread::hardware_concurrency(), 1);
+    constexpr std::size_t most = ranklet::detail::Team::most_threads;
+    for (const std::size_t threads :
+         {std::size_t{0}, static_cast<std::size_t>(-1), std::size_t{0xFFFFFFFF}, most + 1}) {
+        CAPTURE(threads);
+        ThreadPool pool(threads);
+        CHECK(pool.threads() == processors);
+        CHECK(does_all(100, pool));
+        CHECK(ranklet::resolve_threads(threads) <= processors);
+        CHECK(does_all(100, threads));
+        ThreadPool few(3);
+        CHECK(ranklet::resolve_threads({few, threads}) == 3);
+    }
+}
+
 TEST_CASE("rounds of one call follow each other: what one wrote the next reads") {
     ThreadPool pool(4);
     std::vector<int> values(97, 0);
