@@ -18,6 +18,14 @@
 
 #include "ranklet/core/parallel.hpp"
 
+#if defined(__has_feature)
+#define RANKLET_TEST_THREAD_SANITIZER __has_feature(thread_sanitizer)
+#elif defined(__SANITIZE_THREAD__)
+#define RANKLET_TEST_THREAD_SANITIZER 1
+#else
+#define RANKLET_TEST_THREAD_SANITIZER 0
+#endif
+
 namespace {
 
 using ranklet::Executor;
@@ -252,7 +260,7 @@ TEST_CASE("a process that was forked after threads were used goes on with its ow
         alarm(20);  // rather than for ever
         bool right = does_all(100, pool) && does_all(100, openmp);
         run_together(pool, [&](Threads together) { right = right && together.count == 1; });
-#if !defined(__SANITIZE_THREAD__)  // which allows no threads after a fork
+#if !RANKLET_TEST_THREAD_SANITIZER  // which allows no threads after a fork
         ThreadPool own(3);
         right = right && does_all(100, own);
         run_together(own, [&](Threads together) { right = right && together.count == 3; });
