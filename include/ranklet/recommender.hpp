@@ -754,10 +754,7 @@ RANKLET_FUNC Result<std::span<const Recommendation>> Recommender::recommend(
     if (options.exclude_seen)
         for (const Event& event : user.state().events)
             if (!(options.now - event.time > options.seen_again_after)) buffers.remove(catalog.find(event.id));
-    if (!buffers.rank(catalog, options))
-        return make_error(
-            ErrorCode::invalid_argument,
-            {"no candidate has a score that is a number: a damaged model, or vectors that are too large"});
+    RANKLET_TRY(buffers.rank(catalog, options));
     return std::span<const Recommendation>(buffers.ranked);
 }
 RANKLET_MEMORY_CATCH
@@ -873,7 +870,7 @@ RANKLET_FUNC Result<void> Recommender::check_rating(float rating) {
 RANKLET_FUNC Result<void> Recommender::score(const User& user, const CatalogData& data, const BoundSignals* signals,
                                              const ScoreOptions& options, Workspace& workspace) const {
     const Decoder& scorer = decoder();
-    const std::size_t n = data.ids.size(), piece = scorer.piece(), pieces = (n + piece - 1) / piece;
+    const std::size_t n = data.ids.size(), piece = detail::piece_of(scorer, n), pieces = (n + piece - 1) / piece;
     Threads threads = detail::worth(options.threads, n * scorer.work());
     threads.count = std::min(threads.count, std::max<std::size_t>(pieces, 1));
     workspace.buffers_.scores.resize(n);

@@ -229,11 +229,13 @@ public:
     }
 };
 
-/// An encoder that gives sizes other than it has to.
+/// An encoder that gives sizes other than it has to, or for the text "odd" a number that is none.
 class Wrong final : public shop::HashedWords {
 public:
     enum Fault { none, one_row, wide_rows, other_offsets, token_missing, input_beyond };
     static inline Fault fault = none;
+    static inline float odd = 0.0f;
+    static inline std::size_t at_once = 64;  // variants of an explained text
 
     static constexpr std::string_view type_name = "shop.wrong";
     static ranklet::Result<Wrong> read(const ranklet::ModelReader& reader, const LoadOptions& options) {
@@ -252,6 +254,8 @@ public:
         if (form == ranklet::ItemForm::token_states)
             for (std::size_t i = 0; i + (fault == other_offsets ? 1 : 0) <= some.size(); ++i)
                 encoded.offsets.push_back(i);
+        for (std::size_t i = 0; i < std::min(count, some.size()); ++i)
+            if (some[i].text == "odd") encoded.rows.row(i).back() = odd;
         return encoded;
     }
     ranklet::Result<std::unique_ptr<const ranklet::ItemParts>> take_apart(
@@ -260,10 +264,13 @@ public:
         public:
             explicit Variants(std::unique_ptr<const ranklet::ItemParts> parts) : parts_(std::move(parts)) {}
             std::span<const ranklet::TextPart> parts() const noexcept override { return parts_->parts(); }
-            std::size_t at_once() const noexcept override { return parts_->at_once(); }
+            std::size_t at_once() const noexcept override { return Wrong::at_once; }
             ranklet::Result<ranklet::EncodedItems> encode(std::size_t first, std::size_t count, ranklet::ItemForm form,
                                                           const ranklet::BatchOptions& batch) const override {
-                return parts_->encode(first, fault == one_row ? 1 : count, form, batch);
+                RANKLET_ASSIGN(auto encoded, parts_->encode(first, fault == one_row ? 1 : count, form, batch));
+                for (std::size_t v = 0; v < encoded.rows.rows(); ++v)
+                    for (float& x : encoded.rows.row(v)) x = first + v == 2 ? odd : 0.0f;
+                return encoded;
             }
 
         private:
@@ -275,6 +282,21 @@ public:
 
 private:
     explicit Wrong(HashedWords words) : HashedWords(std::move(words)) {}
+};
+
+/// A decoder that scores as many candidates at a time as a test says.
+class Pieces final : public Latest {
+public:
+    static inline std::size_t at_once = 1;
+
+    static constexpr std::string_view type_name = "shop.pieces";
+    static ranklet::Result<Pieces> read(const ranklet::ModelReader&, const ranklet::ItemEncoder& encoder) {
+        Pieces decoder;
+        decoder.dim_ = encoder.dim();
+        return decoder;
+    }
+    ranklet::KindId kind() const noexcept override { return ranklet::kind_id<Pieces>; }
+    std::size_t piece() const noexcept override { return at_once; }
 };
 
 /// A decoder that wants states of tokens.
@@ -709,4 +731,94 @@ TEST_CASE("one program has several kinds of a host's, beside and mixed with the 
     CHECK(own.as<ranklet::ItemTable>() != nullptr);
     CHECK(take(own.items()).size() == 3);
     check_error(own.encode_catalog(items), ErrorCode::unsupported);
+}
+
+TEST_CASE("a number that is none, from a host's encoder, is an error about its item, wherever the item stands") {
+    const ranklet::Kind* kinds[] = {&ranklet::kind<Wrong>, &ranklet::kind<Latest>, &ranklet::kind<Tokens>};
+    LoadOptions options = with(kinds);
+    options.self_test = false;
+    const Bytes vectors = model_builder("shop.wrong", "shop.latest").build();
+    const Bytes tokens = model_builder("shop.wrong", "shop.tokens").build();
+    const Recommender by_vectors = take(Recommender::from_memory(vectors, options));
+    const Recommender by_tokens = take(Recommender::from_memory(tokens, options));
+    options.blend = {{"history", 1.0f}};  // whose mean of all vectors one of them would spoil
+    const Recommender by_history = take(Recommender::from_memory(vectors, options));
+    std::vector<Item> many;  // more than are encoded at a time
+    for (std::size_t i = 0; i < 300; ++i) many.push_back({std::to_string(i), i == 270 ? "odd" : "red tent"});
+    for (const float odd : {quiet_nan, infinity, -infinity}) {
+        CAPTURE(odd);
+        Wrong::odd = 0.0f;
+        const Catalog catalog = take(by_vectors.encode_catalog(many));
+        auto user = by_vectors.new_user();
+        succeed(user.observe(catalog[0]));
+        const auto before = user.save();
+        Wrong::odd = odd;
+        for (const Recommender* model : {&by_vectors, &by_tokens, &by_history}) {
+            const auto result = model->encode_catalog(many);
+            check_error(result, ErrorCode::invalid_argument,
+                        "item \"270\": the encoder gave numbers that are not finite");
+            CHECK(result.error().input == 270);
+        }
+        for (const auto& result : {by_vectors.encode("odd"), by_vectors.encode_query("odd")}) {
+            check_error(result, ErrorCode::invalid_argument, "not finite");
+            CHECK(result.error().input == 0);
+        }
+        check_error(user.observe_text("odd"), ErrorCode::invalid_argument, "not finite");
+        CHECK(user.save() == before);
+        const std::vector<Item> added{{"one more", "odd"}};
+        check_error(update_catalog(by_vectors, catalog, {.add = added}), ErrorCode::invalid_argument,
+                    "item \"one more\"");
+        ranklet::ExplainOptions words;
+        words.text = "red tent";
+        const auto why = ranklet::explain_text(by_vectors, user, catalog, "0", words);
+        check_error(why, ErrorCode::invalid_argument, "not finite");
+        CHECK(why.error().input == ranklet::Error::no_input);
+    }
+    Wrong::odd = 0.0f;
+}
+
+TEST_CASE("how much a host's kinds take at a time may be any number, and changes nothing") {
+    const ranklet::Kind* kinds[] = {&ranklet::kind<shop::HashedWords>, &ranklet::kind<Pieces>, &ranklet::kind<Wrong>,
+                                    &ranklet::kind<Latest>};
+    constexpr auto endless = static_cast<std::size_t>(-1);
+    LoadOptions options = with(kinds);
+    options.self_test = false;
+    const Bytes bytes = model_builder("shop.hashed_words", "shop.pieces").build();
+    std::vector<Item> many;
+    for (std::size_t i = 0; i < 5000; ++i) many.push_back({std::to_string(i), i % 3 == 0 ? "red tent" : "green boat"});
+    for (const bool blended : {false, true}) {
+        CAPTURE(blended);
+        options.blend.clear();
+        if (blended) options.blend = {{"shop.pieces", 1.0f}, {"history", 0.5f}};
+        std::vector<float> expected;
+        for (const std::size_t at_once : {std::size_t{100}, std::size_t{0}, std::size_t{1}, many.size(), endless}) {
+            CAPTURE(at_once);
+            Pieces::at_once = at_once;
+            const Recommender model = take(Recommender::from_memory(bytes, options));
+            const Catalog catalog = take(model.encode_catalog(many));
+            auto user = model.new_user();
+            succeed(user.observe(catalog[1]));
+            for (const std::size_t threads : {1u, 3u}) {
+                const auto scores = take(model.scores(user, catalog, {finely(threads)}));
+                if (expected.empty()) expected = scores;
+                CHECK(same_bits(scores, expected));
+            }
+            const Catalog none = take(model.encode_catalog({}));
+            CHECK(take(model.scores(user, none)).empty());
+        }
+        CHECK(std::any_of(expected.begin(), expected.end(), [](float x) { return x != 0.0f; }));
+    }
+    const Bytes wrong = model_builder("shop.wrong", "shop.latest").build();
+    options.blend.clear();
+    const Recommender model = take(Recommender::from_memory(wrong, options));
+    const Catalog catalog = take(model.encode_catalog(std::span(many).first(3)));
+    const auto user = model.new_user();
+    ranklet::ExplainOptions words;
+    words.text = "a tent that has room for two";
+    for (const std::size_t at_once : {std::size_t{0}, std::size_t{1}, std::size_t{3}, endless}) {
+        CAPTURE(at_once);
+        Wrong::at_once = at_once;
+        CHECK(take(ranklet::explain_text(model, user, catalog, "0", words)).size() == 7);
+    }
+    Wrong::at_once = 64;
 }

@@ -18,6 +18,14 @@
 
 #include "ranklet/core/parallel.hpp"
 
+#if defined(__has_feature)
+#define RANKLET_TEST_THREAD_SANITIZER __has_feature(thread_sanitizer)
+#elif defined(__SANITIZE_THREAD__)
+#define RANKLET_TEST_THREAD_SANITIZER 1
+#else
+#define RANKLET_TEST_THREAD_SANITIZER 0
+#endif
+
 namespace {
 
 using ranklet::Executor;
@@ -69,6 +77,22 @@ TEST_CASE("a pool does every piece once, call after call, with any number of thr
         std::vector<std::atomic<int>> jobs(9);
         pool.run(9, [&](std::size_t job) { ++jobs[job]; });
         for (const auto& count : jobs) CHECK(count == 1);
+    }
+}
+
+TEST_CASE("what is no number of threads means as many as the machine has, and never thousands") {
+    const std::size_t processors = std::max<std::size_t>(std::thread::hardware_concurrency(), 1);
+    constexpr std::size_t most = ranklet::detail::Team::most_threads;
+    for (const std::size_t threads :
+         {std::size_t{0}, static_cast<std::size_t>(-1), std::size_t{0xFFFFFFFF}, most + 1}) {
+        CAPTURE(threads);
+        ThreadPool pool(threads);
+        CHECK(pool.threads() == processors);
+        CHECK(does_all(100, pool));
+        CHECK(ranklet::resolve_threads(threads) <= processors);
+        CHECK(does_all(100, threads));
+        ThreadPool few(3);
+        CHECK(ranklet::resolve_threads({few, threads}) == 3);
     }
 }
 
@@ -236,7 +260,7 @@ TEST_CASE("a process that was forked after threads were used goes on with its ow
         alarm(20);  // rather than for ever
         bool right = does_all(100, pool) && does_all(100, openmp);
         run_together(pool, [&](Threads together) { right = right && together.count == 1; });
-#if !defined(__SANITIZE_THREAD__)  // which allows no threads after a fork
+#if !RANKLET_TEST_THREAD_SANITIZER  // which allows no threads after a fork
         ThreadPool own(3);
         right = right && does_all(100, own);
         run_together(own, [&](Threads together) { right = right && together.count == 3; });

@@ -11,6 +11,7 @@
 
 #include "counting/helpers.hpp"
 #include "io/temporary_folder.hpp"
+#include "ranklet/io/crc32.hpp"
 
 namespace {
 

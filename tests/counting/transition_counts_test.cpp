@@ -174,6 +174,20 @@ TEST_CASE("with a half-life counts fade for as long as one likes, and what weigh
     }
     plain.now = 4999;
     check_error(single.snapshot(plain), ErrorCode::invalid_argument, "now is");
+    // What events long before the newest one left is next to nothing, and its powers are nearly everything: a strength is a
+    // number all the same, the largest at most.
+    SnapshotOptions steep;
+    steep.smoothing = 0;
+    steep.source_power = steep.target_power = 2;
+    for (const double lives : {999.0, 60.0, 30.0}) {
+        CAPTURE(lives);
+        auto old = take(TransitionCounts::create(options));
+        observe_all(old, {{"now", "x", 1e6}, {"then", "a", 1e6 - 1000 * lives}, {"then", "b", 1e6 - 1000 * lives}});
+        const Transitions strong = take(old.snapshot(steep));
+        REQUIRE(strong.pairs() == 1);
+        CHECK(strong.row(0).strengths[0] ==
+              (lives > 40 ? std::numeric_limits<float>::max() : std::exp2(90.0f)));  // C / (C^2 C^2)
+    }
 }
 
 TEST_CASE("the same event twice is one, a late one counts at the end, a robot's count up to the limit") {
@@ -245,6 +259,13 @@ TEST_CASE("what is no event, and options that mean nothing, are errors that chan
     check_error(counts.take_back("u", {}, 0), invalid, "event 0 is to be taken back, of 0");
     check_error(counts.erase_user("", {}), invalid, "without an id");
     check_error(counts.join_users("u", ""), invalid, "without an id");
+    for (const double time : {nan, inf, -inf, 1.7e12}) {
+        const std::vector<TimedItem> events{{"a", 1}, {"b", time}};
+        check_error(counts.join_users("u", "v", events), invalid, "event 1 has the time");
+        check_error(counts.erase_user("u", events), invalid, "event 1 has the time");
+        check_error(counts.take_back("u", events, 0), invalid, "event 1 has the time");
+    }
+    CHECK(counts.users() == 1);
 }
 
 TEST_CASE("no order of the users' events changes a bit") {
@@ -593,7 +614,8 @@ TEST_CASE("a damaged state is refused, and one that was made up is refused or ca
             continue;
         }
         ++loaded;
-        (void)made_up->snapshot();
+        (void)take(made_up->snapshot());
+        (void)take(made_up->snapshot({.source_power = 0, .target_power = 0, .smoothing = 0}));
         (void)take(made_up->observe("someone", "something", 2e9));
         (void)take(made_up->observe("user 1", "item 1", 2e9));
         (void)made_up->merge(counts);

@@ -76,6 +76,11 @@ TEST_CASE("counters whose memory is refused say so and have what they had") {
         change("erase_user", [&] { return counts.erase_user(old_user, own); });
         if (!own.empty()) change("take_back", [&] { return counts.take_back(old_user, own, own.size() / 2); });
         change("join_users", [&] { return counts.join_users(old_user, other_user, own); });
+        change("join_users with somebody new", [&] { return counts.join_users(old_user, new_user); });
+        refuse_each("recent_items", [&]() -> Result<std::string> {
+            RANKLET_ASSIGN(const auto recent, before.recent_items(old_user));
+            return Bytes() << recent;
+        });
         const TransitionCounts more = filled(100);
         change("merge", [&] { return counts.merge(more); });
         forgets = true;
@@ -102,8 +107,13 @@ TEST_CASE("counters whose memory is refused say so and have what they had") {
             return Bytes() << loaded.size() << loaded.pairs();
         });
     }
+    options.salt = "a salt that is longer than a string's own memory";
+    refuse_each("create", [&]() -> Result<std::string> {
+        RANKLET_ASSIGN(const auto made, TransitionCounts::create(options));
+        return Bytes() << made.options().salt;
+    });
     PopularityOptions few;
-    few.max_items = 20;
+    few.max_items = 30;
     Popularity before = take(Popularity::create(few));
     for (int e = 0; e < 20; ++e) ranklet_test::succeed(before.observe(item(e), e));
     const auto values = [&](const Popularity& counts) {
@@ -111,17 +121,45 @@ TEST_CASE("counters whose memory is refused say so and have what they had") {
         for (int e = 0; e < 21; ++e) bytes << counts.value(item(e), 30);
         return bytes;
     };
-    Popularity counts;
-    const std::string fresh = item(20);
+    Popularity counts, more = before;
+    ranklet_test::succeed(more.observe(item(3), 40));
+    const std::string fresh = item(20), old = item(2), whole = *Result<std::string>(values(before));
+    const auto change = [&](const char* name, const auto& call) {
+        refuse_each(
+            name,
+            [&]() -> Result<std::string> {
+                RANKLET_TRY(call());
+                return values(counts);
+            },
+            [&] { counts = before; },
+            [&] { return *Result<std::string>(values(counts)) == whole && counts.newest() == before.newest(); });
+    };
+    change("observe an item's first event", [&] { return counts.observe(fresh, 20); });
+    change("observe", [&] { return counts.observe(old, 20); });
+    change("take_back", [&] { return counts.take_back(old, 2); });
+    change("merge", [&] { return counts.merge(more); });
+    ranklet_test::succeed(before.save(popularity_path));
+    refuse_each("save", [&]() -> Result<std::string> {
+        RANKLET_TRY(before.save(popularity_path));
+        return Bytes();
+    });
+    refuse_each("load", [&]() -> Result<std::string> {
+        RANKLET_ASSIGN(const Popularity loaded, Popularity::load(popularity_path));
+        return values(loaded);
+    });
+    refuse_each("log_popularity", [&]() -> Result<std::string> {
+        RANKLET_ASSIGN(const auto logs, before.log_popularity({&fresh, 1}, 30));
+        return Bytes() << logs;
+    });
+    // Where there are too many, what was forgotten to make room stays forgotten.
+    few.max_items = 20;
+    before = take(Popularity::create(few));
+    for (int e = 0; e < 20; ++e) ranklet_test::succeed(before.observe(item(e), e));
     refuse_each(
-        "popularity",
+        "observe one too many",
         [&]() -> Result<std::string> {
             RANKLET_TRY(counts.observe(fresh, 20));
-            RANKLET_TRY(counts.save(popularity_path));
-            RANKLET_ASSIGN(Popularity loaded, Popularity::load(popularity_path));
-            RANKLET_TRY(loaded.merge(counts));
-            RANKLET_ASSIGN(const auto logs, loaded.log_popularity({&fresh, 1}, 30));
-            return values(loaded) << logs;
+            return values(counts);
         },
-        [&] { counts = before; });
+        [&] { counts = before; }, [&] { return counts.value(fresh, 30) == 0 && counts.items() >= 17; });
 }

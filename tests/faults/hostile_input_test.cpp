@@ -17,7 +17,7 @@
 #include <thread>
 #include <vector>
 
-#include "io/gguf_builder.hpp"
+#include "faults/changed_file.hpp"
 #include "io/temporary_folder.hpp"
 #include "ranklet/catalog/file.hpp"
 #include "ranklet/core/keyed_hash.hpp"
@@ -41,45 +41,16 @@ struct Changes {
     std::map<std::string, float, std::less<>> tensors = {};  // every element of an f32 tensor
 };
 ranklet_test::Bytes changed(const std::string& name, const Changes& changes) {
-    const GgufFile file = take(GgufFile::open(ranklet_test::model_path(name)));
-    ranklet_test::GgufBuilder builder;
-    std::size_t done = 0;
-    for (const GgufKey& key : file.keys()) {
-        if (const auto c = changes.counts.find(key.name); c != changes.counts.end()) {
-            builder.key(key.name, c->second);
-            ++done;
-            continue;
-        }
-        if (const auto s = changes.strings.find(key.name); s != changes.strings.end()) {
-            builder.array(key.name, s->second);
-            ++done;
-            continue;
-        }
-        if (const auto n = changes.numbers.find(key.name); n != changes.numbers.end()) {
-            builder.array(key.name, n->second);
-            ++done;
-            continue;
-        }
-        const ranklet_test::Bytes bytes(key.data, key.data + key.bytes);
-        if (key.type == GgufType::array)
-            builder.raw_array(key.name, static_cast<std::uint32_t>(key.element), key.count, bytes);
-        else if (key.type == GgufType::string)
-            builder.key(key.name, std::string(reinterpret_cast<const char*>(key.data), key.bytes).c_str());
-        else
-            builder.raw_key(key.name, static_cast<std::uint32_t>(key.type), bytes);
+    ranklet_test::ChangedFile file(ranklet_test::model_path(name));
+    for (const auto& [key, value] : changes.strings) file.set(key, value);
+    for (const auto& [key, value] : changes.numbers) file.set(key, value);
+    for (const auto& [key, value] : changes.counts) file.set(key, value);
+    for (const auto& [tensor, value] : changes.tensors) {
+        auto& part = file.at(tensor);
+        REQUIRE(part.type == static_cast<std::uint32_t>(TensorType::f32));
+        part.bytes = ranklet_test::bytes_of(std::vector<float>(part.bytes.size() / sizeof(float), value));
     }
-    for (const TensorView& tensor : file.tensors()) {
-        ranklet_test::Bytes bytes(tensor.data, tensor.data + tensor.bytes);
-        if (const auto t = changes.tensors.find(tensor.name); t != changes.tensors.end()) {
-            REQUIRE(tensor.type == TensorType::f32);
-            bytes = ranklet_test::bytes_of(std::vector<float>(tensor.rows * tensor.cols, t->second));
-            ++done;
-        }
-        builder.tensor(tensor.name, static_cast<std::uint32_t>(tensor.type),
-                       {tensor.dims.begin(), tensor.dims.begin() + static_cast<std::ptrdiff_t>(tensor.rank)}, bytes);
-    }
-    REQUIRE(done == changes.strings.size() + changes.numbers.size() + changes.counts.size() + changes.tensors.size());
-    return builder.build();
+    return file.build();
 }
 LoadOptions untested() {
     LoadOptions options;
@@ -282,6 +253,26 @@ TEST_CASE("numbers that are not finite are an Error of the call that meets them,
         check_error(model.scores(user, catalog), invalid);
         check_error(model.user_vector(user), invalid);
     }
+}
+
+TEST_CASE("a score that is infinite is an Error that names its item, and one that is filtered out is none") {
+    const Recommender model = ranklet_test::load_model("tiny-minilm");
+    CatalogData data;
+    data.ids = {"a", "b", "c"};
+    data.vectors = take(Matrix::zeroed(3, model.encoder().dim()));
+    std::fill(data.vectors.row(0).begin(), data.vectors.row(0).end(), 1.0f);
+    std::fill(data.vectors.row(1).begin(), data.vectors.row(1).end(), 1e36f);
+    std::fill(data.vectors.row(2).begin(), data.vectors.row(2).end(), 2.0f);
+    const Catalog catalog = take(model.make_catalog(std::move(data)));
+    auto user = model.new_user();
+    succeed(user.observe(catalog[1]));
+    CHECK(std::isinf(take(model.scores(user, catalog))[1]));
+    check_error(model.recommend(user, catalog), invalid, "the score of item \"b\" is infinite");
+    check_error(model.recommend(user, catalog, {.k = 1}), invalid, "the score of item \"b\" is infinite");
+    CHECK(take(model.recommend(user, catalog, {.k = 0})).empty());
+    const auto others = take(model.recommend(user, catalog, {.k = 3, .exclude_seen = true}));
+    CHECK(others.size() == 2);
+    for (const Recommendation& each : others) CHECK(std::isfinite(each.probability));
 }
 
 TEST_CASE("an explanation's cost has a limit: the first so many words of a text, and how many there are") {

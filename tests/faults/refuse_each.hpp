@@ -57,12 +57,13 @@ private:
     std::string text_;
 };
 
-// prepare(), then call() with its n-th allocation refused, for n = 0, 1, ... until none is left to refuse; beyond the
-// first 100 not every one. After each the same is done again, and gives what it gave before. `unharmed` is asked
-// between the two.
+// prepare(), then call() with its n-th allocation refused, for n = first, first + 1, ... until none is left to refuse;
+// beyond the first 100 not every one. After each the same is done again, and gives what it gave before. `unharmed` is
+// asked between the two.
 inline void refuse_each(
     const std::string& name, const std::function<ranklet::Result<std::string>()>& call,
-    const std::function<void()>& prepare = [] {}, const std::function<bool()>& unharmed = [] { return true; }) {
+    const std::function<void()>& prepare = [] {}, const std::function<bool()>& unharmed = [] { return true; },
+    long first = 0) {
     CAPTURE(name);
 #if RANKLET_HAS_EXCEPTIONS
     const auto once = [&](long refusal) {
@@ -74,7 +75,7 @@ inline void refuse_each(
     };
     const auto expected = once(-1);
     REQUIRE_MESSAGE(expected.ok(), (expected.ok() ? std::string() : expected.error().message));
-    for (long n = 0;; n += 1 + std::max(0L, n - 100) / 5) {
+    for (long n = first;; n += 1 + std::max(0L, n - 100) / 5) {
         CAPTURE(n);
         const std::size_t refused = ranklet_test::refused_heap_requests;
         try {
@@ -93,7 +94,7 @@ inline void refuse_each(
         REQUIRE(*again == *expected);
     }
 #else
-    (void)call, (void)prepare, (void)unharmed;
+    (void)call, (void)prepare, (void)unharmed, (void)first;
 #endif
 }
 

@@ -149,7 +149,7 @@ TEST_CASE("columns are found by name, with a type and without, and by number") {
         const auto found = reader->column(wrong, "items");
         REQUIRE(!found.ok());
         CHECK(found.error().code == ErrorCode::missing);
-        CHECK(holds(found.error().message, "user_id:token, item_id:token, 7"));
+        CHECK(holds(found.error().message, "there are: \"user_id:token\", \"item_id:token\", \"7\""));
     }
     CHECK(read_all(folder.write("b", "1::2\n3::4\n"), {}, false).rows == Rows{{"1", "2"}, {"3", "4"}});
 }

@@ -309,7 +309,8 @@ TEST_CASE("a blend that does not fit is refused, saying why") {
     refused({{"history", 1.0f}, {"history", 2.0f}}, ErrorCode::format, "\"history\" twice");
     refused({{"blend", 1.0f}}, ErrorCode::format, "a blend itself");
     refused({{"astrology", 1.0f}}, ErrorCode::unsupported, "\"astrology\"");
-    refused({{"history", quiet_nan}}, ErrorCode::format, "not finite");
+    for (const float weight : {quiet_nan, infinity, -1e7f})
+        refused({{"history", weight}}, ErrorCode::format, "expected -1e6 to 1e6");
     refused({{"text_gru", 1.0f}, {"history", 1.0f}}, ErrorCode::unsupported, "do not read the same", "tiny-text-gru");
     refused({{"dot_product", 1.0f}}, ErrorCode::missing, "ranklet.gru");
     const auto bad = [](const ranklet::FollowersOptions& transitions, std::string_view part) {

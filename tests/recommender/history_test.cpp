@@ -157,7 +157,7 @@ TEST_CASE("the explanation of a history adds up to the score, each event its own
         const Recommender model = load_with("tiny-minilm", options);
         const Catalog catalog = take(model.encode_catalog(items));
         const auto user = user_of(model, catalog);
-        for (const std::size_t item : {1, 6}) {
+        for (const std::size_t item : {1u, 6u}) {
             const auto explanation = take(ranklet::explain(model, user, catalog, items[item].id));
             std::vector<double> terms;
             (void)expected(catalog, options, history, item, &terms);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -169,7 +170,8 @@ public:
         return catalog;
     }
     RANKLET_MEMORY_CATCH
-    /// The same with signals that are bound already. Error invalid_argument when they are not of size() items.
+    /// The same with signals that are bound already. Error invalid_argument when they are not of size() items, or an item's
+    /// number is not finite.
     RANKLET_COLD Result<Catalog> with(BoundSignals bound) const RANKLET_MEMORY_TRY {
         bool fits = bound.rows.size() == bound.signals.transitions.size() &&
                     bound.prior.size() == (bound.signals.prior == nullptr ? 0 : size());
@@ -181,6 +183,9 @@ public:
         if (!fits)
             return make_error(ErrorCode::invalid_argument,
                               {"the signals are not those of a catalog of ", size(), " items"});
+        for (std::size_t i = 0; i < bound.prior.size(); ++i)
+            if (!std::isfinite(bound.prior[i]))
+                return make_error(ErrorCode::invalid_argument, {"the prior of \"", data().ids[i], "\" is not finite"});
         Catalog catalog = *this;
         catalog.signals_ = std::make_shared<const BoundSignals>(std::move(bound));
         return catalog;

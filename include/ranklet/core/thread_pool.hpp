@@ -26,8 +26,9 @@ RANKLET_NAMESPACE_BEGIN
 /// own thread alone, to the same numbers. Outlives the calls that use it; neither copied nor moved.
 class ThreadPool final : public Executor {
 public:
-    /// `threads`: those that work at the same time, the caller's included, so one less is started; 0: as many as the
-    /// machine has processors. Where the system gives fewer, threads() says so.
+    /// `threads`: those that work at the same time, the caller's included, so one less is started; 0, and what is no number
+    /// of threads, more than 65,535 (-1, say): as many as the machine has processors. Where the system gives fewer,
+    /// threads() says so.
     explicit ThreadPool(std::size_t threads = 0) : team_(wanted(threads)) {
         threads = wanted(threads);
 #if RANKLET_HAS_EXCEPTIONS
@@ -66,8 +67,8 @@ private:
     }
 
     static std::size_t wanted(std::size_t threads) noexcept {
-        if (threads == 0) threads = std::max<std::size_t>(std::thread::hardware_concurrency(), 1);
-        return std::min(threads, detail::Team::most_threads);
+        if (threads > 0 && threads <= detail::Team::most_threads) return threads;
+        return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, detail::Team::most_threads);
     }
     void start(std::size_t threads) {
         helpers_ = std::make_unique<std::vector<std::thread>>();

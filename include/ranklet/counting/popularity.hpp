@@ -59,6 +59,7 @@ public:
 private:
     static constexpr std::size_t longest_id = 1024;
     static constexpr double last_time = 68719476736.0;  // 2^36 seconds, in the year 4147
+    static constexpr double largest_value = 1e50;       // events of the largest weight, 2^64 of them, come to 2e49
     struct Count {
         double value = 0;  // at the time `last`
         double last = 0;   // of the newest event
@@ -275,7 +276,7 @@ RANKLET_FUNC Result<Popularity> Popularity::load(const std::string& path) RANKLE
         if (id.empty() || id.size() > longest_id) return file.wrong({"an item's id of ", id.size(), " bytes"});
         if (read.index_.find(id, read.ids_) != detail::NameIndex::none)
             return file.wrong({"item ", i, " is there twice"});
-        if (!(value >= 0 && std::isfinite(value))) return file.wrong({"an item's value is ", value});
+        if (!(value >= 0 && value <= largest_value)) return file.wrong({"an item's value is ", value});
         if (!is_time(last)) return file.wrong({"an item's time is no time"});
         read.counts_[read.add_item(id)] = {value, last};
     }

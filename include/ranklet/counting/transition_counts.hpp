@@ -119,7 +119,7 @@ public:
     /// As if the user had never been here. `events`: all that observe was given of this user, in that order.
     /// What they added is subtracted. A pair that others have too, and that had come from enough users, must come from so
     /// many again before it is shown: nobody can tell any more whose the rest is.
-    /// Error out_of_memory, and nothing has changed.
+    /// Error invalid_argument for an empty id, or a time that observe refuses; out_of_memory, and nothing has changed.
     RANKLET_COLD Result<void> erase_user(std::string_view user, std::span<const TimedItem> events);
     /// As if the event at `place` had not been. `events`: all of the user's, in order, that one included.
     /// What changes by it is changed, distances of the events around it included; the rule of erase_user holds for pairs
@@ -128,7 +128,7 @@ public:
     /// An anonymous user turns out to be another (a session joins an account): the window of `from` goes behind that of
     /// `to`, and `from` is not there any more. With `events`, all of those of `from` in order, the marks that they left
     /// become those of `to`, so that the two are one where a pair has not come from enough users yet. To erase `to` later,
-    /// erase each with its own events. Error out_of_memory, and nothing has changed; invalid_argument for an empty id.
+    /// erase each with its own events. Errors as for erase_user.
     RANKLET_COLD Result<void> join_users(std::string_view from, std::string_view to,
                                          std::span<const TimedItem> events = {});
 
@@ -159,6 +159,7 @@ private:
     static constexpr double last_time = 68719476736.0;  // 2^36 seconds
     static constexpr std::uint32_t no_item = static_cast<std::uint32_t>(-1);
     static constexpr int epochs_between_scalings = 128, forgotten_epochs = 64;
+    static constexpr double heaviest_pair = 0x1p200;  // 2^64 events, up to 128 epochs after the unit's
 
     struct Counted {
         std::uint32_t seen = 0;  // events
@@ -204,6 +205,7 @@ private:
     static std::size_t after_forgetting(std::size_t most) noexcept { return most - (most + 7) / 8; }
 
     RANKLET_COLD void replay(std::span<const TimedItem> events, std::size_t without, int sign, Replayed& out) const;
+    RANKLET_COLD static Result<void> check_times(std::span<const TimedItem> events);
     RANKLET_COLD Result<void> change_user(std::string_view user, std::span<const TimedItem> events, std::size_t without,
                                           bool keeps_user);
     RANKLET_COLD Result<void> read(detail::StateReader& reader);
@@ -602,9 +604,12 @@ RANKLET_FUNC Result<Transitions> TransitionCounts::snapshot(const SnapshotOption
             targets[follower.row] += follower.weight;
         }
     }
+    constexpr double most = std::numeric_limits<double>::max();
+    constexpr auto strongest = static_cast<double>(std::numeric_limits<float>::max());
     const auto share = [&](double sum, double power) {
         const double smoothed = std::fma(sum, unit, options.smoothing);
-        return sum > 0 && smoothed > 0 ? detail::portable_pow(smoothed, -power) : 0;
+        // Without smoothing a sum of faded counts may be next to nothing.
+        return sum > 0 && smoothed > 0 ? std::min(detail::portable_pow(smoothed, -power), most) : 0;
     };
     for (double& sum : sources) sum = share(sum, options.source_power);
     for (double& sum : targets) sum = share(sum, options.target_power);
@@ -622,7 +627,8 @@ RANKLET_FUNC Result<Transitions> TransitionCounts::snapshot(const SnapshotOption
     for (std::size_t a = 0; a < order.size(); ++a) {
         gather(order[a], false);
         for (Follower& follower : row)
-            follower.strength = static_cast<float>(follower.weight * unit * sources[a] * targets[follower.row]);
+            follower.strength =
+                static_cast<float>(std::min(follower.weight * unit * sources[a] * targets[follower.row], strongest));
         if (row.size() > options.followers) {
             const auto end = row.begin() + static_cast<std::ptrdiff_t>(options.followers);
             std::nth_element(row.begin(), end, row.end(), comes_before);
@@ -750,12 +756,17 @@ RANKLET_FUNC void TransitionCounts::replay(std::span<const TimedItem> events, st
     }
 }
 
-RANKLET_FUNC Result<void> TransitionCounts::change_user(std::string_view user, std::span<const TimedItem> events,
-                                                        std::size_t without, bool keeps_user) {
-    if (user.empty()) return make_error(ErrorCode::invalid_argument, {"a user without an id"});
+RANKLET_FUNC Result<void> TransitionCounts::check_times(std::span<const TimedItem> events) {
     for (std::size_t e = 0; e < events.size(); ++e)
         if (!(events[e].time > -last_time && events[e].time < last_time))
             return make_error(ErrorCode::invalid_argument, {"event ", e, " has the time ", events[e].time});
+    return {};
+}
+
+RANKLET_FUNC Result<void> TransitionCounts::change_user(std::string_view user, std::span<const TimedItem> events,
+                                                        std::size_t without, bool keeps_user) {
+    if (user.empty()) return make_error(ErrorCode::invalid_argument, {"a user without an id"});
+    RANKLET_TRY(check_times(events));
     Replayed replayed;
     replay(events, events.size(), -1, replayed);
     const std::uint32_t events_before = replayed.events;
@@ -840,6 +851,7 @@ RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<void> TransitionCounts::join_users(std::string_view from, std::string_view to,
                                                        std::span<const TimedItem> events) RANKLET_MEMORY_TRY {
     if (from.empty() || to.empty()) return make_error(ErrorCode::invalid_argument, {"a user without an id"});
+    RANKLET_TRY(check_times(events));
     const std::uint64_t hash = hash_of(from), new_hash = hash_of(to);
     if (hash == new_hash) return {};
     Replayed replayed;
@@ -952,6 +964,11 @@ RANKLET_FUNC Result<void> TransitionCounts::read(detail::StateReader& file) {
     if (!is_time(newest_) && !(newest_ < 0 && std::isinf(newest_))) return file.wrong({"the newest time is no time"});
     if (epoch_ < -(std::int64_t{1} << 37) || epoch_ > (std::int64_t{1} << 37))
         return file.wrong({"the counts' epoch is ", epoch_});
+    const bool met = newest_ > -last_time;
+    if (met && options_.half_life > 0 && static_cast<double>(epoch_) > std::floor(newest_ / options_.half_life))
+        return file.wrong({"the counts' epoch is ", epoch_, ", after the newest time ", newest_});
+    // No event weighs more than one of the newest time, of which fewer than 2^64 were counted.
+    const double heaviest = met ? std::min(std::ldexp(worth(newest_), 64), heaviest_pair) : 0;
     const std::size_t item_count = file.count(sizeof(std::uint32_t) * 2 + sizeof(double) + sizeof(std::uint64_t));
     for (std::size_t i = 0; i < item_count; ++i) {
         const std::string_view id = file.text();
@@ -984,7 +1001,9 @@ RANKLET_FUNC Result<void> TransitionCounts::read(detail::StateReader& file) {
             if (!is_item(read.follower) || read.follower == a)
                 return file.wrong({"item ", a, " is followed by ", read.follower, ", which it cannot be"});
             if (read.times == 0) return file.wrong({"a pair that was seen 0 times"});
-            if (!(read.weight >= 0) || std::isinf(read.weight)) return file.wrong({"a pair's weight is ", read.weight});
+            if (!(read.weight >= 0 && read.weight <= heaviest))
+                return file.wrong({"a pair's weight is ", read.weight, ", which no events lead to"});
+            if (!met) return file.wrong({"a pair without an event"});
             detail::PairEntry expected;  // the same marks, put in one by one
             for (const std::uint16_t mark : read.marks)
                 if (mark != detail::PairEntry::no_mark) expected.add_mark(mark, options_.users);

@@ -105,6 +105,8 @@ public:
 
 private:
     using Ops = kernels::Ops<float>;
+    static constexpr float most_weight = 1e6f;
+    static constexpr std::size_t most_at_once = 4096;  // of which each thread has a part's scores
 
     RANKLET_COLD static Result<Blend> create(const ModelReader& keys, std::vector<Part> parts);
     // What part p sees of a request.
@@ -127,9 +129,11 @@ RANKLET_FUNC Result<Blend> Blend::create(const ModelReader& keys, std::vector<Pa
     if (parts.empty()) return keys.wrong("parts", {" is empty"});
     if (parts.size() > 64) return keys.wrong("parts", {" has ", parts.size(), " entries, expected at most 64"});
     Blend blend;
-    blend.piece_ = static_cast<std::size_t>(-1);
+    blend.piece_ = most_at_once;
     for (const Part& part : parts) {
-        if (!std::isfinite(part.weight)) return keys.wrong("weights", {" holds a number that is not finite"});
+        if (!(std::abs(part.weight) <=
+              most_weight))  // beyond it scores overflow, and what does is no candidate any more
+            return keys.wrong("weights", {" holds ", part.weight, ", expected -1e6 to 1e6"});
         if (&part != std::find_if(std::as_const(parts).data(), &part,
                                   [&](const Part& other) { return other.type == part.type; }))
             return keys.wrong("parts", {" holds \"", part.type, "\" twice"});
@@ -138,7 +142,7 @@ RANKLET_FUNC Result<Blend> Blend::create(const ModelReader& keys, std::vector<Pa
                 "parts",
                 {" holds \"", part.type, "\" and \"", parts.front().type, "\", which do not read the same of items"},
                 ErrorCode::unsupported);
-        blend.piece_ = std::min(blend.piece_, part.decoder->piece());
+        blend.piece_ = detail::piece_of(*part.decoder, blend.piece_);
         const Signals* own = part.decoder->signals();
         if (own == nullptr) continue;
         blend.has_signals_ = true;

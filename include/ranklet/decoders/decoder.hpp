@@ -76,7 +76,7 @@ public:
 
     // Scoring: begin() once a user, then score() for pieces of the candidates, from several threads.
 
-    /// Candidates to score in one call of score().
+    /// Candidates to score in one call of score(), at most; 0 counts as 1.
     virtual std::size_t piece() const noexcept = 0;
     /// What scoring one costs, roughly, in products as detail::piece_work counts them: whether threads share it.
     virtual std::size_t work() const noexcept { return 16 * query_size(); }  // a row comes from memory
@@ -129,6 +129,11 @@ protected:
 };
 
 namespace detail {
+
+/// Candidates to score at a time, of so many: a decoder may be a host's, and say any number.
+inline std::size_t piece_of(const Decoder& decoder, std::size_t candidates) noexcept {
+    return std::clamp<std::size_t>(decoder.piece(), 1, std::max<std::size_t>(candidates, 1));
+}
 
 RANKLET_COLD inline detail::SharedError event_not_finite() {
     return make_error(ErrorCode::invalid_argument,

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/name_index.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/decoders/signal_decoder.hpp"
 #include "ranklet/model_file/reader.hpp"
@@ -27,6 +28,9 @@ public:
         RANKLET_ASSIGN(const auto ids, keys.strings("ids"));
         auto prior = std::make_shared<Prior>();
         prior->ids.assign(ids.begin(), ids.end());
+        detail::NameIndex places;
+        if (const std::size_t twice = places.add_all(prior->ids); twice != detail::NameIndex::none)
+            return keys.wrong("ids", {" holds \"", ids[twice], "\" twice"});
         RANKLET_ASSIGN(prior->values, keys.vector("values", ids.size()));
         for (std::size_t i = 0; i < ids.size(); ++i)
             if (!std::isfinite(prior->values[i])) return keys.wrong("values", {"[", i, "] is not finite"});

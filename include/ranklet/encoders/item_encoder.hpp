@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <limits>
 #include <memory>
@@ -56,7 +57,7 @@ public:
     virtual ~ItemParts() = default;
     /// In the order of the texts. What the model does not read is no part.
     virtual std::span<const TextPart> parts() const noexcept = 0;
-    /// How many variants may be encoded at a time so that memory stays small.
+    /// How many variants may be encoded at a time so that memory stays small; 0 counts as 1.
     virtual std::size_t at_once() const noexcept = 0;
     /// Variants [first, first + count) of parts().size() + 1: 0 is the whole item, v the item without part v - 1.
     virtual Result<EncodedItems> encode(std::size_t first, std::size_t count, ItemForm form,
@@ -90,7 +91,8 @@ public:
     /// Error about one of the items (Error::input): invalid_text when a text is not UTF-8, invalid_argument for a
     /// vector or an attribute that it cannot read; unsupported for a form that it does not have; missing for a prompt.
     /// `options.read`, where it is given, has an entry for each item: an encoder that tells fills it in.
-    /// What it gives is checked: other sizes than these are the caller's Error mismatch.
+    /// What it gives is checked: other sizes than these are the caller's Error mismatch, numbers that are not finite
+    /// invalid_argument about that item.
     virtual Result<EncodedItems> encode_items(std::span<const Item> items, ItemForm form,
                                               const BatchOptions& options) const = 0;
     /// The model's own items: ids, vectors and what else a catalog holds of them.
@@ -117,8 +119,9 @@ protected:
 
 namespace detail {
 
-/// Error mismatch unless `encoded` is what an encoder has to give of so many items: what reads it trusts the sizes, and an
-/// encoder may be a host's.
+/// Error mismatch unless `encoded` is what an encoder has to give of so many items, invalid_argument about the first item
+/// whose numbers are not finite: what reads it trusts the sizes, a mean of all vectors would spread a NaN to every score,
+/// and an encoder may be a host's.
 RANKLET_COLD inline Result<void> check_encoded(const ItemEncoder& encoder, const EncodedItems& encoded,
                                                std::size_t items, ItemForm form) {
     const bool tokens = form == ItemForm::token_states;
@@ -131,10 +134,21 @@ RANKLET_COLD inline Result<void> check_encoded(const ItemEncoder& encoder, const
                                                     " items: 0 first, ascending, ", items + 1, " in all"});
         rows = offsets.back();
     }
-    if (encoded.rows.rows() == rows && (rows == 0 || encoded.rows.cols() == dim)) return {};
-    return make_error(ErrorCode::mismatch,
-                      {"the encoder gave ", encoded.rows.rows(), " rows of ", encoded.rows.cols(), " numbers for ",
-                       rows, tokens ? " tokens" : " items", ", expected ", rows, " rows of ", dim});
+    if (encoded.rows.rows() != rows || (rows > 0 && encoded.rows.cols() != dim))
+        return make_error(ErrorCode::mismatch,
+                          {"the encoder gave ", encoded.rows.rows(), " rows of ", encoded.rows.cols(), " numbers for ",
+                           rows, tokens ? " tokens" : " items", ", expected ", rows, " rows of ", dim});
+    for (std::size_t r = 0; r < rows; ++r) {
+        const auto row = encoded.rows.row(r);
+        if (std::all_of(row.begin(), row.end(), [](float x) { return std::isfinite(x); })) continue;
+        const auto& offsets = encoded.offsets;
+        const auto next = std::upper_bound(offsets.begin(), offsets.end(), r);
+        return about_input(make_error(ErrorCode::invalid_argument,
+                                      {"the encoder gave numbers that are not finite: a damaged model, or numbers "
+                                       "that are too large"}),
+                           tokens ? static_cast<std::size_t>(next - offsets.begin()) - 1 : r);
+    }
+    return {};
 }
 /// `encoder.encode_items`, checked.
 RANKLET_COLD inline Result<EncodedItems> encode_checked(const ItemEncoder& encoder, std::span<const Item> items,

@@ -107,10 +107,12 @@ RANKLET_COLD RANKLET_FUNC Result<std::vector<float>> score_variants(const Recomm
     batch.prompt = options.prompt;
     const Decoder& decoder = model.decoder();
     std::vector<float> scores;
-    for (std::size_t first = 0; first < variants; first += parts.at_once()) {
-        const std::size_t count = std::min(parts.at_once(), variants - first);
+    const std::size_t at_once = std::max<std::size_t>(parts.at_once(), 1);
+    for (std::size_t first = 0; first < variants; first += at_once) {
+        const std::size_t count = std::min(at_once, variants - first);
         RANKLET_ASSIGN(EncodedItems encoded, parts.encode(first, count, decoder.form(), batch));
-        RANKLET_TRY(check_encoded(model.encoder(), encoded, count, decoder.form()));
+        if (const auto status = check_encoded(model.encoder(), encoded, count, decoder.form()); !status.ok())
+            return Error{status.error().code, status.error().message};  // a variant is no input of the caller's
         RANKLET_ASSIGN(CatalogData data, variants_of(std::move(encoded), decoder.form(), item, count));
         RANKLET_TRY(decoder.prepare(data, ItemUse::candidate, options.threads));
         if (first == 0) RANKLET_TRY(check_same_item(item, data));

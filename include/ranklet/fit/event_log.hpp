@@ -387,11 +387,9 @@ private:
         const std::size_t guess = guess_column(table.names(), likely);
         if (guess < table.names().size()) return guess;
         if (!needed) return no_column;
-        std::string there;
-        for (const std::string& name : table.names()) there += (there.empty() ? "\"" : ", \"") + name + "\"";
-        if (there.empty()) there = "numbers from 1 to " + std::to_string(table.width());
-        return make_error(ErrorCode::missing, {table.path(), ": no column is known to have the ", what,
-                                               ": state one of ", there, ", or that there is no header"});
+        return make_error(ErrorCode::missing,
+                          {table.path(), ": no column is known to have the ", what, ": state one of ",
+                           table.columns_there(), ", or that there is no header"});
     }
 
     Result<void> find_columns(const TableReader& table) {
@@ -432,9 +430,7 @@ private:
 
     Result<void> read_line(TableReader& table) {
         const auto fields = table.fields();
-        if (fields.size() != table.width())
-            return table.wrong({fields.size(), fields.size() == 1 ? " column" : " columns", ", expected ",
-                                table.width(), table.has_header() ? ", as the header has" : ", as the first line has"});
+        RANKLET_TRY(table.check_width());
         RANKLET_TRY(check_id(table, user_));
         RANKLET_TRY(check_id(table, item_));
         Event event{};
@@ -450,11 +446,6 @@ private:
         RANKLET_TRY(add(event, fields[user_], fields[item_], table));
         if (time_ != no_column) note_time(event.time, table.line());
         return {};
-    }
-
-    static std::string shown(std::string_view field) {
-        std::string text(field.substr(0, std::min<std::size_t>(valid_text(field), 40)));
-        return text.size() < field.size() ? text + "..." : text;
     }
 
     Result<void> check_id(const TableReader& table, std::size_t column) const {

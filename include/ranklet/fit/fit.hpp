@@ -328,6 +328,7 @@ RANKLET_FUNC Result<std::vector<Transitions>> Fitter::tables(const TransitionCou
     const auto common = [&](auto solve) {
         solve.users = report_.counting.users;
         solve.followers = report_.snapshot.followers;
+        solve.max_items = options_.most_solved;
         solve.threads = options_.threads;
         solve.stop = options_.stop;
         solve.deadline = options_.deadline;
@@ -697,7 +698,8 @@ RANKLET_FUNC Result<std::vector<std::byte>> Fitter::write(const TransitionCounts
         const std::vector<double> numbers{report_.counting.exponent, report_.snapshot.source_power,
                                           report_.snapshot.target_power, report_.snapshot.smoothing};
         writer.array("ranklet.fit.numbers", numbers);
-        writer.key("ranklet.fit.followers", static_cast<std::uint32_t>(report_.snapshot.followers));
+        writer.key("ranklet.fit.followers",
+                   static_cast<std::uint32_t>(std::min<std::size_t>(report_.snapshot.followers, UINT32_MAX)));
         writer.array("ranklet.fit.newest", newest);
         const std::vector<std::int32_t> met = self_test_history(texts.size());
         writer.array("ranklet.selftest.history", std::span<const std::int32_t>(met));

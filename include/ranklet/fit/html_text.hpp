@@ -14,7 +14,7 @@ RANKLET_NAMESPACE_BEGIN
 /// Tags and comments go, a blank in the place of those that are not within words (all but <b>, <i> and their like);
 /// scripts and style sheets go with what is in them; entities become their characters, once ("&amp;lt;" becomes "&lt;");
 /// white space becomes single blanks, none at the ends. Named entities: those of HTML 2 to 4 that stand for characters of
-/// Latin-1, and for punctuation and signs. Precondition: valid UTF-8.
+/// Latin-1, and for punctuation and signs. Work grows with the text's size, whatever it is. Precondition: valid UTF-8.
 std::string without_html(std::string_view text);
 
 RANKLET_NAMESPACE_END
@@ -26,6 +26,7 @@ RANKLET_NAMESPACE_END
 #include <cstddef>
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "ranklet/text/utf8.hpp"
 
@@ -102,8 +103,9 @@ private:
     bool tag() {
         const std::string_view rest = text_.substr(at_);
         if (rest.starts_with("<!--")) {
-            const std::size_t end = rest.find("-->", 4);
-            if (end == std::string_view::npos) return false;
+            const std::size_t end = open_comment_ ? std::string_view::npos : rest.find("-->", 4);
+            open_comment_ = end == std::string_view::npos;  // then so are all that begin later
+            if (open_comment_) return false;
             at_ += end + 3;
             blank_ = true;
             return true;
@@ -115,6 +117,7 @@ private:
         std::size_t end = first;
         while (end < rest.size() && (is_letter(rest[end]) || is_digit(rest[end]))) ++end;
         const std::string name = lower(rest.substr(first, end - first));
+        if (!closes_.empty() && !closes_[at_ + end]) return false;
         // To the '>' that is in no quotes, which follow a '='.
         char quote = 0;
         for (; end < rest.size(); ++end) {
@@ -126,7 +129,10 @@ private:
                 break;
             }
         }
-        if (end == rest.size()) return false;
+        if (end == rest.size()) {
+            find_closes();
+            return false;
+        }
         at_ += end + 1;
         constexpr std::array<std::string_view, 18> within_words{"a",      "b",    "i",    "u",     "s",    "em",
                                                                 "strong", "span", "font", "small", "big",  "sub",
@@ -134,6 +140,26 @@ private:
         if (std::find(within_words.begin(), within_words.end(), name) == within_words.end()) blank_ = true;
         if (!closes && (name == "script" || name == "style")) skip_element(name);
         return true;
+    }
+    // One beginning of a tag that nothing ends may be followed by a million: which have an end is found for all at once,
+    // from the text's end.
+    void find_closes() {
+        closes_.assign(text_.size() + 1, false);
+        bool outside = false, in_double = false,
+             in_single = false;  // whether a '>' follows, read from here in this state
+        for (std::size_t i = text_.size(); i-- > at_;) {
+            const char c = text_[i];
+            const bool opens = i > 0 && text_[i - 1] == '=', after = outside;
+            if (c == '>')
+                outside = true;
+            else if (c == '"' && opens)
+                outside = in_double;
+            else if (c == '\'' && opens)
+                outside = in_single;
+            if (c == '"') in_double = after;
+            if (c == '\'') in_single = after;
+            closes_[i] = outside;
+        }
     }
     void skip_element(const std::string& name) {
         for (std::size_t place = text_.find("</", at_); place != std::string_view::npos;
@@ -184,7 +210,9 @@ private:
 
     std::string_view text_;
     std::size_t at_ = 0;
-    bool blank_ = false;
+    bool blank_ = false, open_comment_ = false;
+    std::vector<bool>
+        closes_;  // of each byte: whether a tag's rest from there on has a '>'; empty: every tag so far had
     std::string out_;
 };
 

@@ -243,9 +243,7 @@ private:
 
     Result<void> read_line(const TableReader& table) {
         const auto fields = table.fields();
-        if (fields.size() != table.width())
-            return table.wrong({fields.size(), fields.size() == 1 ? " column" : " columns", ", expected ",
-                                table.width(), table.has_header() ? ", as the header has" : ", as the first line has"});
+        RANKLET_TRY(table.check_width());
         const std::string_view id = fields[id_];
         RANKLET_TRY(check_text(table, id_));
         if (id.empty()) return table.wrong(id_, {"an empty id"});
@@ -330,16 +328,18 @@ private:
             case ItemAttributeColumn::Kind::number:
                 if (trimmed(field).empty()) return {};
                 if (!parse_number(trimmed(field), attribute.number))
-                    return table.wrong(attributes_[a],
-                                       {"\"", field.substr(0, valid_text(field.substr(0, 40))), "\" is no number"});
+                    return table.wrong(attributes_[a], {"\"", shown(field), "\" is no number"});
                 break;
-            case ItemAttributeColumn::Kind::tags:
+            case ItemAttributeColumn::Kind::tags: {
+                NameIndex seen;
+                std::vector<std::string>& tags = attribute.tags;
                 for_each_tag(field, options_.attributes[a].tag_separator, [&](std::string tag) {
-                    if (std::find(attribute.tags.begin(), attribute.tags.end(), tag) == attribute.tags.end())
-                        attribute.tags.push_back(std::move(tag));
+                    tags.push_back(std::move(tag));
+                    if (seen.add(tags.size() - 1, tags) != tags.size() - 1) tags.pop_back();
                 });
-                if (attribute.tags.empty()) return {};
+                if (tags.empty()) return {};
                 break;
+            }
         }
         row.attributes.push_back(std::move(attribute));
         return {};

@@ -57,7 +57,7 @@ RANKLET_FUNC Result<std::vector<std::uint32_t>> rank_cases(const Recommender& mo
     const CatalogData& items = catalog.data();
     RANKLET_TRY(decoder.check(items));
     RANKLET_TRY(decoder.check_signals(catalog.signals()));
-    const std::size_t n = catalog.size();
+    const std::size_t n = catalog.size(), piece = piece_of(decoder, n);
     std::vector<std::uint32_t> ranks(cases.size(), no_rank);
     if (options.lists != nullptr) options.lists->assign(cases.size(), {});
     const Threads threads = worth(options.threads, cases.size() * n * 16);
@@ -83,9 +83,9 @@ RANKLET_FUNC Result<std::vector<std::uint32_t>> rank_cases(const Recommender& mo
         const ScoreRequest request{own.state, items, InitialState::user, each.events, catalog.signals()};
         own.query.resize(decoder.query_size_of(request));
         decoder.begin(request, own.query.data(), own.scratch);
-        for (std::size_t first = 0; first < n; first += decoder.piece())
-            decoder.score(request, own.query.data(), {first, std::min(n, first + decoder.piece())},
-                          own.scores.data() + first, own.scratch);
+        for (std::size_t first = 0; first < n; first += piece)
+            decoder.score(request, own.query.data(), {first, std::min(n, first + piece)}, own.scores.data() + first,
+                          own.scratch);
         for (const std::uint32_t seen : each.items)
             if (seen != each.next) own.scores[seen] = out;
         if (options.candidates != nullptr)

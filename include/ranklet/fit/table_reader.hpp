@@ -3,6 +3,7 @@
 // memory. Quotes, where they count, enclose a field with separators, line ends and doubled quotes in it.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -19,7 +20,8 @@
 
 RANKLET_NAMESPACE_BEGIN
 
-/// How a table is laid out. What is left open is found from the file's first line, and can be asked for afterwards.
+/// How a table is laid out. What is left open is found from the file's first line, and can be asked for afterwards. A table
+/// has at most 65,536 columns.
 struct TableOptions {
     enum class Choice { automatic, yes, no };
 
@@ -46,6 +48,9 @@ struct ReadOptions {
 
 namespace detail {
 
+/// A text's first 40 bytes, as far as they are valid, with dots behind where that is not all: what a message says of it.
+std::string shown(std::string_view text);
+
 /// Move-only. After an Error there is nothing more to read.
 class TableReader {
 public:
@@ -66,17 +71,29 @@ public:
     bool has_header() const noexcept { return !names_.empty(); }
     std::uint64_t bytes() const noexcept { return total_; }
 
-    /// The next record that is no empty line; false after the last. The number of fields is the caller's to check.
+    /// The next record that is no empty line; false after the last. The number of fields is the caller's to check
+    /// (check_width).
     /// Error format for quotes that are not as RFC 4180 has them and for too long a record, io, stopped, deadline.
     Result<bool> next() {
         if (pending_) return pending_ = false, true;
         return read_record();
     }
+    /// At most most_columns + 1 of them.
     std::span<const std::string_view> fields() const noexcept { return fields_; }
     /// The line, from 1, on which the current record starts.
     std::uint64_t line() const noexcept { return line_; }
     /// Lines that are done with, empty ones and those inside of quotes included.
     std::uint64_t lines() const noexcept { return next_line_ - 1; }
+
+    /// Error format where the current record has not width() fields.
+    Result<void> check_width() const {
+        if (fields_.size() == width_) return {};
+        return wrong({fields_.size() > most_columns ? "more than " : "", std::min(fields_.size(), most_columns),
+                      fields_.size() == 1 ? " column" : " columns", ", expected ", width_,
+                      has_header() ? ", as the header has" : ", as the first line has"});
+    }
+    /// The columns that there are, for an Error: the names of the first of them, or how many they are.
+    RANKLET_COLD std::string columns_there() const;
 
     /// A column's number, from 0, of a name in the header (with its type or without, "user_id:token" and "user_id"), or of
     /// a number from 1 where no column has that name. Error missing, naming the columns that there are.
@@ -88,7 +105,7 @@ public:
     }
     RANKLET_OUT_OF_LINE SharedError wrong(std::size_t column, std::initializer_list<ErrorPart> what) const {
         std::string place = "column " + std::to_string(column + 1);
-        if (column < names_.size()) place += " (\"" + names_[column] + "\")";
+        if (column < names_.size()) place += " (\"" + shown(names_[column]) + "\")";
         return make_error(ErrorCode::format, {path_, ": line ", line_, ", ", place, ": "}, what);
     }
 
@@ -100,6 +117,8 @@ private:
         void operator()(std::FILE* file) const noexcept { (void)std::fclose(file); }
     };
     static constexpr std::size_t piece = std::size_t{1} << 20;
+    // What a field takes is many times a separator, and no table has so many.
+    static constexpr std::size_t most_columns = 65'536;
 
     TableReader() = default;
     RANKLET_COLD Result<void> start(const TableOptions& options, bool names_expected,
@@ -144,7 +163,6 @@ RANKLET_NAMESPACE_END
 
 #if RANKLET_DEFINITIONS
 
-#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <climits>
@@ -195,8 +213,10 @@ RANKLET_FUNC std::size_t guess_column(std::span<const std::string> names, std::s
 RANKLET_FUNC bool parse_number(std::string_view field, double& number) noexcept {
     while (!field.empty() && field.front() == ' ') field.remove_prefix(1);
     while (!field.empty() && field.back() == ' ') field.remove_suffix(1);
-    if (!field.empty() && field.front() == '+') field.remove_prefix(1);
-    if (field.empty() || field.front() == '+') return false;
+    if (field.starts_with('+')) {
+        field.remove_prefix(1);
+        if (field.starts_with('+') || field.starts_with('-')) return false;
+    }
     const auto read = std::from_chars(field.data(), field.data() + field.size(), number);
     return read.ec == std::errc() && read.ptr == field.data() + field.size() && std::isfinite(number);
 }
@@ -204,6 +224,12 @@ RANKLET_FUNC bool parse_number(std::string_view field, double& number) noexcept 
 RANKLET_FUNC std::size_t valid_text(std::string_view text) noexcept {
     const std::size_t valid = utf8::valid_prefix(text);
     return std::min(valid, text.find('\0'));
+}
+
+RANKLET_FUNC std::string shown(std::string_view text) {
+    std::string_view part = text.substr(0, std::min<std::size_t>(text.size(), 40));
+    part = part.substr(0, valid_text(part));
+    return part.size() < text.size() ? std::string(part) + "..." : std::string(part);
 }
 
 RANKLET_FUNC Result<TableReader> TableReader::open(const std::string& path, const TableOptions& options,
@@ -279,6 +305,7 @@ RANKLET_FUNC Result<void> TableReader::start(const TableOptions& options, bool n
     RANKLET_ASSIGN(const bool first, read_record());
     if (!first) return {};
     width_ = fields_.size();
+    if (width_ > most_columns) return wrong({"more than ", most_columns, " columns: no table"});
     bool header = options.header == Choice::yes;
     if (options.header == Choice::automatic)
         header = names_expected || std::any_of(fields_.begin(), fields_.end(), [&](std::string_view field) {
@@ -362,14 +389,14 @@ RANKLET_FUNC void TableReader::split_plain(std::string_view record) {
         const char separator = separator_[0];
         for (;;) {
             const void* found = std::memchr(record.data(), separator, record.size());
-            if (found == nullptr) break;
+            if (found == nullptr || fields_.size() == most_columns) break;
             const auto size = static_cast<std::size_t>(static_cast<const char*>(found) - record.data());
             fields_.push_back(record.substr(0, size));
             record.remove_prefix(size + 1);
         }
     } else {
-        for (std::size_t size = record.find(separator_); size != std::string_view::npos;
-             size = record.find(separator_)) {
+        for (std::size_t size = record.find(separator_);
+             size != std::string_view::npos && fields_.size() < most_columns; size = record.find(separator_)) {
             fields_.push_back(record.substr(0, size));
             record.remove_prefix(size + separator_.size());
         }
@@ -385,14 +412,17 @@ RANKLET_FUNC Result<void> TableReader::split_quoted() {
     std::size_t from = 0, line_end = last - at_;  // all from at_ on: the bytes move when more are read
     std::uint64_t lines = 1;
     const auto bytes = [&](std::size_t offset) -> char& { return buffer_[at_ + offset]; };
-    const auto column = [&]() { return places_.size() / 2; };
+    std::size_t column = 0;
+    const auto put = [&](std::size_t begin, std::size_t end) {
+        if (column++ <= most_columns) places_.insert(places_.end(), {begin, end});
+    };
     for (;;) {
         if (from < line_end && bytes(from) == '"') {
             std::size_t read = from + 1, write = from + 1;
             const std::uint64_t opened = next_line_ + lines - 1;
             for (;; ++read) {
                 if (read == line_end) {
-                    if (!found) return wrong(column(), {"a quote that opens on line ", opened, " and is never closed"});
+                    if (!found) return wrong(column, {"a quote that opens on line ", opened, " and is never closed"});
                     if (line_end > longest_) return wrong({"a record of more than ", longest_, " bytes"});
                     RANKLET_ASSIGN(found, find_line(at_ + line_end + 1, last));
                     line_end = last - at_;
@@ -406,26 +436,19 @@ RANKLET_FUNC Result<void> TableReader::split_quoted() {
                 }
                 bytes(write++) = bytes(read);
             }
-            places_.push_back(from + 1);
-            places_.push_back(write);
+            put(from + 1, write);
             from = read + 1;
             const std::size_t text_end = line_end > from && bytes(line_end - 1) == '\r' ? line_end - 1 : line_end;
             if (from == text_end) break;
-            if (std::string_view(&bytes(from), text_end - from).substr(0, separator_.size()) != separator_) {
-                const std::size_t c = column() - 1;
-                return wrong(c, {"text behind a closing quote, expected a separator"});
-            }
+            if (std::string_view(&bytes(from), text_end - from).substr(0, separator_.size()) != separator_)
+                return wrong(column - 1, {"text behind a closing quote, expected a separator"});
             from += separator_.size();
         } else {
             const std::size_t text_end = line_end > from && bytes(line_end - 1) == '\r' ? line_end - 1 : line_end;
             const std::string_view rest(buffer_.data() + at_ + from, text_end - from);
             const std::size_t size = rest.find(separator_);
-            places_.push_back(from);
-            if (size == std::string_view::npos) {
-                places_.push_back(text_end);
-                break;
-            }
-            places_.push_back(from + size);
+            put(from, size == std::string_view::npos ? text_end : from + size);
+            if (size == std::string_view::npos) break;
             from += size + separator_.size();
         }
     }
@@ -445,11 +468,17 @@ RANKLET_FUNC Result<std::size_t> TableReader::column(std::string_view wanted, co
     const auto read = std::from_chars(wanted.data(), wanted.data() + wanted.size(), number);
     if (read.ec == std::errc() && read.ptr == wanted.data() + wanted.size() && number >= 1 && number <= width_)
         return number - 1;
-    std::string there;
-    for (const std::string& name : names_) there += (there.empty() ? "" : ", ") + name;
-    if (names_.empty()) there = std::to_string(width_) + ", without names";
     return make_error(ErrorCode::missing,
-                      {path_, ": no column \"", wanted, "\" for ", what, "; its columns are: ", there});
+                      {path_, ": no column \"", wanted, "\" for ", what, "; there are: ", columns_there()});
+}
+
+RANKLET_FUNC std::string TableReader::columns_there() const {
+    if (names_.empty()) return "numbers from 1 to " + std::to_string(width_);
+    std::string there;
+    const std::size_t most = 50, count = std::min(names_.size(), most);
+    for (std::size_t c = 0; c < count; ++c) there += (c == 0 ? "\"" : ", \"") + shown(names_[c]) + '"';
+    if (names_.size() > count) there += ", and " + std::to_string(names_.size() - count) + " more";
+    return there;
 }
 
 }  // namespace detail

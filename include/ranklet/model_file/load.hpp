@@ -69,7 +69,7 @@ struct FollowersOptions {
 /// A decoder that is part of a blend, by its type name ("history", "transitions", "prior", "dot_product", ...).
 struct BlendPart {
     std::string type;
-    float weight = 1.0f;
+    float weight = 1.0f;  ///< -1e6 to 1e6
 };
 
 /// How a model file is loaded.

@@ -14,6 +14,7 @@
 #include "ranklet/catalog/filter.hpp"
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/execution.hpp"
+#include "ranklet/core/result.hpp"
 #include "ranklet/decoders/user_state.hpp"
 #include "ranklet/ranking/diversity.hpp"
 #include "ranklet/ranking/new_items.hpp"
@@ -85,9 +86,10 @@ public:
         if (index < scores.size()) scores[index] = -std::numeric_limits<float>::infinity();
     }
 
-    /// The best k of `scores`, or those that caps and diversity choose, into `ranked`. A NaN score removes its
-    /// candidate; false when that alone leaves none. Precondition: options.check(catalog).
-    bool rank(const Catalog& catalog, const RecommendOptions& options);
+    /// The best k of `scores`, or those that caps and diversity choose, into `ranked`. A NaN score removes its candidate.
+    /// Error invalid_argument when that alone leaves none, or a score is infinite: no probability can be said beside it.
+    /// Precondition: options.check(catalog).
+    Result<void> rank(const Catalog& catalog, const RecommendOptions& options);
 
 private:
     std::vector<char> allowed_;
@@ -103,6 +105,7 @@ RANKLET_NAMESPACE_END
 
 #if RANKLET_DEFINITIONS
 
+#include <algorithm>
 #include <cmath>
 
 #include "ranklet/ranking/softmax.hpp"
@@ -140,13 +143,21 @@ RANKLET_FUNC void RankingBuffers::filter(const Catalog& catalog, const Recommend
     for (const std::string_view id : options.deny) remove(catalog.find(id));
 }
 
-RANKLET_FUNC bool RankingBuffers::rank(const Catalog& catalog, const RecommendOptions& options) {
+RANKLET_FUNC Result<void> RankingBuffers::rank(const Catalog& catalog, const RecommendOptions& options) {
     const std::size_t k = options.k;
-    std::uint32_t unordered = 0;
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    std::uint32_t unordered = 0, infinite = 0;
     for (float& score : scores) {
         unordered |= static_cast<std::uint32_t>(score != score);
-        if (!(score > -std::numeric_limits<float>::infinity())) score = -std::numeric_limits<float>::infinity();
+        infinite |= static_cast<std::uint32_t>(score == infinity);
+        if (!(score > -infinity)) score = -infinity;
     }
+    if (infinite != 0 && k > 0)
+        return make_error(
+            ErrorCode::invalid_argument,
+            {"the score of item \"",
+             catalog[static_cast<std::size_t>(std::find(scores.begin(), scores.end(), infinity) - scores.begin())].id(),
+             "\" is infinite: a damaged model, or vectors that are too large"});
     best_.resize(k < scores.size() ? k : scores.size());
     const bool by_score = options.caps.empty() && options.diversity.lambda == 1.0f;
     std::size_t found = by_score ? top_k(scores, best_)
@@ -159,7 +170,9 @@ RANKLET_FUNC bool RankingBuffers::rank(const Catalog& catalog, const RecommendOp
     ranked.reserve(best_.size());  // by k, not by what these filters left: the next call's may leave more
     for (const std::uint32_t i : std::span(best_).first(found))
         ranked.push_back({catalog[i].id(), i, scores[i], probabilities_[i], catalog[i].text()});
-    return found > 0 || k == 0 || unordered == 0;
+    if (found > 0 || k == 0 || unordered == 0) return {};
+    return make_error(ErrorCode::invalid_argument,
+                      {"no candidate has a score that is a number: a damaged model, or vectors that are too large"});
 }
 
 }  // namespace detail
