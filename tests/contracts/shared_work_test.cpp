@@ -9,6 +9,7 @@
 #include "ranklet/decoders/dot_product.hpp"
 #include "ranklet/layers/layers.hpp"
 #include "ranklet/ranklet.hpp"
+#include "ranklet/ranklet.hpp"
 #include "recommender/models.hpp"
 
 namespace {

@@ -143,7 +143,7 @@ Indices found(const Catalog& catalog, const std::vector<float>& scores, const Re
     for (int call = 0; call < 2; ++call) {  // the buffers' second use must not see the first
         succeed(options.check(catalog));
         buffers.scores = scores;
-        buffers.rank(catalog, options);
+        succeed(buffers.rank(catalog, options));
     }
     for (const auto& r : buffers.ranked) items.push_back(r.index);
     return items;
@@ -222,9 +222,9 @@ TEST_CASE("caps hold however many candidates they skip, and leave probabilities 
     options.k = 60;
     ranklet::detail::RankingBuffers all, capped;
     all.scores = capped.scores = scores;
-    all.rank(catalog, options);
+    succeed(all.rank(catalog, options));
     options.caps = caps;
-    capped.rank(catalog, options);
+    succeed(capped.rank(catalog, options));
     CHECK(capped.ranked.size() < all.ranked.size());
     for (const auto& r : capped.ranked) {
         const auto same =
@@ -267,7 +267,7 @@ TEST_CASE("temperature changes probabilities as softmax(logit / temperature) and
         buffers.scores = scores;
         RecommendOptions options;
         options.temperature = temperature;
-        buffers.rank(catalog, options);
+        succeed(buffers.rank(catalog, options));
         double sum = 0.0;
         for (const float score : scores) sum += std::exp(static_cast<double>(score) / static_cast<double>(temperature));
         REQUIRE(buffers.ranked.size() == 4);
