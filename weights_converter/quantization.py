@@ -1,7 +1,7 @@
 """8-bit matrices of a transformer's blocks that keep the neighbours: fitted to texts, layer by layer.
 
-In: a Model with a BERT encoder in it, and token ids of texts. Out: its `blk.*` matrices as 8-bit values with their scales,
-biases and factors of inputs changed, and Kept: how much of the exact model's answers on the held-out texts is left.
+In: a Model with a transformer in it, and token ids of texts. Out: its `blk.*` matrices as 8-bit values with their scales,
+biases and factors of inputs changed or added, and Kept: how much of the exact model's answers on the held-out texts is left.
 
 What is done, with the exact model's forward pass and the 8-bit one's side by side over all texts:
 - factors: each input of a product is divided by the square root of (its largest magnitude / its weights'), which evens
@@ -15,7 +15,7 @@ import numpy as np
 
 from .errors import ConversionError
 from .neighbours import compare
-from .numpy_reference import ACTIVATIONS, attention, quantize_rows_with_zero
+from .numpy_reference import ACTIVATIONS, quantize_rows_with_zero
 
 MIN_TEXTS = 20
 MOST_TOKENS = 16384  # of all texts together: what a minute is enough for
@@ -74,10 +74,11 @@ class _Product:
         self.weight, self.bias, self.factors = weight, bias, factors
 
     def exact(self, x):
-        return x @ self.weight.T + self.bias
+        return x @ self.weight.T + self.bias  # zeros where the model has no bias
 
-    def fit(self, inputs, wanted):
-        """inputs: the 8-bit model's. wanted: the exact model's outputs. -> the 8-bit model's outputs."""
+    def fit(self, inputs, wanted, sums=None):
+        """inputs: the 8-bit model's. wanted: the exact model's outputs. sums: what they become a part of, if they are added to
+        something: a token counts by the inverse of its square. -> the 8-bit model's outputs."""
         weight = self.weight
         if self.factors is not None:
             weight = weight / self.factors
@@ -86,12 +87,15 @@ class _Product:
         if not (np.isfinite(inputs).all() and np.isfinite(weight).all()):
             raise ConversionError(f"{self.weights[0]}: the weights give NaN or infinity on the texts that they are fitted to")
         seen = inputs[self.fitted]
-        values, scales = round_weight(weight, (seen.T @ seen).astype(np.float64) / len(seen))
+        counts = np.ones(len(seen)) if sums is None else 1 / np.maximum((sums[self.fitted].astype(np.float64) ** 2).mean(1), SMALLEST)
+        counts = (counts / counts.sum())[:, None].astype(np.float32)
+        values, scales = round_weight(weight, (seen.T @ (seen * counts)).astype(np.float64))
         outputs = inputs @ (values * scales[:, None]).T
-        bias = (wanted[self.fitted] - outputs[self.fitted]).mean(0).astype(np.float32)
-        of_part = len(values) // len(self.weights)
-        for p, (weight_name, bias_name) in enumerate(zip(self.weights, self.biases)):
-            part = slice(p * of_part, (p + 1) * of_part)
+        bias = ((wanted[self.fitted] - outputs[self.fitted]) * counts).sum(0).astype(np.float32)
+        first = 0
+        for weight_name, bias_name in zip(self.weights, self.biases):
+            part = slice(first, first + len(self.model.tensors[weight_name][0]))
+            first = part.stop
             self.model.quantized(weight_name, values[part], scales[part])
             self.model.exact(bias_name, bias[part])
         if self.factors is not None:
@@ -113,7 +117,6 @@ def _quantize_blocks(model, reference, texts, stage):
     bounds = np.cumsum([0] + [len(ids) for ids in texts])
     fitted = ~np.repeat(held_out, np.diff(bounds))
     metadata = model.metadata()
-    heads, blocks = metadata["bert.attention.head_count"], metadata["bert.block_count"]
     activation = ACTIVATIONS[metadata["ranklet.encoder.activation"]]
     activation = gelu if activation is ACTIVATIONS["gelu"] else activation
 
@@ -123,42 +126,70 @@ def _quantize_blocks(model, reference, texts, stage):
     exact = reference(metadata, lambda name, rows=None: original(name)[() if rows is None else rows]
                       if name in model.tensors else None, np.float32)
     small = reference(metadata, model.tensor, np.float32)
+    heads, blocks = exact.of("attention.head_count"), exact.of("block_count")
+    key_heads = exact.of("attention.head_count_kv", heads)
 
-    def attend(qkv):
-        q, k, v = np.split(qkv, 3, axis=1)
-        return np.concatenate([attention(q[a:b], k[a:b], v[a:b], heads) for a, b in zip(bounds, bounds[1:])])
+    def attend(model_of, n, qkv, widths):
+        q, k, v = np.split(qkv, np.cumsum(widths)[:2], axis=1)
+        return np.concatenate([model_of.attend(n, q[a:b], k[a:b], v[a:b]) for a, b in zip(bounds, bounds[1:])])
 
     x, y = exact.embed(texts), small.embed(texts)  # the exact model's states, and the 8-bit one's
     for n in range(blocks):
         stage(f"fitting 8-bit weights to {len(texts)} texts, block {n + 1} of {blocks}")
+        block = f"blk.{n}."
 
-        def product(*names, factors=None):
-            weights, biases = ([f"blk.{n}.{name}.{part}" for name in names] for part in ("weight", "bias"))
-            return _Product(model, fitted, weights, biases, np.concatenate([original(w) for w in weights]),
-                            np.concatenate([original(b) for b in biases]), factors)
+        def product(*names):
+            weights, biases = ([f"{block}{name}.{part}" for name in names] for part in ("weight", "bias"))
+            matrices = [original(name) for name in weights]
+            vectors = [original(name) if name in model.tensors else np.zeros(len(matrix), np.float32)
+                       for name, matrix in zip(biases, matrices)]
+            return _Product(model, fitted, weights, biases, np.concatenate(matrices), np.concatenate(vectors))
+
+        def read(norm):
+            return exact.norm(x, block + norm), small.norm(y, block + norm)
+
+        def add(changes, behind, summed):
+            return (model_of.norm(states + model_of.norm(change, block + behind), block + summed)
+                    for model_of, states, change in zip((exact, small), (x, y), changes))
 
         qkv, output = product("attn_q", "attn_k", "attn_v"), product("attn_output")
-        of_qkv = qkv.exact(x)
-        context = attend(of_qkv)
+        widths = [len(original(name)) for name in qkv.weights]
+        inputs, inputs_y = read("attn_norm")
+        of_qkv = qkv.exact(inputs)
+        context = attend(exact, n, of_qkv, widths)
         of_output = output.exact(context)
-        # Factors of the context are folded into the values, which it is a mean of.
-        factors, dim = factors_of(context[fitted], output.weight), len(output.weight)
-        output.weight = output.weight / factors
-        qkv.weight[2 * dim:] *= factors[:, None]
-        qkv.bias[2 * dim:] *= factors
-        of_qkv[:, 2 * dim:] *= factors
-        qkv.factors = factors_of(x[fitted], qkv.weight)
-        context = attend(qkv.fit(y, of_qkv))
-        x, y = (exact.norm(states + change, f"blk.{n}.attn_output_norm")
-                for states, change in ((x, of_output), (y, output.fit(context, of_output))))
-        up, down = product("ffn_up"), product("ffn_down")
-        of_up = up.exact(x)
-        up.factors = factors_of(x[fitted], up.weight)
-        inner, inner_y = activation(of_up), activation(up.fit(y, of_up))
+        # Factors of the context are folded into the values, which it is a mean of: those of a value's head are one in all of
+        # the heads that look at it.
+        width, values = context.shape[1] // heads, slice(sum(widths[:2]), None)
+        grouped = [each.reshape(len(each), key_heads, -1, width).transpose(0, 2, 1, 3).reshape(-1, key_heads * width)
+                   for each in (context[fitted], output.weight)]
+        factors = factors_of(*grouped)
+        output.weight = output.weight / np.repeat(factors.reshape(key_heads, 1, width), heads // key_heads, axis=1).reshape(-1)
+        qkv.weight[values] *= factors[:, None]
+        qkv.bias[values] *= factors
+        of_qkv[:, values] *= factors
+        qkv.factors = factors_of(inputs[fitted], qkv.weight)
+        context = attend(small, n, qkv.fit(inputs_y, of_qkv), widths)
+        x, y = add((of_output, output.fit(context, of_output, x + of_output)), "post_attention_norm", "attn_output_norm")
+
+        inputs, inputs_y = read("ffn_norm")
+        inner, inner_y = None, None
+        for name in ("ffn_gate", "ffn_up"):
+            if f"{block}{name}.weight" not in model.tensors:
+                continue
+            widened = product(name)
+            wanted = widened.exact(inputs)
+            widened.factors = factors_of(inputs[fitted], widened.weight)
+            got = widened.fit(inputs_y, wanted)
+            if inner is None:
+                inner, inner_y = activation(wanted), activation(got)
+            else:
+                inner, inner_y = inner * wanted, inner_y * got
+        down = product("ffn_down")
         of_down = down.exact(inner)
         down.factors = factors_of(inner[fitted], down.weight)
-        x, y = (exact.norm(states + change, f"blk.{n}.layer_output_norm")
-                for states, change in ((x, of_down), (y, down.fit(inner_y, of_down))))
+        x, y = add((of_down, down.fit(inner_y, of_down, x + of_down)), "post_ffw_norm", "layer_output_norm")
+    x, y = exact.norm(x, "output_norm"), small.norm(y, "output_norm")
     model.key("ranklet.version", 2, "u32")
     model.key("ranklet.encoder.quantization", "zero_point", "string")
     vectors = [np.stack([model_of.vector(states[a:b]) for a, b in zip(bounds, bounds[1:])])

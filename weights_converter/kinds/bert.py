@@ -373,12 +373,7 @@ def add_vector(model, source, options, encoder, reader):
         + "".join(f", {name}" for name in modules.modules if name != sentence.POOLING)
         + (f", the first {size} numbers" if modules.truncate else "")
         + (f"; prompts {', '.join(modules.prompts)}" if modules.prompts else "")]
-    if model.dtype == "i8" and encoder.title:
-        if options.calibration is not None:
-            raise ConversionError(f"--calibration is for BERT; 8-bit weights of {encoder.title} are not fitted to texts")
-        source.note(f"8-bit weights of {encoder.title} are rounded as they are: they are not fitted to texts, which would keep more "
-                    "of their neighbours")
-    elif model.dtype == "i8":
+    if model.dtype == "i8":
         lines.append(_fit_to_texts(model, source, options, tokenizer))
     elif options.calibration is not None:
         raise ConversionError(f"--calibration is for --dtype i8; this is --dtype {model.dtype}")
