@@ -140,7 +140,7 @@ def _tagger(folder, texts):
     library, torch = _need("transformers"), _need("torch")
     tokenizer = library.AutoTokenizer.from_pretrained(folder)
     model = library.AutoModelForTokenClassification.from_pretrained(folder).eval()
-    limit = min(tokenizer.model_max_length, model.config.max_position_embeddings)
+    limit = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", tokenizer.model_max_length))
     rows = []
     with torch.no_grad():
         for text in texts:

@@ -40,9 +40,13 @@ ARCHITECTURES = {
 }
 
 
-def make(name, vocabulary, seed=20261201):
-    """The model, in evaluation."""
+def make(name, vocabulary, seed=20261201, task=None, **settings):
+    """The model, in evaluation. task: "SequenceClassification" or "TokenClassification", whose class it is then; settings: more of its
+    configuration."""
     model, config, more = ARCHITECTURES[name]
+    if task is not None:
+        model = getattr(t, model.__name__.removesuffix("Model").removesuffix("Encoder") + f"For{task}")
+    more = {**more, **settings}
     sizes = {} if config is t.T5Config else SIZES
     torch.manual_seed(seed)
     made = model(config(vocab_size=vocabulary, **{**sizes, **more})).eval()

@@ -7,7 +7,7 @@ import json
 
 import architectures
 import transformers
-from test_layouts import TEXTS, LayoutTest, Transformer, layouts, st
+from test_layouts import PAIRS, TEXTS, CrossEncoder, LayoutTest, Transformer, layouts, st
 from trained_tokenizers import MADE
 from weights_converter import architectures as converted
 
@@ -15,11 +15,11 @@ LONG = " ".join(["the red phone case", "a blue camera and the book 手机 of a c
 
 
 class Architectures(LayoutTest):
-    def made(self, name):
+    def made(self, name, task=None, **settings):
         folder = self.folder / f"base-{len(list(self.folder.iterdir()))}"
         tokens = layouts.tiny_vocabulary()
         layouts.write_tokenizer(folder, tokens, 50, True, "PreTrainedTokenizerFast")
-        model = architectures.make(name, len(tokens) + 5)
+        model = architectures.make(name, len(tokens) + 5, task=task, **settings)
         model.save_pretrained(folder)
         transformers.AutoTokenizer.from_pretrained(folder).save_pretrained(folder)
         return folder, model.config
@@ -35,22 +35,60 @@ class Architectures(LayoutTest):
                     self.same(self.save(module, st.Pooling(dim, pooling)), texts=[*TEXTS, LONG])
 
     def test_with_tokenizers_of_their_own(self):
-        for name, kind, special in (("xlm-roberta", "Unigram with a mark always", {}), ("t5", "Unigram of T5's words", {}),
-                                    ("roberta", "RoBERTa's", {}), ("modernbert", "ModernBERT's", {}), ("gemma3", "Llama 2's", {}),
-                                    ("qwen3", "Qwen's", {}), ("llama3", "Llama 3's", {})):
+        for name, kind in (("xlm-roberta", "Unigram with a mark always"), ("t5", "Unigram of T5's words"), ("roberta", "RoBERTa's"),
+                           ("modernbert", "ModernBERT's"), ("gemma3", "Llama 2's"), ("qwen3", "Qwen's"), ("llama3", "Llama 3's")):
             with self.subTest(name, tokenizer=kind):
-                folder = self.folder / f"own-{len(list(self.folder.iterdir()))}"
-                folder.mkdir()
-                made = MADE[kind]()
-                transformers.PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=50, pad_token="<s>" if kind == "Llama 2's" else "<pad>",
-                                                     **special).save_pretrained(folder)
-                model = architectures.make(name, made.get_vocab_size() + 3)
-                model.save_pretrained(folder)
-                config = model.config
+                folder, config = self.with_tokenizer(name, kind)
                 dim = getattr(config, "hidden_size", None) or config.d_model
                 module = Transformer(str(folder), max_seq_length=50)
                 saved = self.save(module, st.Pooling(dim, "lasttoken" if name in ("qwen3", "llama3") else "mean"))
                 self.same(saved, texts=[text for text in [*TEXTS, LONG] if text])
+
+    def with_tokenizer(self, name, kind, task=None, **settings):
+        """A folder of a model with a tokenizer as its make has it."""
+        folder = self.folder / f"own-{len(list(self.folder.iterdir()))}"
+        folder.mkdir()
+        made = MADE[kind]()
+        pad = "<unk>" if kind == "Llama 2's" else "<pad>"
+        transformers.PreTrainedTokenizerFast(tokenizer_object=made, model_max_length=50, pad_token=pad).save_pretrained(folder)
+        if "pad_token_id" in architectures.ARCHITECTURES[name][2]:
+            settings["pad_token_id"] = made.token_to_id(pad)
+        model = architectures.make(name, made.get_vocab_size() + 3, task=task, **settings)
+        model.save_pretrained(folder)
+        return folder, model.config
+
+    def test_classifiers_of_texts_and_pairs(self):
+        for name in architectures.ARCHITECTURES:
+            if name.startswith("t5"):
+                continue
+            for labels, settings in ((1, {}), (3, {"problem_type": "multi_label_classification"})):
+                for pooling in {"modernbert": ("cls", "mean"), "eurobert": ("bos", "mean", "late")}.get(name, (None,)):
+                    more = {} if pooling is None else {"classifier_pooling": pooling}
+                    with self.subTest(name, labels=labels, pooling=pooling):
+                        folder, _ = self.made(name, "SequenceClassification", num_labels=labels, **settings, **more)
+                        rows = self.same(folder, texts=[*(text for text in TEXTS if text), LONG])
+                        self.assertGreater(float(rows.max() - rows.min()), 0.01)
+                        self.same(folder, texts=PAIRS[:3])
+
+    def test_classifiers_of_pairs_with_tokenizers_of_their_own(self):
+        for name, kind in (("xlm-roberta", "Unigram with a mark always"), ("roberta", "RoBERTa's"), ("modernbert", "ModernBERT's"),
+                           ("qwen3", "Qwen's"), ("llama", "Llama 2's")):
+            with self.subTest(name):
+                folder, _ = self.with_tokenizer(name, kind, "SequenceClassification", num_labels=1)
+                texts = [pair for pair in PAIRS if all(pair)]
+                self.assertGreater(float(self.same(folder, texts=texts).std()), 0.001)
+                crossed = self.folder / f"cross-{len(list(self.folder.iterdir()))}"
+                CrossEncoder(str(folder), device="cpu").save_pretrained(str(crossed), create_model_card=False)
+                self.same(crossed, texts=texts)
+
+    def test_taggers(self):
+        names = {0: "O", 1: "B-BRAND", 2: "I-BRAND"}
+        for name in architectures.ARCHITECTURES:
+            if name.startswith("gemma"):
+                continue
+            with self.subTest(name):
+                folder, _ = self.made(name, "TokenClassification", num_labels=3, id2label=names, label2id={of: i for i, of in names.items()})
+                self.same(folder)
 
     def test_in_16_and_8_bits(self):
         for name in architectures.ARCHITECTURES:

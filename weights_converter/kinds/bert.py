@@ -120,12 +120,12 @@ def _selftest(model, tokenizer):
 
 
 def _pairs(wordpiece, metadata):
-    """((first, second), (ids, type ids)) of those pairs that need no cutting; none where the model has one token type."""
-    if metadata["tokenizer.ggml.token_type_count"] == 1:
-        return []
+    """((first, second), (ids, type ids)) of those pairs that need no cutting; none where the model has one token type of two."""
     limit = metadata["ranklet.encoder.max_length"]
     whole = tokenizers.reference(wordpiece.settings)
     encoded = [((a, b), whole.encode_pair(TEXTS[a], TEXTS[b])) for a, b in PAIRS]
+    if metadata["tokenizer.ggml.token_type_count"] == 1 and any(any(types) for _, (_, types) in encoded):
+        return []
     return [pair for pair in encoded if len(pair[1][0]) < limit]
 
 
@@ -149,6 +149,7 @@ class Encoder:
     config_path: str
     title: str = ""  # of the architecture
     words: str = WORDS  # the tensor of word embeddings, behind the prefix
+    architecture: str = "bert"  # general.architecture
 
 
 def architectures_of(config, path):
@@ -167,8 +168,10 @@ def check_family(config, path, custom_model=False):
         family = "bert"  # what the first BERT checkpoints had no key for
     if family in architectures.BY_TYPE:
         for name in architectures_of(config, path):
-            if not custom_model and not name.endswith(("Model", "ForMaskedLM", "ForCausalLM", "ForPreTraining", "ForConditionalGeneration")):
-                raise ConversionError(f"{path}: architecture {name} is not supported: of {family} only the encoder is")
+            if not custom_model and not name.endswith(("Model", "ForMaskedLM", "ForCausalLM", "ForPreTraining", "ForConditionalGeneration",
+                                                       *classifier.KINDS)):
+                raise ConversionError(f"{path}: architecture {name} is not supported: of {family} the encoder is, and classifiers of texts "
+                                      "and tokens")
         return family
     if family not in ("bert", "distilbert"):
         raise ConversionError(f"{path}: model_type {family!r} is not supported; known are bert, distilbert, "
@@ -320,7 +323,7 @@ def _add_architecture(model, state, config, path, family, tokenizer):
         elif name.startswith(made.prefix) and inside.startswith(made.inside):
             raise ConversionError(f"{state.path}: tensor {name} has no place in a {made.title} of {made.layers} layers ({path})")
     return Encoder(family, made.dim, made.layers, made.heads, made.ff, made.activation, made.positions, made.vocabulary, made.prefix,
-                   tokenizer, config, path, made.title, made.words)
+                   tokenizer, config, path, made.title, made.words, made.name)
 
 
 def _add_norm(model, state, ours, name, dim):

@@ -168,7 +168,18 @@ class BertReference(Reference):
 
     def logits(self, states):
         """Token states of one text -> logits [labels] of the text, or [length, labels] of its tokens."""
-        if self.metadata["ranklet.classifier.kind"] == "sequence":
-            activation = ACTIVATIONS[self.metadata["ranklet.classifier.dense.activation"]]
-            states = activation(self.linear(states[0], "ranklet.classifier.dense"))
-        return self.linear(states, "ranklet.classifier.out").astype(self.kind)
+        def head(x):
+            name = "ranklet.classifier.dense"
+            if self.source(f"{name}.weight") is not None:
+                x = ACTIVATIONS[self.metadata[f"{name}.activation"]](self.linear(x, name))
+            norm = self.tensor("ranklet.classifier.norm.weight")
+            if norm is not None:
+                bias = self.tensor("ranklet.classifier.norm.bias")
+                epsilon = self.kind(np.float32(self.metadata["ranklet.classifier.norm.epsilon"]))
+                x = layer_norm(x, norm, self.kind(0) if bias is None else bias, epsilon)
+            return self.linear(x, "ranklet.classifier.out").astype(self.kind)
+
+        if self.metadata["ranklet.classifier.kind"] == "token":
+            return head(states)
+        pooling = self.metadata.get("ranklet.classifier.pooling", "cls")
+        return head(states).mean(0) if pooling == "late" else head(pool(states, pooling))

@@ -400,7 +400,7 @@ RANKLET_MEMORY_CATCH
 RANKLET_FUNC Result<void> Bert::for_each_window(std::span<const TextPair> pairs, const BatchOptions& options,
                                                 WindowSink sink, std::size_t sink_scratch) const RANKLET_MEMORY_TRY {
     RANKLET_TRY(check_loaded());
-    if (state_->model.type_count() == 1)
+    if (state_->model.type_count() == 1 && state_->tokenizer->special_tokens().second_type > 0)
         return make_error(ErrorCode::unsupported, {"the model has one token type, pairs of texts need two"});
     return detail::name_input(state_->run(options, sink, sink_scratch, {}).over(pairs), "text");
 }

@@ -1,6 +1,6 @@
 // TokenClassifier: a text to labelled spans of it (named entities, parts of speech).
 // In: UTF-8 text. Out: spans with label, score and offsets (bytes and code points) into the text as it was given.
-// Hugging Face's BertForTokenClassification and DistilBertForTokenClassification; tokens are joined by merge_tags.
+// Hugging Face's classes ...ForTokenClassification; tokens are joined by merge_tags.
 #pragma once
 
 #include <cstddef>
@@ -114,9 +114,11 @@ RANKLET_FUNC Result<std::vector<std::vector<TaggedSpan>>> TokenClassifier::tag(
     RANKLET_ASSIGN(Matrix scores, run(texts, tokens.offsets, batch));
     for (std::size_t i = 0; i < scores.rows(); ++i) head_->score(scores.row(i).data());
     std::vector<std::vector<TaggedSpan>> spans(texts.size());
+    const SpecialTokens special = bert_.tokenizer().special_tokens();
     for (std::size_t t = 0; t < texts.size(); ++t) {
-        // Without the special tokens around the text, which are its first and last.
-        const std::size_t first = tokens.offsets[t] + 1, count = tokens.offsets[t + 1] - first - 1;
+        // Without the special tokens around the text.
+        const std::size_t first = tokens.offsets[t] + special.before;
+        const std::size_t count = tokens.offsets[t + 1] - first - special.after;
         RANKLET_ASSIGN(spans[t], merge_tags(texts[t], std::span(tokens.tokens).subspan(first, count),
                                             scores.view().middle_rows(first, count), labels(), options));
     }
@@ -178,11 +180,12 @@ RANKLET_FUNC Result<Matrix> TokenClassifier::run(TextList texts, std::span<const
     options.prompt = "";
     RANKLET_ASSIGN(Matrix rows, Matrix::zeroed(offsets.back(), labels().size()));
     RANKLET_TRY(bert_.for_each_window(
-        texts, options, [&](const TextWindow& window, MatrixView<const float> states, Scratch&) noexcept {
+        texts, options, [&](const TextWindow& window, MatrixView<const float> states, Scratch& scratch) noexcept {
             const std::size_t count = window.end - window.begin;
             head_->classify_tokens(states.middle_rows(window.begin, count),
-                                   rows.view().middle_rows(offsets[window.text] + window.to, count));
-        }));
+                                   rows.view().middle_rows(offsets[window.text] + window.to, count), scratch);
+        },
+        head_->scratch_size()));
     return rows;
 }
 

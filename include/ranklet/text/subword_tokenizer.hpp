@@ -110,7 +110,7 @@ public:
     }
 
     SpecialTokens special_tokens() const noexcept override {
-        SpecialTokens out{0, 0, 0, 0, 0};
+        SpecialTokens out{0, 0, 0, 0, 0, 0};
         bool text = false;
         for (const TemplatePart& part : config_.single) {
             if (part.id < 0)
@@ -120,6 +120,7 @@ public:
         }
         int texts = 0;
         for (const TemplatePart& part : config_.pair) {
+            if (part.id == TemplatePart::second_text) out.second_type = part.type;
             if (part.id < 0)
                 ++texts;
             else

@@ -25,6 +25,7 @@ RANKLET_NAMESPACE_BEGIN
 struct SpecialTokens {
     std::size_t before = 1, after = 1;
     std::size_t pair_before = 1, pair_between = 1, pair_after = 1;
+    std::int32_t second_type = 1;  ///< the token type of a pair's second text
     std::size_t single() const noexcept { return before + after; }
     std::size_t pair() const noexcept { return pair_before + pair_between + pair_after; }
 };
