@@ -36,7 +36,7 @@ std::vector<Recommendation> rank(const std::vector<float>& scores, std::size_t k
     for (int call = 0; call < 2; ++call) {  // the buffers' second use must not see the first
         buffers.scores = scores;
         buffers.filter(catalog, options);
-        buffers.rank(catalog, options);
+        succeed(buffers.rank(catalog, options));
     }
     std::vector<Recommendation> ranked = buffers.ranked;
     for (Recommendation& r : ranked) r.id = {};  // the catalog ends here
