@@ -34,8 +34,8 @@ LOWERCASE = Option("--lowercase", "text encoders", dict(
     choices=("yes", "no"), help="whether text is lower-cased, where the files do not say or contradict each other"),
     lambda text: text == "yes")
 TRUNCATE_DIM = Option("--truncate-dim", "text encoders", dict(
-    type=int, metavar="N", help="keep a vector's first N numbers, of models that are trained for it (Matryoshka); default: what the "
-    "files say"))
+    type=int, metavar="N", help="keep a vector's first N numbers, normalised again where it is, of models that are trained for it "
+    "(Matryoshka); default: what the files say, as sentence-transformers does"))
 ROUTE = Option("--route", "text encoders", dict(
     metavar="query|document", help="of a Router of sentence-transformers: the task whose encoder is converted, or a route's name"))
 CALIBRATION = Option("--calibration", "text encoders", dict(

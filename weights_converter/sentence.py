@@ -80,6 +80,7 @@ class SentenceModules:
     parts: dict = field(default_factory=dict)  # Dense and LayerNorm by the names in `modules`
     include_prompt: bool = True  # whether [CLS] and the prompt's tokens count in pooling
     truncate: Optional[int] = None  # the vector's first numbers that are kept
+    normalize_again: bool = False  # behind that, where the whole vector is normalised
     max_length: Optional[int] = None
     do_lower_case: bool = False
     prompts: dict = field(default_factory=dict)
@@ -306,7 +307,8 @@ def add_sentence(model, modules, dim, path):
             size = modules.parts[name].add(model, name, size, path)
     if modules.truncate is not None and modules.truncate < size:
         size = modules.truncate
-        model.key("ranklet.encoder.modules", [*names, TRUNCATE], "[string]")
+        again = ["normalize"] * (modules.normalize_again and names[-1] == "normalize")
+        model.key("ranklet.encoder.modules", [*names, TRUNCATE, *again], "[string]")
         model.key("ranklet.encoder.truncate.size", size, "u32")
     if modules.prompts:
         prompts = dict(modules.prompts)

@@ -437,6 +437,10 @@ RANKLET_FUNC Result<Recommender> Recommender::read_as(const ModelReader& reader,
     RANKLET_ASSIGN(model->encoder, encoder_kind->read_encoder(reader, options));
     RANKLET_ASSIGN(model->decoder,
                    find(decoder_type, false)->read_decoder({reader, *model->encoder, options, read_part}));
+    if (options.truncate_dim && model->encoder->dim() != *options.truncate_dim)  // a kind that knows nothing of it
+        return make_error(ErrorCode::unsupported,
+                          {reader.file().name(), ": LoadOptions::truncate_dim ", *options.truncate_dim,
+                           ": vectors of ", encoder_type, " stay whole (", model->encoder->dim(), ")"});
     model->name = reader.file().name();
     model->fingerprint = model->items_fingerprint = reader.file().fingerprint();
     if (!options.blend.empty() || options.history || options.transitions) {
@@ -450,6 +454,11 @@ RANKLET_FUNC Result<Recommender> Recommender::read_as(const ModelReader& reader,
             std::from_chars(text.data(), text.data() + text.size(), model->items_fingerprint, 16);
         if (text.size() != 16 || status != std::errc() || end != text.data() + text.size())
             return reader.wrong(encoder_file_key, {" is no fingerprint of 16 hexadecimal digits"});
+    }
+    if (options.truncate_dim) {  // other catalogs, and other states of users
+        model->ranks_as_file_says = false;
+        for (std::uint64_t* hash : {&model->fingerprint, &model->without_queries, &model->items_fingerprint})
+            *hash = detail::hash_on(*hash, *options.truncate_dim);
     }
     Recommender recommender;
     recommender.model_ = std::move(model);

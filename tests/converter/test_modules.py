@@ -49,6 +49,16 @@ class Modules(FolderTest):
         self.assertEqual(self.convert(folder, "--truncate-dim", "5")[0]["ranklet.encoder.truncate.size"], 5)
         self.refused(folder, "--truncate-dim 0", options=("--truncate-dim", "0"))
 
+    def test_normalised_vectors_are_normalised_again_where_the_caller_cuts_them_and_not_where_the_files_do(self):
+        folder, _ = self.encoder()
+        layouts.write_sentence_transformers(folder, 48, ["mean"], 20, normalize=True)
+        edit(folder / "config_sentence_transformers.json", truncate_dim=8)
+        files, caller = (self.convert(folder, *options)[0] for options in ((), ("--truncate-dim", "8")))
+        self.assertEqual(files["ranklet.encoder.modules"], ["pooling", "normalize", "truncate"])  # as sentence-transformers does
+        self.assertEqual(caller["ranklet.encoder.modules"], ["pooling", "normalize", "truncate", "normalize"])
+        vectors = np.reshape(files["ranklet.selftest.vectors"], (6, 8))
+        same(self, np.reshape(caller["ranklet.selftest.vectors"], (6, 8)), vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
     def test_limits_of_a_task_are_told(self):
         folder = self.sentence()
         edit(folder / "sentence_bert_config.json", query_length=32)

@@ -375,6 +375,9 @@ class Static(FolderTest):
         folder = self.folder_of("StaticEmbedding", {"embedding.weight": self.table}, True, "normalized")
         layouts.write_json(folder / "config_sentence_transformers.json", {"truncate_dim": 4})
         self.refused(folder, "truncate_dim behind Normalize")
+        metadata, tensors = self.convert(folder, "--truncate-dim", "4")  # and normalised again
+        same(self, tensors["ranklet.words.weight"], self.table[:, :4])
+        self.assertEqual(metadata["ranklet.words.normalize"], True)
 
     def test_what_model2vec_reads_of_a_text(self):
         """model2vec 0.10 obeys the max_length of config.json, else 512; a shorter truncation of tokenizer.json, which those before obey."""

@@ -55,6 +55,36 @@ TEST_CASE("a text's vector has the model's size, is finite, and is normalised wh
     CHECK(load_bert("tiny-dense").hidden() == 20);
 }
 
+TEST_CASE("a shorter vector is the whole one's first numbers, of length 1 again where that is; its self-test runs") {
+    for (const std::string name : {"tiny-minilm", "tiny-dense", "tiny-modules"}) {
+        CAPTURE(name);
+        const Bert whole = load_bert(name);
+        const bool unit = whole.head().normalizes();
+        CHECK(unit == (name == "tiny-minilm"));
+        ranklet::LoadOptions options;
+        options.truncate_dim = 7;
+        const Bert cut = take(Bert::load(model_path(name), options));
+        CHECK(cut.dim() == 7);
+        CHECK(cut.hidden() == whole.hidden());
+        for (const std::string_view text : {"", "phone", "the small red boat and the small red phone"}) {
+            auto expected = take(whole.encode(text));
+            expected.resize(7);
+            const double length = unit ? length_of(expected) : 1.0;
+            const auto found = take(cut.encode(text));
+            REQUIRE(found.size() == 7);
+            for (std::size_t i = 0; i < 7; ++i)
+                CHECK(static_cast<double>(found[i]) ==
+                      doctest::Approx(static_cast<double>(expected[i]) / length).epsilon(1e-6));
+        }
+        options.truncate_dim = whole.dim();
+        CHECK(take(Bert::load(model_path(name), options)).encode("phone")->size() == whole.dim());
+        for (const std::size_t wrong : {std::size_t{0}, whole.dim() + 1}) {
+            options.truncate_dim = wrong;
+            check_error(Bert::load(model_path(name), options), ErrorCode::invalid_argument, "is not 1 to");
+        }
+    }
+}
+
 TEST_CASE("texts that differ have vectors that differ, and equal ones the same bits") {
     const Bert bert = load_bert("tiny-minilm");
     const auto a = take(bert.encode("red phone")), b = take(bert.encode("phone red")),

@@ -141,6 +141,37 @@ TEST_CASE("normalised vectors have length 1, and removed components are gone bef
     CHECK(encode({.component = {0, 1}, .normalize = true}, "b") == Floats{1, 0});
 }
 
+TEST_CASE("of a text's vector the first numbers alone, of length 1 again where the whole one is") {
+    for (const char* path : {words_path, static_path}) {
+        CAPTURE(std::string(path));
+        const WordVectors whole = take(WordVectors::load(path));
+        ranklet::LoadOptions options;
+        options.truncate_dim = 3;
+        const WordVectors cut = take(WordVectors::load(path, options));
+        CHECK(cut.dim() == 3);
+        for (const std::string_view text : {"", "phone", "red phone case"}) {
+            auto expected = take(whole.encode(text));
+            expected.resize(3);
+            double length = 0.0;
+            for (const float v : expected) length += static_cast<double>(v) * static_cast<double>(v);
+            length = whole.normalizes() && length > 0.0 ? std::sqrt(length) : 1.0;
+            const auto found = take(cut.encode(text));
+            REQUIRE(found.size() == 3);
+            for (std::size_t i = 0; i < 3; ++i)
+                CHECK(static_cast<double>(found[i]) ==
+                      doctest::Approx(static_cast<double>(expected[i]) / length).epsilon(1e-5));
+        }
+        options.truncate_dim = whole.dim() + 1;
+        check_error(WordVectors::load(path, options), ErrorCode::invalid_argument, "is not 1 to");
+    }
+    Parts parts;
+    parts.component = {1, 0};
+    const Bytes bytes = parts.build();
+    check_error(WordVectors::from_file(take(GgufFile::from_memory(bytes, "words.gguf")),
+                                       {.self_test = false, .truncate_dim = 1}),
+                ErrorCode::unsupported, "takes components out");
+}
+
 TEST_CASE("empty texts, unknown words and weights of zero give the zero vector, in every pooling, never NaN") {
     for (const char* pooling : {"mean", "weighted_mean", "sum"})
         for (const bool normalize : {false, true})

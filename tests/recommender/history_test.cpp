@@ -212,6 +212,24 @@ TEST_CASE("an updated catalog, and one from a file, have the mean of their own i
     }
 }
 
+TEST_CASE("of shorter vectors a recommender has catalogs and states of its own, and other kinds keep theirs whole") {
+    LoadOptions options;
+    options.truncate_dim = 8;
+    const Recommender whole = load_model("tiny-minilm"),
+                      cut = take(Recommender::load(model_path("tiny-minilm"), options));
+    const Catalog of_whole = take(whole.encode_catalog(items)), of_cut = take(cut.encode_catalog(items));
+    CHECK(of_cut[0].vector().size() == 8);
+    const auto user = user_of(cut, of_cut);
+    const auto found = take(cut.scores(user, of_cut));
+    for (std::size_t i = 0; i < items.size(); ++i)
+        CHECK(static_cast<double>(found[i]) ==
+              doctest::Approx(expected(of_cut, HistoryOptions(), history, i)).epsilon(1e-5));
+    check_error(cut.recommend(user, of_whole), ErrorCode::mismatch);
+    check_error(whole.load_user(user.save()), ErrorCode::mismatch);
+    check_error(Recommender::load(model_path("tiny-items"), options), ErrorCode::unsupported, "stay whole");
+    CHECK_FALSE(Recommender::load(model_path("tiny-dot-product"), options).ok());  // its GRU reads whole ones
+}
+
 TEST_CASE("options out of range, states of another form and events without end are refused") {
     const auto refused = [&](const HistoryOptions& options, std::string_view part) {
         LoadOptions load;

@@ -425,7 +425,7 @@ def _resolve_modules(options, source, reader):
     if options.truncate_dim is not None:
         if options.truncate_dim < 1:
             raise ConversionError(f"--truncate-dim {options.truncate_dim} is not above 0")
-        result.truncate = options.truncate_dim
+        result.truncate, result.normalize_again = options.truncate_dim, True
     if result.pooling is None:
         if reader is None:
             raise ConversionError(f"{where}: how token states become a text's vector is not stated (no modules.json); give "

@@ -155,12 +155,13 @@ def _say_unreachable(words, note):
 
 
 def _truncate(table, given):
-    """Keeps the first numbers of each vector: as many as are given, else as the files say. Sums of rows that are cut are sums
-    that are cut, so the table is; not where sentence-transformers cuts what it has normalised."""
+    """Keeps the first numbers of each vector: as many as are given, normalised again where the whole vector is; else as the files
+    say. Sums of rows that are cut are sums that are cut, so the table is; not where sentence-transformers cuts what it has
+    normalised, and does not do so again."""
     size = _first(given, table.truncate)
     if size is None or size >= table.table.shape[1]:
         return
-    if table.normalize and table.kind != "model2vec":
+    if table.normalize and table.kind != "model2vec" and given is None:
         raise ConversionError(f"{table.where}: the first {size} numbers of vectors that are normalised before (truncate_dim behind "
                               "Normalize) are not supported for word vectors")
     if size < 1:

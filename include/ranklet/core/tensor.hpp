@@ -96,7 +96,7 @@ RANKLET_FUNC void dequantize_row(const TensorView& tensor, std::size_t row, floa
         case TensorType::q8_0:
             for (std::size_t c = 0; c < cols; c += q8_0_columns, source += q8_0_bytes) {
                 const float scale = f16_to_f32(bits16(source));
-                for (std::size_t i = 0; i < q8_0_columns; ++i)
+                for (std::size_t i = 0; i < q8_0_columns && c + i < cols; ++i)
                     out[c + i] = scale * static_cast<float>(static_cast<std::int8_t>(source[2 + i]));
             }
             break;

@@ -137,6 +137,7 @@ struct Bert::State {
     std::uint32_t max_length = 0;
     std::vector<Prompt> prompts;
     std::string default_prompt;
+    bool truncated = false;  // to fewer numbers than the file's vectors have
 
     Result<std::string_view> prompt(std::optional<std::string_view> name) const {
         const std::string_view wanted = name.value_or(default_prompt);
@@ -278,6 +279,11 @@ RANKLET_FUNC Result<Bert> Bert::read(const ModelReader& reader, const LoadOption
     RANKLET_ASSIGN(state->model, BertModel::read(reader, activation, position_offset, stated_length));
     RANKLET_ASSIGN(state->head,
                    detail::read_sentence_head(reader, state->model.hidden(), state->model.max_tokens(), defaults));
+    RANKLET_TRY(detail::check_truncate_dim(options, state->head.dim()));
+    if (options.truncate_dim) {
+        state->truncated = *options.truncate_dim < state->head.dim();
+        state->head.truncate(*options.truncate_dim);
+    }
     if (state->tokenizer->vocabulary_size() > state->model.vocabulary_size())
         return reader.wrong("", {state->tokenizer->vocabulary_size(), " tokens, but token_embd.weight has ",
                                  state->model.vocabulary_size(), " rows"});
@@ -299,7 +305,7 @@ RANKLET_FUNC Result<Bert> Bert::read(const ModelReader& reader, const LoadOption
 
 RANKLET_FUNC const Bert::State& Bert::state() const noexcept {
     if (state_ != nullptr) return *state_;
-    static const State none{std::make_shared<const WordPiece>(), {}, {}, 0, {}, {}};
+    static const State none{std::make_shared<const WordPiece>(), {}, {}, 0, {}, {}, false};
     return none;
 }
 RANKLET_FUNC Result<void> Bert::check_loaded() const {
@@ -469,6 +475,8 @@ RANKLET_FUNC Result<void> Bert::self_test(const ModelReader& reader) const {
     BatchOptions batch;
     batch.prompt = "";
     RANKLET_ASSIGN(const Matrix vectors, encode(texts, batch));
+    if (state_->truncated)
+        return compare_truncated_self_test(reader, "ranklet.selftest.vectors", vectors, head().normalizes());
     return compare_self_test(reader, "ranklet.selftest.vectors", vectors);
 }
 

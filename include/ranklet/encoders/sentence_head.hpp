@@ -127,7 +127,22 @@ public:
         return head;
     }
 
+    /// The vector's first `size` numbers alone, of length 1 again where the whole one is. Precondition: 1 <= size <= dim().
+    RANKLET_COLD void truncate(std::size_t size) {
+        if (size == dim_) return;
+        const bool normalizes = this->normalizes();
+        Step cut;
+        cut.form = Step::Form::truncate;
+        cut.out = dim_ = size;
+        steps_.push_back(std::move(cut));
+        if (!normalizes) return;
+        steps_.emplace_back();
+        steps_.back().out = size;
+    }
+
     std::size_t dim() const noexcept { return dim_; }
+    /// Whether a vector has length 1.
+    bool normalizes() const noexcept { return !steps_.empty() && steps_.back().form == Step::Form::normalize; }
     /// Elements of what the poolings give, one beside the other.
     std::size_t pooled_dim() const noexcept { return pooled_from_ * poolings_.size(); }
     /// Whether [CLS] and a prompt's tokens do not count where a prompt stands before a text (`include_prompt: false`).

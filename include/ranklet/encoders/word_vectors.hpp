@@ -132,6 +132,7 @@ private:
     WordPooling pooling_ = WordPooling::mean;
     bool normalize_ = false;
     bool drop_unknown_ = false;  // the tokenizer's unknown token
+    bool truncated_ = false;     // to fewer numbers than the file's vectors have
 };
 
 RANKLET_NAMESPACE_END
@@ -155,7 +156,7 @@ RANKLET_NAMESPACE_END
 
 RANKLET_NAMESPACE_BEGIN
 
-RANKLET_FUNC Result<WordVectors> WordVectors::read(const ModelReader& reader, const LoadOptions&) {
+RANKLET_FUNC Result<WordVectors> WordVectors::read(const ModelReader& reader, const LoadOptions& options) {
     RANKLET_TRY(detail::check_encoder_type(reader, type_name));
     const ModelReader words = reader.scope("ranklet.words");
     WordVectors model;
@@ -171,6 +172,15 @@ RANKLET_FUNC Result<WordVectors> WordVectors::read(const ModelReader& reader, co
         RANKLET_ASSIGN(Matrix rows, words.matrix("component", tensor.rows, model.dim()));
         RANKLET_TRY(words.at("component", model.set_components(std::move(rows))));
     }
+    RANKLET_TRY(detail::check_truncate_dim(options, model.dim()));
+    if (!options.truncate_dim || *options.truncate_dim == model.dim()) return model;
+    if (model.components_)  // they are taken out of whole vectors
+        return make_error(ErrorCode::unsupported,
+                          {reader.file().name(), ": LoadOptions::truncate_dim ", *options.truncate_dim,
+                           ": the file takes components out of its vectors, which are of all ", model.dim(), " numbers"});
+    // A text's vector is a sum of rows: what is cut off the rows is cut off the sum.
+    model.table_ = model.table_.first_columns(*options.truncate_dim);
+    model.truncated_ = true;
     return model;
 }
 
@@ -455,6 +465,7 @@ RANKLET_FUNC Result<void> WordVectors::self_test(const ModelReader& reader) cons
     };
     RANKLET_TRY(compare_token_ids(reader, texts, ids_of));
     RANKLET_ASSIGN(const Matrix vectors, encode(texts));
+    if (truncated_) return compare_truncated_self_test(reader, "ranklet.selftest.vectors", vectors, normalize_);
     return compare_self_test(reader, "ranklet.selftest.vectors", vectors);
 }
 RANKLET_FUNC Result<SelfTestItems> WordVectors::self_test_items(const ModelReader& reader) const {

@@ -15,6 +15,12 @@ public:
 
     std::size_t count() const noexcept { return table_.rows; }
     std::size_t dim() const noexcept { return table_.cols; }
+    /// The first numbers of every row. Precondition: 1 <= columns <= dim().
+    Embedding first_columns(std::size_t columns) const noexcept {
+        TensorView table = table_;
+        table.cols = columns;  // rows lie as far apart as before
+        return Embedding(table);
+    }
 
     /// Precondition: id < count().
     void row(std::size_t id, float* out) const noexcept { dequantize_row(table_, id, out); }

@@ -77,6 +77,10 @@ struct LoadOptions {
     bool self_test = true;          ///< run the file's self-test and refuse the file when its numbers differ
     bool verify_checksum = false;   ///< read all tensor data and compare its checksum
     EncoderDefaults defaults = {};  ///< what a file of another engine leaves unsaid
+    /// The first so many numbers of a text's vector alone, of length 1 again where the whole one is: of models that are
+    /// trained for it (Matryoshka, Kusupati et al. 2022). Catalogs and users' states are then of that size alone. States of
+    /// tokens stay whole. Not given: as the file says. Error invalid_argument where it is not 1 to dim().
+    std::optional<std::size_t> truncate_dim = {};
     /// In place of what the file says, or the defaults where it says nothing. The file's own expected scores are then not
     /// compared, and users' states are of these numbers alone.
     std::optional<HistoryOptions> history = {};
@@ -97,6 +101,13 @@ RANKLET_COLD inline Result<void> check_file(const GgufFile& file, const LoadOpti
     if (version == 1 || version == 2) return {};
     return make_error(ErrorCode::unsupported,
                       {file.name(), ": ranklet.version is ", version, ", this program reads 1 and 2"});
+}
+
+/// Error invalid_argument when the vectors of an encoder, `dim` numbers, cannot be cut as the options say.
+RANKLET_COLD inline Result<void> check_truncate_dim(const LoadOptions& options, std::size_t dim) {
+    if (!options.truncate_dim || (*options.truncate_dim >= 1 && *options.truncate_dim <= dim)) return {};
+    return make_error(ErrorCode::invalid_argument,
+                      {"LoadOptions::truncate_dim ", *options.truncate_dim, " is not 1 to ", dim});
 }
 
 /// What every way of loading does: the checksum where it is asked for, the version, `read(reader)`, the self-test.

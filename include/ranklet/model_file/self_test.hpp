@@ -8,12 +8,14 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/function_view.hpp"
 #include "ranklet/core/matrix.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/text_list.hpp"
+#include "ranklet/kernels/ops.hpp"
 #include "ranklet/model_file/reader.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -39,13 +41,12 @@ RANKLET_COLD inline bool rounds_bf16_inputs(const GgufFile& file) {
 
 }  // namespace detail
 
-/// `found` against the file's floats `key`. Error self_test when an element differs by more than tolerance * max(1,
-/// largest |expected|), or is NaN; format when one of the file's is not finite. The tolerance is the file's; at least
-/// bf16_self_test_tolerance where the products round their inputs to bf16.
-RANKLET_COLD inline Result<void> compare_self_test(const ModelReader& reader, std::string_view key,
-                                                   std::span<const float> found) {
+namespace detail {
+
+/// As compare_self_test, with what is to be found.
+RANKLET_COLD inline Result<void> compare_with(std::span<const float> expected, const ModelReader& reader,
+                                              std::string_view key, std::span<const float> found) {
     const GgufFile& file = reader.file();
-    RANKLET_ASSIGN(const auto expected, reader.floats(key));
     RANKLET_ASSIGN(float tolerance, file.f32("ranklet.selftest.tolerance"));
     if (!(tolerance >= 0.0f && tolerance < 1.0f))  // a test that nothing fails is none
         return make_error(ErrorCode::format,
@@ -66,8 +67,33 @@ RANKLET_COLD inline Result<void> compare_self_test(const ModelReader& reader, st
                                                      "] should be ", expected[i], ", is ", found[i]});
     return {};
 }
+
+}  // namespace detail
+
+/// `found` against the file's floats `key`. Error self_test when an element differs by more than tolerance * max(1,
+/// largest |expected|), or is NaN; format when one of the file's is not finite. The tolerance is the file's; at least
+/// bf16_self_test_tolerance where the products round their inputs to bf16.
+RANKLET_COLD inline Result<void> compare_self_test(const ModelReader& reader, std::string_view key,
+                                                   std::span<const float> found) {
+    RANKLET_ASSIGN(const auto expected, reader.floats(key));
+    return detail::compare_with(expected, reader, key, found);
+}
 inline Result<void> compare_self_test(const ModelReader& reader, std::string_view key, const Matrix& found) {
     return compare_self_test(reader, key, {found.view().data, found.rows() * found.cols()});
+}
+/// Vectors of texts (at least one), of which `found` has the first numbers alone, of length 1 where `normalized`.
+RANKLET_COLD inline Result<void> compare_truncated_self_test(const ModelReader& reader, std::string_view key,
+                                                             const Matrix& found, bool normalized) {
+    RANKLET_ASSIGN(const auto whole, reader.floats(key));
+    const std::size_t dim = whole.size() / found.rows();
+    if (dim < found.cols()) return compare_self_test(reader, key, found);  // which says that it cannot be
+    std::vector<float> expected(found.rows() * found.cols());
+    for (std::size_t r = 0; r < found.rows(); ++r) {
+        float* const row = expected.data() + r * found.cols();
+        std::copy_n(whole.data() + r * dim, found.cols(), row);
+        if (normalized) kernels::Ops<float>::normalize(row, found.cols());
+    }
+    return detail::compare_with(expected, reader, key, {found.view().data, expected.size()});
 }
 
 /// The file's texts (at least one) against its token ids: `tokenize(text)` gives the ids, valid until the next call.
