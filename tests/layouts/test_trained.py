@@ -111,7 +111,7 @@ class TrainedTest(unittest.TestCase):
     def test_8_bits_keep_the_neighbours(self):
         _, worst, kept = self.compared(self.convert(self.checkpoint, "--dtype", "i8"), self.checkpoint)
         self.assertGreater(worst, 0.994)
-        self.assertGreater(kept, 94.5)  # of some 400 texts; of all 7,961 it is 95.7
+        self.assertGreater(kept, 94.5)  # of some 400 texts; of all 7,961 it is 95.9
 
     def test_a_static_model_that_model2vec_distils(self):
         try:
@@ -147,7 +147,7 @@ class TrainedTest(unittest.TestCase):
         folder = checkpoint(*MPNET)
         whole, self.texts = self.texts, self.folder / "some.txt"
         self.texts.write_text("\n".join(whole.read_text(encoding="utf-8").split("\n")[::8]), encoding="utf-8")
-        for dtype, bounds in (("f32", (1e-5, 0.999999, 100.0)), ("bf16", (0.02, 0.999, 98.0)), ("i8", (0.1, 0.98, 90.0))):
+        for dtype, bounds in (("f32", (1e-5, 0.999999, 100.0)), ("bf16", (0.02, 0.999, 98.0)), ("i8", (0.05, 0.985, 93.0))):
             with self.subTest(dtype):
                 difference, worst, kept = self.compared(self.convert(folder, "--dtype", dtype), folder)
                 self.assertLess(difference, bounds[0])

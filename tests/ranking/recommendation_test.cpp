@@ -102,15 +102,17 @@ TEST_CASE("an id that stands several times in a list counts once") {
     CHECK(order(rank(scores, 5, &allow, {"c", "c"})) == "ba");
 }
 
-TEST_CASE("a NaN score removes its item alone, and an infinite one takes all probability") {
+TEST_CASE("a NaN score removes its item alone; an infinite one, or none but NaN, is an error that names the item") {
     const auto with_nan = rank({1.0f, quiet_nan, 2.0f, 0.0f, quiet_nan}, 5);
     CHECK(order(with_nan) == "cad");
     CHECK(total(with_nan) == doctest::Approx(1.0).epsilon(1e-6));
-    const auto with_infinity = rank({1.0f, infinity, 2.0f, -infinity, quiet_nan}, 5);
-    CHECK(order(with_infinity) == "bca");
-    CHECK(with_infinity[0].probability == 1.0f);
-    CHECK(with_infinity[1].probability == 0.0f);
-    CHECK(rank(std::vector<float>(5, quiet_nan), 5).empty());
+    const auto refused = [](const std::vector<float>& scores, std::string_view part) {
+        RankingBuffers buffers;
+        buffers.scores = scores;
+        check_error(buffers.rank(letters(), {}), ranklet::ErrorCode::invalid_argument, part);
+    };
+    refused({1.0f, infinity, 2.0f, -infinity, quiet_nan}, "the score of item \"b\" is infinite");
+    refused(std::vector<float>(5, quiet_nan), "no candidate has a score that is a number");
 }
 
 TEST_CASE("softmax gives each logit its share and leaves an empty row alone") {
