@@ -59,7 +59,7 @@ class Architectures(LayoutTest):
 
     def test_classifiers_of_texts_and_pairs(self):
         for name in architectures.ARCHITECTURES:
-            if name.startswith("t5"):
+            if name.startswith(("t5", "jina-v2")):
                 continue
             for labels, settings in ((1, {}), (3, {"problem_type": "multi_label_classification"})):
                 for pooling in {"modernbert": ("cls", "mean"), "eurobert": ("bos", "mean", "late")}.get(name, (None,)):
@@ -84,7 +84,7 @@ class Architectures(LayoutTest):
     def test_taggers(self):
         names = {0: "O", 1: "B-BRAND", 2: "I-BRAND"}
         for name in architectures.ARCHITECTURES:
-            if name.startswith("gemma"):
+            if name.startswith(("gemma", "jina-v2")):
                 continue
             with self.subTest(name):
                 folder, _ = self.made(name, "TokenClassification", num_labels=3, id2label=names, label2id={of: i for i, of in names.items()})
@@ -97,6 +97,18 @@ class Architectures(LayoutTest):
                     folder, _ = self.made(name)
                     self.same(folder, "--pooling", "mean", "--dtype", dtype, texts=TEXTS, bound=bound)
 
+    def test_jina_v2_as_the_hub_has_it(self):
+        folder, _ = self.made("jina-v2")
+        ours = self.convert(folder, "--pooling", "mean", "--normalize")[0].read_bytes()
+        config = json.loads((folder / "config.json").read_text())
+        for name, change in (("JinaBertForMaskedLM", {}), ("JinaBertModel", {"auto_map": {"AutoModel": "modeling_bert.JinaBertModel"}})):
+            (folder / "config.json").write_text(json.dumps({**config, "model_type": "bert", "architectures": [name], **change}))
+            self.assertEqual(self.convert(folder, "--pooling", "mean", "--normalize")[0].read_bytes(), ours)
+        for change, words in (({"feed_forward_type": "original"}, "feed_forward_type"),
+                              ({"position_embedding_type": "absolute"}, "position_embedding_type")):
+            (folder / "config.json").write_text(json.dumps({**config, **change}))
+            self.refused(folder, words, arguments=("--pooling", "mean"))
+
     def test_all_types_of_the_table_are_here(self):
         made = {json.loads((self.made(name)[0] / "config.json").read_text())["model_type"] for name in architectures.ARCHITECTURES}
         self.assertEqual(made | {"new"}, set(converted.BY_TYPE))  # "new" is GTE's name on the Hub
@@ -108,6 +120,9 @@ class Architectures(LayoutTest):
                 ("modernbert", {"hidden_activation": "quick_gelu"}, ("hidden_activation is 'quick_gelu'",)),
                 ("modernbert", {"layer_types": ["full_attention", "other", "full_attention", "full_attention"]}, ("layer_types",)),
                 ("gemma3", {"attn_logit_softcapping": 30.0}, ("attn_logit_softcapping",)),
+                ("deberta", {"conv_kernel_size": 3}, ("conv_kernel_size", "convolution")),
+                ("deberta", {"pos_att_type": ["c2p", "p2p"]}, ("pos_att_type", "p2p")),
+                ("deberta", {"norm_rel_ebd": "batch_norm"}, ("norm_rel_ebd",)),
                 ("roberta", {"is_decoder": True}, ("is_decoder",)),
                 ("mpnet", {"architectures": ["MPNetForSequenceClassification"]}, ("MPNetForSequenceClassification",)),
                 ("llama", {"num_hidden_layers": 1}, ("has no place in a Llama of 1 layers",)),

@@ -230,9 +230,10 @@ RANKLET_COLD RANKLET_FUNC Result<void> check_bert_file(const ModelReader& reader
     RANKLET_ASSIGN(const auto architecture, reader.string_or("general.architecture", "bert"));
     if (architecture == "bert" || architecture == "ranklet") return {};
     // Files of other makes are read where they say themselves that this class is to read them.
-    static constexpr std::string_view makes[] = {"electra",      "eurobert", "gemma-embedding", "gte",
-                                                 "jina-bert-v3", "llama",    "modern-bert",     "mpnet",
-                                                 "nomic-bert",   "qwen3",    "t5encoder"};
+    static constexpr std::string_view makes[] = {"deberta-v2", "electra",      "eurobert",   "gemma-embedding",
+                                                 "gte",        "jina-bert-v2", "jina-bert-v3", "llama",
+                                                 "modern-bert", "mpnet",       "nomic-bert", "qwen3",
+                                                 "t5encoder"};
     if (std::find(std::begin(makes), std::end(makes), architecture) == std::end(makes) ||
         !reader.has("ranklet.encoder.type"))
         return other("general.architecture", architecture, "");
