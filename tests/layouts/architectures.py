@@ -57,7 +57,11 @@ def make(name, vocabulary, seed=20261201, task=None, **settings):
     more = {**more, **settings}
     sizes = {} if config is t.T5Config else SIZES
     torch.manual_seed(seed)
-    made = model(config(vocab_size=vocabulary, **{**sizes, **more})).eval()
+    return spread(model(config(vocab_size=vocabulary, **{**sizes, **more})).eval(), model)
+
+
+def spread(made, model):
+    """The model with weights whose states differ from text to text, and attention that looks at few tokens. model: its class."""
     with torch.no_grad():
         for key, tensor in made.named_parameters():
             if "embed" in key.lower() or "relative_attention_bias" in key or "shared" in key:
@@ -65,7 +69,7 @@ def make(name, vocabulary, seed=20261201, task=None, **settings):
             elif tensor.ndim == 2:
                 tensor.normal_(0, 1.2 / tensor.shape[1] ** 0.5)
             elif key.endswith("weight"):
-                tensor.normal_(0.0 if name == "gemma3" else 1.0, 0.2)  # Gemma's norms are of 1 + weight
+                tensor.normal_(0.0 if model.__name__.startswith("Gemma3") else 1.0, 0.2)  # Gemma's norms are of 1 + weight
             else:
                 tensor.normal_(0, 0.2)
     return made
