@@ -107,7 +107,14 @@ public:
             case TensorType::f32:
             case TensorType::f16:
             case TensorType::bf16:
+            case TensorType::q4_0:
+            case TensorType::q4_1:
+            case TensorType::q5_0:
+            case TensorType::q5_1:
             case TensorType::q8_0:
+            case TensorType::q4_k:
+            case TensorType::q5_k:
+            case TensorType::q6_k:
                 return *found;
             case TensorType::i8:
                 return with_scales(*found);
@@ -115,7 +122,7 @@ public:
                 break;
         }
         return failure(ErrorCode::unsupported, "tensor", name,
-                       {"expected F32, F16, BF16, Q8_0 or I8, found ", to_string(found->type)});
+                       {"expected F32, F16, BF16, I8, Q8_0, Q4_0 to Q5_1 or Q4_K to Q6_K, found ", to_string(found->type)});
     }
     RANKLET_MEMORY_CATCH
     /// A tensor of whole numbers, TensorType::i32, which no weights are stored as. Error when it is missing, or stored in
