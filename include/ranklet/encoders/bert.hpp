@@ -481,7 +481,7 @@ RANKLET_FUNC Result<void> Bert::self_test(const ModelReader& reader) const {
     return compare_self_test(reader, "ranklet.selftest.vectors", vectors);
 }
 
-RANKLET_FUNC Result<SelfTestItems> Bert::self_test_items(const ModelReader& reader) const {
+RANKLET_COLD RANKLET_FUNC Result<SelfTestItems> Bert::self_test_items(const ModelReader& reader) const {
     return detail::self_test_texts(reader);
 }
 

@@ -468,7 +468,7 @@ RANKLET_FUNC Result<void> WordVectors::self_test(const ModelReader& reader) cons
     if (truncated_) return compare_truncated_self_test(reader, "ranklet.selftest.vectors", vectors, normalize_);
     return compare_self_test(reader, "ranklet.selftest.vectors", vectors);
 }
-RANKLET_FUNC Result<SelfTestItems> WordVectors::self_test_items(const ModelReader& reader) const {
+RANKLET_COLD RANKLET_FUNC Result<SelfTestItems> WordVectors::self_test_items(const ModelReader& reader) const {
     return detail::self_test_texts(reader);
 }
 

@@ -31,7 +31,7 @@ public:
     RANKLET_MOVES_OUT_OF_LINE(DistanceBias);
     /// `values` [heads, 2 * reach + 1]: of key - query from -reach to reach; what is further away is as the outermost. Empty:
     /// the mask alone, for all heads. `slopes` [heads]: -slope * |key - query| in their place.
-    Result<void> assign(MatrixView<const float> values, std::span<const float> slopes, const AttentionMask& mask,
+    RANKLET_COLD Result<void> assign(MatrixView<const float> values, std::span<const float> slopes, const AttentionMask& mask,
                         std::size_t positions) {
         if (positions == 0 || (values.rows > 0 && values.cols % 2 == 0) || (values.rows > 0 && !slopes.empty()))
             return make_error(ErrorCode::invalid_argument, {"a bias by distance needs an odd number of distances"});

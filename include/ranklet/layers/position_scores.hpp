@@ -26,7 +26,7 @@ public:
     /// `keys`, `queries` [2 * span, heads * head size], one of them or both (the other has no rows), copied. `buckets`: of the
     /// distances 0, 1, 2 ..., none below the one before it, none above `span`; as many as a text may have tokens. A query b
     /// buckets behind a key has row span + b (the last, where that is one too far), one before it row span - b.
-    Result<void> assign(MatrixView<const T> keys, MatrixView<const T> queries, std::size_t heads,
+    RANKLET_COLD Result<void> assign(MatrixView<const T> keys, MatrixView<const T> queries, std::size_t heads,
                         std::span<const std::uint32_t> buckets) {
         const MatrixView<const T>& any = keys.rows > 0 ? keys : queries;
         const std::size_t span = any.rows / 2;
@@ -67,7 +67,7 @@ public:
     }
 
 private:
-    Result<void> pack(MatrixView<const T> table, AlignedBuffer<T>& to) const {
+    RANKLET_COLD Result<void> pack(MatrixView<const T> table, AlignedBuffer<T>& to) const {
         if (table.rows == 0) return {};
         const std::size_t size = Ops::packed_size(rows_, head_);
         RANKLET_ASSIGN(to, AlignedBuffer<T>::zeroed(heads_ * size));
