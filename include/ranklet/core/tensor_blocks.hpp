@@ -76,15 +76,16 @@ inline std::uint32_t bits_of(std::byte byte) noexcept { return std::to_integer<s
 inline void read_block_32(const std::byte* block, bool fifth, bool has_least, float* out) noexcept {
     BlockReader reader(block);
     const float scale = reader.f16();
-    const float least = has_least ? reader.f16() : scale * (fifth ? -16.0f : -8.0f);
+    const float least = has_least ? reader.f16() : 0.0f, zero = has_least ? 0.0f : fifth ? 16.0f : 8.0f;
     std::uint32_t high = 0;
     if (fifth) std::memcpy(&high, reader.bytes(sizeof high), sizeof high);
     const std::byte* halves = reader.bytes(16);
     for (std::size_t i = 0; i < 16; ++i) {
         const std::uint32_t byte = bits_of(halves[i]);
         const std::uint32_t low = (byte & 15u) | (high >> i & 1u) << 4, top = byte >> 4 | (high >> (i + 16) & 1u) << 4;
-        out[i] = scale * static_cast<float>(low) + least;
-        out[i + 16] = scale * static_cast<float>(top) + least;
+        out[i] = scale * (static_cast<float>(low) - zero);
+        out[i + 16] = scale * (static_cast<float>(top) - zero);
+        if (has_least) out[i] += least, out[i + 16] += least;
     }
 }
 
