@@ -190,7 +190,8 @@ RANKLET_COLD inline Result<LayerReader> LayerReader::create(const ModelReader& r
     RANKLET_ASSIGN(const std::uint32_t key_heads,
                    keys.u32_or("attention.head_count_kv", static_cast<std::uint32_t>(made.heads_)));
     made.key_heads_ = key_heads;
-    made.rms_ = keys.has("attention.layer_norm_rms_epsilon");
+    RANKLET_ASSIGN(made.rms_, reader.scope("ranklet.encoder")
+                                  .boolean_or("rms_norm", keys.has("attention.layer_norm_rms_epsilon")));
     RANKLET_ASSIGN(made.epsilon_,
                    keys.f32(made.rms_ ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon"));
     if (dim == 0 || made.heads_ == 0 || (!keys.has("attention.key_length") && dim % made.heads_ != 0))

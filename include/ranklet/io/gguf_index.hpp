@@ -67,8 +67,29 @@ struct GgufIndex {
 
     const GgufKey* find_key(std::string_view name) const noexcept { return find(keys, keys_by_name, name); }
     const TensorView* find_tensor(std::string_view name) const noexcept { return find(tensors, tensors_by_name, name); }
+    /// The entries of another index, each of a name of its own, in place of those of the same names.
+    RANKLET_COLD void put(const GgufIndex& other) {
+        put_all(keys, other.keys);
+        put_all(tensors, other.tensors);
+        const auto by_name = [](const auto& entries) {
+            return sorted_indices(entries.size(),
+                                  [&](std::size_t a, std::size_t b) { return entries[a].name < entries[b].name; });
+        };
+        keys_by_name = by_name(keys);
+        tensors_by_name = by_name(tensors);
+    }
 
 private:
+    template <class Entry>
+    static void put_all(std::vector<Entry>& entries, const std::vector<Entry>& more) {
+        std::vector<std::string_view> names;
+        for (const Entry& entry : more) names.push_back(entry.name);
+        std::sort(names.begin(), names.end());
+        std::erase_if(entries, [&](const Entry& entry) {
+            return std::binary_search(names.begin(), names.end(), entry.name);
+        });
+        entries.insert(entries.end(), more.begin(), more.end());
+    }
     template <class Entry>
     static const Entry* find(const std::vector<Entry>& entries, const std::vector<std::size_t>& order,
                              std::string_view name) noexcept {
