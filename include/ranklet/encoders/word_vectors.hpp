@@ -213,7 +213,7 @@ RANKLET_FUNC Result<void> WordVectors::read_tokenizer(const ModelReader& reader,
         return words.wrong("stop_words", {" goes with whole words, not with a tokenizer's pieces"},
                            ErrorCode::unsupported);
     if (form == Form::wordpiece) {
-        RANKLET_ASSIGN(pieces_, read_wordpiece(reader, {}, false));
+        RANKLET_ASSIGN(pieces_, read_wordpiece(reader, false));
     } else {
         RANKLET_ASSIGN(pieces_, read_subword_tokenizer(reader));
     }

@@ -83,6 +83,7 @@ public:
             }
             added.tensors.push_back(view);
         }
+        made.added = added.keys.size();
         made.index.put(added);
         return GgufFile(std::move(made));
     }
@@ -200,6 +201,9 @@ public:
     /// In the file's order.
     std::span<const GgufKey> keys() const noexcept { return state().index.keys; }
 
+    /// Those that with() added last.
+    std::span<const GgufKey> added_keys() const noexcept { return std::span(state().index.keys).last(state().added); }
+
     /// Compares the tensor data with `ranklet.checksum.crc32`. Reads the whole file.
     /// Error `missing` when there is no checksum, `format` when it differs.
     Result<void> verify_checksum() const {
@@ -254,6 +258,7 @@ private:
         std::shared_ptr<const State> under{};
         std::vector<std::byte> own{};
         std::vector<TensorAlias> aliases{};  // whose names the index looks at
+        std::size_t added = 0;               // keys, the last of the index
     };
     explicit GgufFile(State state) : state_(std::make_shared<const State>(std::move(state))) {}
 

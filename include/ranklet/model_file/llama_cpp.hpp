@@ -122,14 +122,20 @@ private:
         }
         for (const auto& [activation, known] : names)
             if (options_.activation == activation) name = known;
-        writer_.key("ranklet.encoder.activation", name);
+        if (options_.activation || !file_.has("ranklet.encoder.activation"))
+            writer_.key("ranklet.encoder.activation", name);
         return {};
     }
 
     // How states become a vector; how long texts may be.
     Result<void> read_vector() {
         RANKLET_ASSIGN(const std::uint32_t context, keys_.u32("context_length"));
-        writer_.key("ranklet.encoder.max_length", options_.max_length.value_or(context));
+        if (options_.max_length && (*options_.max_length < 2 || *options_.max_length > context))
+            return make_error(ErrorCode::invalid_argument, {file_.name(), ": EncoderDefaults::max_length ",
+                                                            *options_.max_length, " is not 2 to ", context});
+        if (options_.max_length || !file_.has("ranklet.encoder.max_length"))
+            writer_.key("ranklet.encoder.max_length", options_.max_length.value_or(context));
+        if (file_.has("ranklet.encoder.modules")) return {};
         static constexpr std::array<std::string_view, 4> stored{"", "mean", "cls", "last"};
         std::string_view pooling;
         if (keys_.has("pooling_type")) {
@@ -343,9 +349,13 @@ private:
     // Lower case and no accents, unless the file or the caller says otherwise.
     Result<void> read_wordpiece() {
         const ModelReader normalizer = ggml_.scope("normalizer");
-        RANKLET_ASSIGN(bool lowercase, normalizer.boolean_or("lowercase", true));
+        const ModelReader ours = reader_.scope("ranklet.tokenizer");
+        const auto stated = [&](const char* name, bool otherwise) -> Result<bool> {
+            return ours.has(name) ? ours.boolean(name) : normalizer.boolean_or(name, otherwise);
+        };
+        RANKLET_ASSIGN(bool lowercase, stated("lowercase", true));
         lowercase = options_.lowercase.value_or(lowercase);
-        RANKLET_ASSIGN(bool strips, normalizer.boolean_or("strip_accents", lowercase));
+        RANKLET_ASSIGN(bool strips, stated("strip_accents", lowercase));
         strips = options_.strip_accents.value_or(options_.lowercase.value_or(strips));
         writer_.key_bool("ranklet.tokenizer.lowercase", lowercase);
         writer_.key_bool("ranklet.tokenizer.strip_accents", strips);
