@@ -14,7 +14,7 @@
 RANKLET_NAMESPACE_BEGIN
 
 enum class Activation;  // kernels/elementwise.hpp
-enum class Pooling;     // encoders/sentence_head.hpp
+enum class Pooling;     // layers/pooling.hpp
 
 /// What the caller knows better of a file of llama.cpp's: in place of what the file says, or else that engine does (lower
 /// case, the make's activation, vectors of length 1, texts as long as the context). A file of ours says all of it itself.
@@ -51,8 +51,8 @@ RANKLET_NAMESPACE_END
 #include <vector>
 
 #include "ranklet/io/gguf_writer.hpp"
-#include "ranklet/encoders/sentence_head.hpp"
 #include "ranklet/kernels/elementwise.hpp"
+#include "ranklet/model_file/layers.hpp"
 #include "ranklet/model_file/reader.hpp"
 #include "ranklet/text/subword_tokenizer.hpp"
 
