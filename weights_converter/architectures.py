@@ -160,17 +160,20 @@ class Names:
     def take(self, name, shape):
         return self.state.take(self.prefix + name, shape)
 
+    def take_stored(self, name, shape):
+        return self.state.take_stored(self.prefix + name, shape)
+
 
 def _linear(made, names, ours, theirs, out, into, bias=None):
     """bias: whether there is one; None: where the checkpoint has it."""
-    made.matrix(f"{ours}.weight", names.take(f"{theirs}.weight", [out, into]))
+    made.matrix(f"{ours}.weight", names.take_stored(f"{theirs}.weight", [out, into]))
     if f"{theirs}.bias" in names if bias is None else bias:
         made.exact(f"{ours}.bias", names.take(f"{theirs}.bias", [out]))
 
 
 def _parts(made, names, theirs, ours, rows, into):
     """A fused map's parts, one above the other."""
-    weight = np.asarray(names.take(f"{theirs}.weight", [sum(rows), into]))
+    weight = names.take_stored(f"{theirs}.weight", [sum(rows), into])
     bias = np.asarray(names.take(f"{theirs}.bias", [sum(rows)])) if f"{theirs}.bias" in names else None
     first = 0
     for name, count in zip(ours, rows):
@@ -217,7 +220,7 @@ def roberta(config, names, prefix):
                         positions=positions - offset, activation=config.activation("hidden_act"),
                         inside=("embeddings.", "encoder.layer."), **_bert_sizes(config))
     made.types = config.count("type_vocab_size", 1)
-    made.matrix("token_embd.weight", names.take(made.words, [made.vocabulary, made.dim]))
+    made.matrix("token_embd.weight", names.take_stored(made.words, [made.vocabulary, made.dim]))
     made.exact("position_embd.weight",
                names.take("embeddings.position_embeddings.weight", [positions, made.dim])[offset:])
     made.exact("token_types.weight", names.take("embeddings.token_type_embeddings.weight", [made.types, made.dim]))
@@ -236,7 +239,7 @@ def electra(config, names, prefix):
                         inside=("embeddings.", "embeddings_project.", "encoder.layer."), **_bert_sizes(config))
     made.types = config.count("type_vocab_size", 2)
     made.projected_from = narrow if projected else 0
-    made.matrix("token_embd.weight", names.take(made.words, [made.vocabulary, narrow]))
+    made.matrix("token_embd.weight", names.take_stored(made.words, [made.vocabulary, narrow]))
     made.exact("position_embd.weight", names.take("embeddings.position_embeddings.weight", [made.positions, narrow]))
     made.exact("token_types.weight", names.take("embeddings.token_type_embeddings.weight", [made.types, narrow]))
     _norm(made, names, "token_embd_norm", "embeddings.LayerNorm", narrow)
@@ -252,7 +255,7 @@ def mpnet(config, names, prefix):
     made = Architecture("mpnet", "MPNet", words="embeddings.word_embeddings.weight", prefix=prefix,
                         positions=positions - offset, activation=config.activation("hidden_act"),
                         inside=("embeddings.", "encoder."), **_bert_sizes(config))
-    made.matrix("token_embd.weight", names.take(made.words, [made.vocabulary, made.dim]))
+    made.matrix("token_embd.weight", names.take_stored(made.words, [made.vocabulary, made.dim]))
     made.exact("position_embd.weight",
                names.take("embeddings.position_embeddings.weight", [positions, made.dim])[offset:])
     _norm(made, names, "token_embd_norm", "embeddings.LayerNorm", made.dim)
@@ -377,7 +380,7 @@ def nomic(config, names, prefix):
                         activation=activation, inside=("embeddings.", "emb_ln.", "encoder.layers."), **sizes)
     head = made.dim // made.heads
     made.types = config.count("type_vocab_size", 2)
-    made.matrix("token_embd.weight", names.take(made.words, [made.vocabulary, made.dim]))
+    made.matrix("token_embd.weight", names.take_stored(made.words, [made.vocabulary, made.dim]))
     made.exact("token_types.weight", names.take("embeddings.token_type_embeddings.weight", [made.types, made.dim]))
     _norm(made, names, "token_embd_norm", "emb_ln", made.dim)
     made.exact("rope_frequencies.weight",
@@ -398,7 +401,7 @@ def gte(config, names, prefix):
     made = Architecture("gte", "GTE", words="embeddings.word_embeddings.weight", prefix=prefix,
                         positions=config.count("max_position_embeddings"), activation=config.activation("hidden_act"),
                         inside=("embeddings.", "encoder.layer."), **_bert_sizes(config))
-    made.matrix("token_embd.weight", names.take(made.words, [made.vocabulary, made.dim]))
+    made.matrix("token_embd.weight", names.take_stored(made.words, [made.vocabulary, made.dim]))
     if "embeddings.token_type_embeddings.weight" in names:
         made.types = config.count("type_vocab_size", 1)
         made.exact("token_types.weight", names.take("embeddings.token_type_embeddings.weight", [made.types, made.dim]))
@@ -452,7 +455,7 @@ def jina_v3(config, names, prefix):
                         positions=config.count("max_position_embeddings"), activation=config.activation("hidden_act"),
                         inside=("embeddings.", "emb_ln.", "encoder.layers."), **_bert_sizes(config))
     made.types = config.count("type_vocab_size", 1)
-    made.matrix("token_embd.weight", names.take(made.words, [made.vocabulary, made.dim]))
+    made.matrix("token_embd.weight", names.take_stored(made.words, [made.vocabulary, made.dim]))
     made.exact("token_types.weight", names.take("embeddings.token_type_embeddings.weight", [made.types, made.dim]))
     _norm(made, names, "token_embd_norm", "emb_ln", made.dim)
     base = config.values.get("rotary_emb_base") or 20_000.0
@@ -481,7 +484,7 @@ def modernbert(config, names, prefix):
                         inside=("embeddings.", "layers.", "final_norm."))
     head = made.dim // made.heads
     made.keys.update(_windows(config, kinds, layers, config.count("local_attention", 128) // 2))
-    made.matrix("token_embd.weight", names.take(made.words, [made.vocabulary, made.dim]))
+    made.matrix("token_embd.weight", names.take_stored(made.words, [made.vocabulary, made.dim]))
     _norm(made, names, "token_embd_norm", "embeddings.norm", made.dim)
     made.exact("rope_frequencies.weight",
                rotary(config, head, "full_attention", config.values.get("global_rope_theta") or 160_000.0)[None])
@@ -526,7 +529,7 @@ def llama(config, names, prefix, name="llama", title="Llama", causal=True, base=
         made.keys.update(_windows(config, kinds, made.layers, (window or 1) - 1))
     elif window is not None and config.flag("use_sliding_window", True):
         made.keys.update(_windows(config, ["sliding_attention"] * made.layers, made.layers, window - 1))
-    made.matrix("token_embd.weight", names.take(made.words, [made.vocabulary, dim]))
+    made.matrix("token_embd.weight", names.take_stored(made.words, [made.vocabulary, dim]))
     made.exact("rope_frequencies.weight", rotary(config, made.head, base=config.values.get("rope_theta") or base)[None])
     _llama_layers(made, names, attention_norms)
     return made
@@ -588,7 +591,7 @@ def gemma3(config, names, prefix):
     made.keys.update(_windows(config, kinds, layers, window // 2 if both else window - 1))
     made.keys["ranklet.encoder.embedding_scale"] = (float(np.float32(math.sqrt(dim))), "f32")
     made.keys["ranklet.encoder.attention_scale"] = (config.number("query_pre_attn_scalar", 256) ** -0.5, "f32")
-    made.matrix("token_embd.weight", names.take(made.words, [made.vocabulary, dim]))
+    made.matrix("token_embd.weight", names.take_stored(made.words, [made.vocabulary, dim]))
     made.exact("rope_frequencies.weight", rotary(config, made.head, "full_attention", config.values.get("rope_theta") or 1e6)[None])
     made.exact("rope_frequencies_window.weight",
                rotary(config, made.head, "sliding_attention", config.values.get("rope_local_base_freq") or 1e4)[None])
@@ -608,7 +611,7 @@ def t5(config, names, prefix):
                         epsilon=config.number("layer_norm_epsilon", 1e-6), rms=True, inside=("shared.", "encoder."))
     buckets, reach = config.count("relative_attention_num_buckets", 32), config.count("relative_attention_max_distance", 128)
     made.keys["ranklet.encoder.attention_scale"] = (1.0, "f32")
-    made.matrix("token_embd.weight", names.take(made.words, [made.vocabulary, dim]))
+    made.matrix("token_embd.weight", names.take_stored(made.words, [made.vocabulary, dim]))
     theirs = "encoder.block.{}.layer."
     table = np.asarray(names.take(theirs.format(0) + "0.SelfAttention.relative_attention_bias.weight", [buckets, heads]), np.float32)
     made.exact("attention_bias.weight", np.ascontiguousarray(table[relative_buckets(np.arange(-reach, reach + 1), buckets, reach)].T))

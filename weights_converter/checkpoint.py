@@ -13,6 +13,7 @@ import re
 import numpy as np
 
 from .errors import ConversionError
+from .gguf import Bf16Array, blocks
 from .safetensors import SafeTensors
 
 WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json",
@@ -105,9 +106,11 @@ def _read_torch(path):
         if isinstance(tensor, torch.Tensor):
             if tensor.layout != torch.strided or tensor.is_quantized:
                 raise ConversionError(f"{path}: tensor {name} is {'quantized' if tensor.is_quantized else 'sparse'}, expected a dense one")
-            tensor = tensor.detach()
-            tensor = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
-            arrays[str(name)] = tensor.contiguous().numpy()
+            tensor = tensor.detach().contiguous()
+            if tensor.dtype == torch.bfloat16:
+                arrays[str(name)] = Bf16Array(tensor.view(torch.int16).numpy().view(np.uint16))
+            else:
+                arrays[str(name)] = tensor.numpy()
     return arrays
 
 
@@ -190,20 +193,33 @@ class StateDict:
         self.used.add(name)
 
     def array(self, name):
-        found = self.arrays[name]
-        return found.mapping[found.name] if isinstance(found, _Shard) else found
+        return np.asarray(self._stored(name))
+
+    def _stored(self, name):
+        """The array, or a Bf16Array."""
+        arrays = self.arrays
+        while not isinstance(arrays, SafeTensors):
+            found = arrays[name]
+            if not isinstance(found, _Shard):
+                return found
+            arrays, name = found
+        return arrays.stored(name)
 
     def rank(self, name):
-        return self.array(name).ndim
+        return self._stored(name).ndim
 
     def take(self, name, shape, where=""):
         """The floating-point array `name` of this shape (None: any size); finite, or an error naming the tensor.
 
         where: what the tensor is for, for the error about a missing one.
         """
+        return np.asarray(self.take_stored(name, shape, where))
+
+    def take_stored(self, name, shape, where=""):
+        """The same, bfloat16 as a Bf16Array: what is only written takes no memory then."""
         if name not in self.arrays:
             raise ConversionError(f"{self.path}: tensor {name} is missing{where}")
-        array = self.array(name)
+        array = self._stored(name)
         if array.dtype.kind != "f":
             raise ConversionError(f"{self.path}: tensor {name} has type {array.dtype}, expected floating point")
         if array.ndim != len(shape) or any(want not in (None, size) for want, size in zip(shape, array.shape)):
@@ -214,9 +230,9 @@ class StateDict:
         if array.dtype.itemsize > 4:
             with np.errstate(over="ignore"):
                 array = array.astype(np.float32)
-        finite = np.isfinite(array)
-        if not finite.all():
-            at = [int(i) for i in np.argwhere(~finite)[0]]
+        if not all(np.isfinite(block).all() for block in blocks(array)):
+            array = np.asarray(array)
+            at = [int(i) for i in np.argwhere(~np.isfinite(array))[0]]
             raise ConversionError(f"{self.path}: tensor {name} has {array[tuple(at)]} at {at}, every weight must be finite")
         self.used.add(name)
         return array

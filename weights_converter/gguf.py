@@ -27,6 +27,7 @@ TENSOR_TYPES = {"f32": 0, "f16": 1, "i8": 24, "bf16": 30}
 ITEM_BYTES = {"f32": 4, "f16": 2, "i8": 1, "bf16": 2}
 SCALE_SUFFIX = "_scale"  # an i8 tensor NAME has its scales, one f32 a row, in NAME_scale
 Q8_0, Q8_0_BLOCK = 8, 32
+BLOCK = 1 << 20  # numbers of a tensor that are converted at once
 
 
 def bf16_from_f32(array):
@@ -42,11 +43,43 @@ def f32_from_bf16(bits):
     return (np.ascontiguousarray(bits, dtype="<u2").astype("<u4") << np.uint32(16)).view("<f4")
 
 
+class Bf16Array:
+    """bfloat16 numbers as a file has them, float32 where they are looked at. Slices stay as they are; NumPy's functions see a
+    float32 array."""
+    dtype = np.dtype("<f4")
+
+    def __init__(self, bits):
+        self.bits = bits  # uint16
+        self.shape, self.ndim, self.size = bits.shape, bits.ndim, bits.size
+
+    def __len__(self):
+        return len(self.bits)
+
+    def __getitem__(self, key):
+        return Bf16Array(self.bits[key]) if isinstance(key, slice) else f32_from_bf16(self.bits[key])
+
+    def __array__(self, dtype=None, copy=None):
+        single = f32_from_bf16(self.bits)
+        return single if dtype is None else single.astype(dtype, copy=False)
+
+
+def blocks(array):
+    """The array's rows in slices of some BLOCK numbers; one without rows as a whole."""
+    if array.ndim < 2 or array.size <= BLOCK:
+        return iter([array])
+    rows = max(1, BLOCK // (array.size // len(array)))
+    return (array[first:first + rows] for first in range(0, len(array), rows))
+
+
 def i8_scales(array):
     """One scale a row: its largest magnitude / 127, so that rounded values lie in [-127, 127]. What is int8 already (-128
     aside) stays as it is, with scales of 1."""
     if array.dtype == np.int8:
         return np.ones(array.shape[:-1], "<f4")
+    return np.concatenate(list(map(_i8_scales, blocks(array)))) if array.ndim > 1 else _i8_scales(array)
+
+
+def _i8_scales(array):
     with np.errstate(over="ignore"):  # encode_tensor says what does not fit
         single = np.ascontiguousarray(array, dtype="<f4")
     return (np.max(np.abs(single), axis=-1) / np.float32(127)).astype("<f4")
@@ -54,6 +87,8 @@ def i8_scales(array):
 
 def encode_tensor(name, array, dtype):
     """The array as it stands in the file ('<f4', '<f2', 'i1' or bfloat16's bits); a finite value must stay finite."""
+    if dtype == "bf16" and isinstance(array, Bf16Array):
+        return np.ascontiguousarray(array.bits, dtype="<u2")
     with np.errstate(over="ignore"):
         single = np.ascontiguousarray(array, dtype="<f4")
     if array.dtype == np.float64 and (lost := np.isinf(single) & np.isfinite(array)).any():
@@ -113,7 +148,7 @@ def _value(key, value, kind):
 class GGUFWriter:
     """Collects keys and tensors, then writes the file in one go. Keys and tensors keep the order they were added in.
 
-    Arrays are kept as given and converted one at a time while writing, so memory-mapped ones are never all in memory.
+    Arrays are kept as given and converted some rows at a time while writing, so memory-mapped ones are never all in memory.
     """
 
     def __init__(self, path, alignment=32):
@@ -176,11 +211,13 @@ class GGUFWriter:
                 file.write(header)
                 checksum = 0
                 for name, (array, dtype) in self.tensors.items():
-                    stored = encode_tensor(name, array, dtype)
-                    data = memoryview(stored).cast("B")
-                    padding = bytes(self._padding(stored.nbytes))
-                    checksum = zlib.crc32(padding, zlib.crc32(data, checksum))
-                    file.write(data)
+                    written = 0
+                    for block in blocks(array):
+                        data = memoryview(encode_tensor(name, block, dtype)).cast("B")
+                        checksum = zlib.crc32(data, checksum)
+                        written += file.write(data)
+                    padding = bytes(self._padding(written))
+                    checksum = zlib.crc32(padding, checksum)
                     file.write(padding)
                     if progress:
                         progress(file.tell(), name)

@@ -4,7 +4,7 @@ In: values and arrays, in PyTorch's shapes. Out: a model file. Names and meaning
 """
 import numpy as np
 
-from .gguf import ITEM_BYTES, SCALE_SUFFIX, GGUFWriter, decode_tensor, encode_tensor, i8_scales
+from .gguf import ITEM_BYTES, SCALE_SUFFIX, Bf16Array, GGUFWriter, decode_tensor, encode_tensor, i8_scales
 
 FILE_TYPES = {"f32": 0, "f16": 1, "bf16": 32, "i8": 1024}  # 1024: GGUF's "see the tensors"
 I8_PREFIXES = ("blk.", "token_embd.", "ranklet.words.", "ranklet.gru.")  # what i8 models have in 8 bits; the rest is small and stays f32
@@ -66,5 +66,5 @@ class Model:
         for name, (value, kind) in self.keys.items():
             writer.add(name, value, kind)
         for name, (array, dtype) in self.tensors.items():
-            writer.add_tensor(name, np.asarray(array), dtype, self._scales.get(name))
+            writer.add_tensor(name, array if isinstance(array, Bf16Array) else np.asarray(array), dtype, self._scales.get(name))
         writer.write(progress)

@@ -1,6 +1,7 @@
 """Reads safetensors files with numpy alone.
 
-In: a file. Out: its tensors by name, memory-mapped; bfloat16 is widened to float32 when a tensor is asked for.
+In: a file. Out: its tensors by name, memory-mapped; bfloat16 is widened to float32 when a tensor is asked for, or (`stored`)
+when its numbers are.
 Format: u64 length (little-endian), a JSON header of that many bytes, then the tensors' bytes (huggingface/safetensors).
 """
 import collections.abc
@@ -12,7 +13,7 @@ import struct
 import numpy as np
 
 from .errors import ConversionError
-from .gguf import f32_from_bf16
+from .gguf import Bf16Array
 
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U64": "<u8",
           "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?", "BF16": "<u2"}
@@ -83,11 +84,18 @@ class SafeTensors(collections.abc.Mapping):
             self._fail(f"{size - at} bytes are left over after the last tensor, {previous}")
 
     def __getitem__(self, name):
+        return np.asarray(self.stored(name))
+
+    def stored(self, name):
+        """The same, bfloat16 as a Bf16Array."""
         dtype, shape, begin, end = self.entries[name]
         if dtype not in DTYPES:
             self._fail(f"tensor {name}: type {dtype} is not supported")
-        array = self.data[self.start + begin:self.start + end].view(DTYPES[dtype])
-        return (f32_from_bf16(array) if dtype == "BF16" else array).reshape(shape)
+        array = self.data[self.start + begin:self.start + end].view(DTYPES[dtype]).reshape(shape)
+        return Bf16Array(array) if dtype == "BF16" else array
+
+    def __contains__(self, name):
+        return name in self.entries
 
     def __iter__(self):
         return iter(self.entries)

@@ -270,7 +270,7 @@ def _add_weights(model, state, config, path, family, tokenizer):
     model.key("ranklet.encoder.position_offset", 0, "u32")
 
     embeddings = prefix + "embeddings."
-    model.matrix("token_embd.weight", state.take(prefix + WORDS, [vocabulary, dim]))
+    model.matrix("token_embd.weight", state.take_stored(prefix + WORDS, [vocabulary, dim]))
     model.exact("position_embd.weight", state.take(embeddings + "position_embeddings.weight", [positions, dim]))
     types = 0
     if family == "bert":
@@ -286,7 +286,7 @@ def _add_weights(model, state, config, path, family, tokenizer):
                 _add_norm(model, state, f"blk.{n}.{ours}", name, dim)
                 continue
             shape = [{"d": dim, "f": ff}[size] for size in sizes]
-            model.matrix(f"blk.{n}.{ours}.weight", state.take(f"{name}.weight", shape))
+            model.matrix(f"blk.{n}.{ours}.weight", state.take_stored(f"{name}.weight", shape))
             model.exact(f"blk.{n}.{ours}.bias", state.take(f"{name}.bias", shape[:1]))
     _check_rest(state, prefix, family, layers, path)
     return Encoder(family, dim, layers, heads, ff, ACTIVATIONS[activation], positions, vocabulary, prefix, tokenizer, config, path)
