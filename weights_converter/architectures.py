@@ -52,6 +52,7 @@ class Config:
 
     def __init__(self, values, path):
         self.values, self.path = values, path
+        self.rope_factor = None  # of cosines and sines, where rotary() found one
 
     def fail(self, name, wanted):
         raise ConversionError(f"{self.path}: {name} is {self.values.get(name)!r:.80}, {wanted}")
@@ -121,8 +122,37 @@ def rotary(config, head, kind=None, base=None):
         return (result / np.float32(parameters["factor"])).astype(np.float32)
     if name == "llama3":
         return _llama3(result, parameters)
-    raise ConversionError(f"{config.path}: rotary positions of type {name!r} are not supported ({parameters}); default, linear and "
-                          "llama3 are")
+    if name == "ntk" and parameters.get("mixed_b") is None:  # of GTE's code on the Hub: longer waves, whatever a text's length
+        scale = float(parameters["factor"])
+        return (frequencies(base * scale, pairs) / np.float32(scale ** (2 / (2 * pairs)))).astype(np.float32)
+    if name == "yarn" and kind is None:
+        return _yarn(config, parameters, base, pairs)
+    raise ConversionError(f"{config.path}: rotary positions of type {name!r} are not supported ({parameters}); default, linear, ntk, "
+                          "llama3 and, for all layers alike, yarn are")
+
+
+def _yarn(config, parameters, base, pairs):
+    """YaRN (Peng et al. 2024): short waves as they are, long ones slowed, a ramp between; and a factor of cosines and sines."""
+    context = parameters.get("original_max_position_embeddings") or config.count("max_position_embeddings")
+    factor = parameters.get("factor") or config.count("max_position_embeddings") / context
+    turns = (parameters.get("beta_fast") or 32, parameters.get("beta_slow") or 1)
+    low, high = (2 * pairs * math.log(context / (turn * 2 * math.pi)) / (2 * math.log(base)) for turn in turns)
+    if parameters.get("truncate", True):
+        low, high = math.floor(low), math.ceil(high)
+    low, high = max(low, 0), min(high, 2 * pairs - 1)
+    ramp = np.clip((np.arange(pairs, dtype=np.float32) - low) / ((high - low) or 0.001), 0, 1).astype(np.float32)
+    kept = np.float32(1) - ramp
+    waves = np.float32(1) / frequencies(base, pairs)
+    result = np.float32(1) / (np.float32(factor) * waves) * (1 - kept) + np.float32(1) / waves * kept
+
+    def magnitude(scale=1.0):
+        return 0.1 * scale * math.log(factor) + 1.0 if factor > 1 else 1.0
+
+    stated, one, all_dims = (parameters.get(name) for name in ("attention_factor", "mscale", "mscale_all_dim"))
+    if stated is None:
+        stated = magnitude(one) / magnitude(all_dims) if one and all_dims else magnitude()
+    config.rope_factor = float(stated)
+    return result.astype(np.float32)
 
 
 def _llama3(result, parameters):
@@ -660,6 +690,8 @@ def describe(config, path, state, prefix, family):
     """config.json at `path`, of one of BY_TYPE; -> Architecture."""
     values = Config(config, path)
     made = BY_TYPE[family][0](values, Names(state, prefix), prefix)
+    if values.rope_factor is not None:
+        made.keys["ranklet.encoder.rope_factor"] = (values.rope_factor, "f32")
     if made.head == 0:
         if made.dim % made.heads:
             raise ConversionError(f"{path}: hidden_size {made.dim} is not a multiple of num_attention_heads {made.heads}")

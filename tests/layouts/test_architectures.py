@@ -7,7 +7,7 @@ import json
 
 import architectures
 import transformers
-from test_layouts import PAIRS, TEXTS, CrossEncoder, LayoutTest, Transformer, layouts, st
+from test_layouts import PAIRS, TEXTS, CrossEncoder, LayoutTest, Transformer, layouts, np, read_gguf, st
 from trained_tokenizers import MADE
 from weights_converter import architectures as converted
 
@@ -97,6 +97,26 @@ class Architectures(LayoutTest):
                     folder, _ = self.made(name)
                     self.same(folder, "--pooling", "mean", "--dtype", dtype, texts=TEXTS, bound=bound)
 
+    def test_scaled_rotary_positions(self):
+        yarn = {"rope_type": "yarn", "rope_theta": 500.0, "factor": 4.0, "original_max_position_embeddings": 16}
+        for name, scaling in (("qwen3", yarn), ("eurobert", {**yarn, "attention_factor": 1.3}), ("nomic", {**yarn, "mscale": 0.7, "mscale_all_dim": 1.2}),
+                              ("llama", {**yarn, "beta_fast": 8, "beta_slow": 2}), ("gte", {"rope_type": "linear", "rope_theta": 500.0, "factor": 3.0})):
+            with self.subTest(name, scaling=scaling):
+                folder, config = self.made(name, rope_parameters=scaling)
+                module = Transformer(str(folder), max_seq_length=50)
+                self.same(self.save(module, st.Pooling(config.hidden_size, "mean")), texts=[*TEXTS, LONG])
+
+    def test_ntk_scaling_of_the_hubs_gte(self):
+        """Waves of a base so many times as large, each longer by the same root again: no class of transformers has it."""
+        folder, config = self.made("gte", rope_parameters={"rope_type": "default", "rope_theta": 500.0})
+        path = folder / "config.json"
+        values = {key: value for key, value in json.loads(path.read_text()).items() if key != "rope_parameters"}
+        path.write_text(json.dumps({**values, "model_type": "new", "rope_theta": 500.0, "rope_scaling": {"type": "ntk", "factor": 2.0}}))
+        out, _ = self.convert(folder, "--pooling", "mean")
+        size = config.hidden_size // config.num_attention_heads
+        wanted = (2.0 * 500.0) ** -(np.arange(0, size, 2) / size) / 2.0 ** (2 / size)
+        np.testing.assert_allclose(read_gguf(out)[1]["rope_frequencies.weight"].reshape(-1), wanted, rtol=1e-6)
+
     def test_jina_v2_as_the_hub_has_it(self):
         folder, _ = self.made("jina-v2")
         ours = self.convert(folder, "--pooling", "mean", "--normalize")[0].read_bytes()
@@ -115,7 +135,7 @@ class Architectures(LayoutTest):
 
     def test_what_is_not_built_is_refused_and_named(self):
         for name, change, words in (
-                ("nomic", {"rope_parameters": {"rope_type": "yarn", "factor": 4.0, "rope_theta": 1e4}}, ("type 'yarn'",)),
+                ("nomic", {"rope_parameters": {"rope_type": "longrope", "factor": 4.0, "rope_theta": 1e4}}, ("type 'longrope'",)),
                 ("qwen3", {"rope_parameters": {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 1e4}}, ("type 'dynamic'",)),
                 ("modernbert", {"hidden_activation": "quick_gelu"}, ("hidden_activation is 'quick_gelu'",)),
                 ("modernbert", {"layer_types": ["full_attention", "other", "full_attention", "full_attention"]}, ("layer_types",)),
