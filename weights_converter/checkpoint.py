@@ -177,6 +177,7 @@ class StateDict:
 
     def __init__(self, path):
         self.path, self.arrays, self.used = path, read_tensors(path), set()
+        self.changed = {}  # of a name, what makes another array of the stored one
         if not len(self.arrays):
             raise ConversionError(f"{path}: holds no tensors")
 
@@ -197,6 +198,11 @@ class StateDict:
 
     def _stored(self, name):
         """The array, or a Bf16Array."""
+        if name in self.changed:
+            return self.changed[name](np.asarray(self._as_it_is(name)))
+        return self._as_it_is(name)
+
+    def _as_it_is(self, name):
         arrays = self.arrays
         while not isinstance(arrays, SafeTensors):
             found = arrays[name]

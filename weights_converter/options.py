@@ -38,6 +38,8 @@ TRUNCATE_DIM = Option("--truncate-dim", "text encoders", dict(
     "(Matryoshka); default: what the files say, as sentence-transformers does"))
 ROUTE = Option("--route", "text encoders", dict(
     metavar="query|document", help="of a Router of sentence-transformers: the task whose encoder is converted, or a route's name"))
+LORA = Option("--lora", "text encoders", dict(
+    metavar="FOLDER", help="a LoRA adapter that PEFT saved (adapter_config.json), to be merged into the model's weights"))
 CALIBRATION = Option("--calibration", "text encoders", dict(
     metavar="FILE", help="with --dtype i8: texts of your own, UTF-8, one a line, that the 8-bit weights are fitted to (default: "
     "English and Chinese texts that come with the converter)"))

@@ -6,7 +6,7 @@ asked for, and once; errors are raised then. So a kind that knows its files by t
 import os
 from functools import cached_property
 
-from . import hub
+from . import hub, lora
 from .checkpoint import StateDict, find_weights
 from .errors import ConversionError
 from .sentence import read_sentence_modules
@@ -42,6 +42,8 @@ class Source:
             raise ConversionError(f"{path}: no such file or folder")
         if self.config and not os.path.isdir(self.config):
             raise ConversionError(f"{self.config}: --config expects a folder")
+        if lora.is_adapter(path) and not os.path.isfile(os.path.join(path, "config.json")):
+            raise ConversionError(f"{path}: a LoRA adapter, which has no weights of its own: convert {lora.base_of(path)} with --lora {path}")
         if os.path.isfile(path):
             folder = self.config or os.path.dirname(path) or "."
             return folder, path, read_sentence_modules(folder, self.route)

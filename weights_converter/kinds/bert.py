@@ -11,19 +11,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import architectures, calibration, classifier, hybrid, sentence, subword
+from .. import architectures, calibration, classifier, hybrid, lora, sentence, subword
 from .. import tokenizer as tokenizers
 from ..architectures import ACTIVATIONS
 from ..checkpoint import is_count, optional_json, read_json
 from ..errors import ConversionError
-from ..options import CALIBRATION, LOWERCASE, MAX_LENGTH, NORMALIZE, POOLING, ROUTE, SCORING, TRUNCATE_DIM
+from ..options import CALIBRATION, LORA, LOWERCASE, MAX_LENGTH, NORMALIZE, POOLING, ROUTE, SCORING, TRUNCATE_DIM
 from ..quantization import quantize_blocks
 from ..recurrent import has_gru
 from ..selftest import LOWERED_TEXT, TEXTS, SelfTest
 from .bert_reference import BertReference as Reference
 
 MODELS = {}
-OPTIONS = (POOLING, NORMALIZE, TRUNCATE_DIM, MAX_LENGTH, LOWERCASE, ROUTE, SCORING, CALIBRATION, classifier.ACTIVATION)
+OPTIONS = (POOLING, NORMALIZE, TRUNCATE_DIM, MAX_LENGTH, LOWERCASE, ROUTE, SCORING, LORA, CALIBRATION, classifier.ACTIVATION)
 
 WORDS = "embeddings.word_embeddings.weight"
 
@@ -244,6 +244,8 @@ def add_encoder(model, source, options, custom_model=False):
     config = read_json(path)
     family = check_family(config, path, custom_model)
     tokenizer = tokenizers.read_tokenizer(folder, options.lowercase, source.note)
+    if options.lora is not None:
+        lora.merge(state, options.lora, source.note)
     source.stage("checking the encoder's weights")
     model.key("general.architecture", "bert", "string")
     model.key("general.name", options.name or source.settings.name or source.name, "string")
