@@ -44,6 +44,7 @@
 #include "ranklet/ranking/top_k.hpp"               // top_k
 #include "ranklet/ranking/vector_index.hpp"        // VectorIndex
 #include "ranklet/recommender.hpp"                 // Recommender, update_catalog
+#include "ranklet/tasks/hybrid_encoder.hpp"        // HybridEncoder, lexical_score, late_interaction_score
 #include "ranklet/tasks/keywords.hpp"              // extract_keywords, candidate_phrases, remove_stop_words
 #include "ranklet/tasks/label_rating.hpp"          // label_ratings, expected_rating
 #include "ranklet/tasks/rerank.hpp"                // rerank, SequenceClassifier, TextPair

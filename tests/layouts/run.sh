@@ -31,6 +31,6 @@ cd "$here"
 if [ $# -gt 0 ]; then
     exec "$python" -m unittest "$@"
 fi
-"$python" -m unittest test_layouts test_architectures test_examples test_trained
+"$python" -m unittest test_layouts test_architectures test_hybrid test_examples test_trained
 cd "$repository/tests/converter"
 exec "$python" -m unittest test_hub

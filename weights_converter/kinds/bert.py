@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import architectures, calibration, classifier, sentence, subword
+from .. import architectures, calibration, classifier, hybrid, sentence, subword
 from .. import tokenizer as tokenizers
 from ..architectures import ACTIVATIONS
 from ..checkpoint import is_count, optional_json, read_json
@@ -78,8 +78,9 @@ def write(model, source, options):
     head = classifier.add_classifier(model, source.state, encoder.config, encoder.config_path, encoder, options.activation,
                                      source.note)
     _, lines = add_vector(model, source, options, encoder, "a classifier" if head else None)
+    beside = None if head else hybrid.add_heads(model, source.folder, encoder.dim, encoder.tokenizer)
     source.state.leave_out_heads(source.note)
-    return [*lines, head] if head else lines, _selftest(model, encoder.tokenizer)
+    return [*lines, *filter(None, (head, beside))], _selftest(model, encoder.tokenizer)
 
 
 # ---- the self-test
@@ -103,6 +104,10 @@ def _selftest(model, tokenizer):
         outputs = {"vectors": np.stack([reference.vector(each) for each in states])}
         if kind:
             outputs["logits"] = np.concatenate([reference.logits(each).reshape(-1) for each in states])
+        if "ranklet.sparse.weight" in model.tensors:
+            outputs["token_weights"] = np.concatenate([hybrid.weights_of(reference, each) for each in states])
+        if "ranklet.token_vectors.weight" in model.tensors:
+            outputs["token_vectors"] = hybrid.vectors_of(reference, states[0])
         if pairs:
             of_pairs = reference.token_states([pair[0] for _, pair in pairs], [pair[1] for _, pair in pairs])
             outputs["pair_logits"] = np.concatenate([reference.logits(each) for each in of_pairs])
@@ -110,6 +115,11 @@ def _selftest(model, tokenizer):
 
     test = SelfTest(Reference, run)
     test.texts(texts, ids)
+    for name, tensor, what in (("token_weights", "ranklet.sparse.weight", "sparse weights"),
+                               ("token_vectors", "ranklet.token_vectors.weight", "token vectors")):
+        if tensor in model.tensors:
+            test.outputs(name)
+            test.what.append(what)
     if kind:
         test.outputs("logits")
         test.what.append(f"logits of {len(ids)} texts" + f" and {len(pairs)} pairs" * bool(pairs))
