@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <utility>
 #include <vector>
@@ -186,6 +187,58 @@ void attention_head(benchmark::State& state) {
     share(state, work / seconds, ranklet_bench::f32_limit());
 }
 BENCHMARK(attention_head)->ArgNames({"length", "d"})->Args({8, 32})->Args({32, 32})->Args({128, 32})->Args({512, 64});
+
+/// One head where a query looks at few keys: at those before it (behind 0) and no further than `reach`. Beside it, what the
+/// same bias costs where the products are not told of it.
+void attention_masked(benchmark::State& state) {
+    constexpr std::size_t d = 64;
+    const std::size_t length = argument(state, 0), reach = argument(state, 1);
+    const bool causal = argument(state, 2) != 0, told = argument(state, 3) != 0;
+    const Buffer q = random_buffer(length * d), k = random_buffer(length * d), v = random_buffer(length * d);
+    Buffer out = random_buffer(length * d);
+    std::vector<float> bias(2 * length - 1, 0.0f);  // of key - query
+    for (std::size_t i = 0; i < bias.size(); ++i) {
+        const std::size_t away = i < length ? length - 1 - i : i - (length - 1);
+        if (away > reach || (causal && i >= length)) bias[i] = -std::numeric_limits<float>::infinity();
+    }
+    kernels::ScoreMap<float> map{0.125f, bias.data() + length - 1};
+    if (told) {
+        map.before = reach;
+        map.behind = causal ? 0 : reach;
+    }
+    ranklet::Scratch scratch;
+    scratch.reserve(kernels::attention_scratch_size<Arch>(length, d)).value();
+    repeat(state, [&] {
+        kernels::attention_head<Arch>(length, d, q.data(), k.data(), v.data(), d, out.data(), d, map, scratch);
+        benchmark::DoNotOptimize(out.data());
+    });
+}
+BENCHMARK(attention_masked)
+    ->ArgNames({"length", "reach", "causal", "told"})
+    ->ArgsProduct({{512, 2048}, {64}, {0}, {0, 1}})
+    ->ArgsProduct({{128, 512, 2048}, {1 << 20}, {1}, {0, 1}});
+
+/// One head with DeBERTa's terms of content and distance, of 512 rows.
+void attention_positions(benchmark::State& state) {
+    constexpr std::size_t d = 64, span = 256;
+    const std::size_t length = argument(state, 0);
+    const Buffer q = random_buffer(length * d), k = random_buffer(length * d), v = random_buffer(length * d);
+    const Buffer keys = random_buffer(2 * span * d), queries = random_buffer(2 * span * d);
+    Buffer out = random_buffer(length * d);
+    std::vector<std::uint32_t> rows(2 * length - 1);
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        rows[i] = static_cast<std::uint32_t>(std::min<std::size_t>(i + span - std::min(span, length - 1), 2 * span - 1));
+    const kernels::PositionTerms<float> terms{keys.data(), queries.data(), rows.data() + length - 1};
+    kernels::ScoreMap<float> map{0.07f};
+    map.positions = &terms;
+    ranklet::Scratch scratch;
+    scratch.reserve(kernels::attention_scratch_size<Arch>(length, d, 2 * span)).value();
+    repeat(state, [&] {
+        kernels::attention_head<Arch>(length, d, q.data(), k.data(), v.data(), d, out.data(), d, map, scratch);
+        benchmark::DoNotOptimize(out.data());
+    });
+}
+BENCHMARK(attention_positions)->ArgName("length")->Arg(32)->Arg(128)->Arg(256);
 
 void layer_norm(benchmark::State& state) {
     const std::size_t n = argument(state, 0);

@@ -5,6 +5,7 @@
 // makes of it. The model's instruction is its prompt for queries. Without one: the demo shop's own small encoder and GRU.
 #include <iomanip>
 #include <iostream>
+#include <ranklet/decoders/dot_product.hpp>
 #include <ranklet/fit/item_file.hpp>
 #include <ranklet/ranklet.hpp>
 #include <string>

@@ -52,6 +52,7 @@ class Config:
 
     def __init__(self, values, path):
         self.values, self.path = values, path
+        self.rope_factor = None  # of cosines and sines, where rotary() found one
 
     def fail(self, name, wanted):
         raise ConversionError(f"{self.path}: {name} is {self.values.get(name)!r:.80}, {wanted}")
@@ -121,8 +122,37 @@ def rotary(config, head, kind=None, base=None):
         return (result / np.float32(parameters["factor"])).astype(np.float32)
     if name == "llama3":
         return _llama3(result, parameters)
-    raise ConversionError(f"{config.path}: rotary positions of type {name!r} are not supported ({parameters}); default, linear and "
-                          "llama3 are")
+    if name == "ntk" and parameters.get("mixed_b") is None:  # of GTE's code on the Hub: longer waves, whatever a text's length
+        scale = float(parameters["factor"])
+        return (frequencies(base * scale, pairs) / np.float32(scale ** (2 / (2 * pairs)))).astype(np.float32)
+    if name == "yarn" and kind is None:
+        return _yarn(config, parameters, base, pairs)
+    raise ConversionError(f"{config.path}: rotary positions of type {name!r} are not supported ({parameters}); default, linear, ntk, "
+                          "llama3 and, for all layers alike, yarn are")
+
+
+def _yarn(config, parameters, base, pairs):
+    """YaRN (Peng et al. 2024): short waves as they are, long ones slowed, a ramp between; and a factor of cosines and sines."""
+    context = parameters.get("original_max_position_embeddings") or config.count("max_position_embeddings")
+    factor = parameters.get("factor") or config.count("max_position_embeddings") / context
+    turns = (parameters.get("beta_fast") or 32, parameters.get("beta_slow") or 1)
+    low, high = (2 * pairs * math.log(context / (turn * 2 * math.pi)) / (2 * math.log(base)) for turn in turns)
+    if parameters.get("truncate", True):
+        low, high = math.floor(low), math.ceil(high)
+    low, high = max(low, 0), min(high, 2 * pairs - 1)
+    ramp = np.clip((np.arange(pairs, dtype=np.float32) - low) / ((high - low) or 0.001), 0, 1).astype(np.float32)
+    kept = np.float32(1) - ramp
+    waves = np.float32(1) / frequencies(base, pairs)
+    result = np.float32(1) / (np.float32(factor) * waves) * (1 - kept) + np.float32(1) / waves * kept
+
+    def magnitude(scale=1.0):
+        return 0.1 * scale * math.log(factor) + 1.0 if factor > 1 else 1.0
+
+    stated, one, all_dims = (parameters.get(name) for name in ("attention_factor", "mscale", "mscale_all_dim"))
+    if stated is None:
+        stated = magnitude(one) / magnitude(all_dims) if one and all_dims else magnitude()
+    config.rope_factor = float(stated)
+    return result.astype(np.float32)
 
 
 def _llama3(result, parameters):
@@ -269,6 +299,81 @@ def mpnet(config, names, prefix):
     return made
 
 
+def log_buckets(distances, buckets, furthest):
+    """DeBERTa's buckets of distances from 0 on: as they are up to the middle, the rest by the logarithm. float32, as PyTorch has it."""
+    middle = buckets // 2
+    away = np.maximum(np.asarray(distances), 1).astype(np.float32)
+    logarithm = np.log(away / np.float32(middle)) / np.log(np.float32((furthest - 1) / middle))
+    far = np.ceil(logarithm * np.float32(middle - 1)).astype(np.int64) + middle
+    return np.where(np.asarray(distances) <= middle, distances, far)
+
+
+def deberta_v2(config, names, prefix):
+    """DebertaV2Model: BERT whose scores have terms of content and distance; as a rule no positions and no token types."""
+    values = config.values
+    config.refuse(is_decoder=False)
+    sizes = _bert_sizes(config)
+    if values.get("conv_kernel_size"):
+        config.fail("conv_kernel_size", "a convolution beside the first layer is not supported")
+    if values.get("embedding_size") not in (None, sizes["dim"]):
+        config.fail("embedding_size", f"only hidden_size, {sizes['dim']}, is supported")
+    if values.get("attention_head_size") not in (None, sizes["dim"] // sizes["heads"]):
+        config.fail("attention_head_size", "only hidden_size / num_attention_heads is supported")
+    kinds = values.get("pos_att_type") or []
+    kinds = [kind.strip() for kind in kinds.lower().split("|")] if isinstance(kinds, str) else kinds
+    if not isinstance(kinds, list) or not set(kinds) <= {"c2p", "p2c"}:
+        config.fail("pos_att_type", "known are c2p and p2c")
+    norms = [name.strip() for name in str(values.get("norm_rel_ebd") or "none").lower().split("|")]
+    if not set(norms) <= {"none", "layer_norm"}:
+        config.fail("norm_rel_ebd", "known are none and layer_norm")
+    made = Architecture("deberta-v2", "DeBERTa v2", words="embeddings.word_embeddings.weight", prefix=prefix,
+                        positions=config.count("max_position_embeddings"), activation=config.activation("hidden_act"),
+                        inside=("embeddings.", "encoder."), **{**sizes, "epsilon": config.number("layer_norm_eps", 1e-7)})
+    made.matrix("token_embd.weight", names.take(made.words, [made.vocabulary, made.dim]))
+    if values.get("position_biased_input") is not False:
+        made.exact("position_embd.weight", names.take("embeddings.position_embeddings.weight", [made.positions, made.dim]))
+    if values.get("type_vocab_size"):
+        made.types = config.count("type_vocab_size")
+        made.exact("token_types.weight", names.take("embeddings.token_type_embeddings.weight", [made.types, made.dim]))
+    _norm(made, names, "token_embd_norm", "embeddings.LayerNorm", made.dim)
+    attention = [f"attention.{name}" for name in ("self.query_proj", "self.key_proj", "self.value_proj", "output.dense", "output.LayerNorm")]
+    _bert_layers(made, names, attention)
+    made.keys["ranklet.encoder.attention_scale"] = (1 / math.sqrt(made.dim // made.heads * (1 + len(set(kinds)))), "f32")
+    if config.flag("relative_attention") and kinds:
+        _position_tables(made, config, names, kinds, "layer_norm" in norms)
+    return made
+
+
+def _position_tables(made, config, names, kinds, normalized):
+    """The maps of queries and keys over the table of distances, in place of it: they are of no text."""
+    values = config.values
+    furthest = values.get("max_relative_positions", -1)
+    furthest = furthest if isinstance(furthest, int) and furthest >= 1 else made.positions
+    buckets = values.get("position_buckets", -1)
+    span = buckets if isinstance(buckets, int) and buckets > 0 else furthest
+    distances = np.arange(made.positions)
+    of = log_buckets(distances, buckets, furthest) if span == buckets else distances
+    made.keys["ranklet.encoder.position_buckets"] = (np.minimum(of, span).tolist(), "[u32]")
+    table = np.asarray(names.take("encoder.rel_embeddings.weight", [2 * span, made.dim]), np.float64)
+    if normalized:
+        weight, bias = (np.asarray(names.take(f"encoder.LayerNorm.{part}", [made.dim]), np.float64) for part in ("weight", "bias"))
+        centred = table - table.mean(1, keepdims=True)
+        table = centred / np.sqrt((centred ** 2).mean(1, keepdims=True) + made.epsilon) * weight + bias
+    shared = config.flag("share_att_key")
+    found = {name: array for name, array, _ in made.tensors}
+    for n in range(made.layers):
+        for kind, ours, own in (("c2p", "k", "pos_key_proj"), ("p2c", "q", "pos_query_proj")):
+            if kind not in kinds:
+                continue
+            if shared:
+                weight, bias = (found[f"blk.{n}.attn_{ours}.{part}"] for part in ("weight", "bias"))
+            else:
+                theirs = f"encoder.layer.{n}.attention.self.{own}"
+                weight, bias = names.take(f"{theirs}.weight", [made.dim, made.dim]), names.take(f"{theirs}.bias", [made.dim])
+            rows = table @ np.asarray(weight, np.float64).T + np.asarray(bias, np.float64)
+            made.exact(f"blk.{n}.attn_position_{ours}.weight", rows.astype(np.float32))
+
+
 def _fused_layers(made, names, layer, qkv, output, norms, ff):
     """Post-norm layers with one map for query, key and value. ff(block, theirs): the second half's tensors."""
     for n in range(made.layers):
@@ -338,6 +443,39 @@ def gte(config, names, prefix):
         _linear(made, names, block + "ffn_down", theirs + "mlp.down_proj", made.dim, made.ff)
 
     _fused_layers(made, names, "encoder.layer.{}.", "attention.qkv_proj", "attention.o_proj", ("attn_ln", "mlp_ln"), ff)
+    return made
+
+
+def alibi_slopes(heads):
+    """[heads] (Press et al. 2022): powers of 2^(-8 / n) for a power of two; beyond it those in between, of twice as many."""
+    whole = 1 << (heads.bit_length() - 1)
+    powers = [2.0 ** (-8.0 / whole * (i + 1)) for i in range(whole)]
+    return powers + [2.0 ** (-4.0 / whole * (2 * i + 1)) for i in range(heads - whole)]
+
+
+def jina_v2(config, names, prefix):
+    """JinaBertModel, of the hub's own code: BERT with ALiBi in place of positions, and gates."""
+    values = config.values
+    config.refuse(position_embedding_type="alibi", is_decoder=False)
+    gate = {"geglu": "gelu", "reglu": "relu"}.get(values.get("feed_forward_type"))
+    if gate is None:
+        config.fail("feed_forward_type", "known are geglu and reglu")
+    made = Architecture("jina-bert-v2", "Jina v2", words="embeddings.word_embeddings.weight", prefix=prefix, activation=gate,
+                        positions=config.count("max_position_embeddings"), inside=("embeddings.", "encoder.layer."),
+                        **_bert_sizes(config))
+    made.types = config.count("type_vocab_size", 2)
+    made.matrix("token_embd.weight", names.take(made.words, [made.vocabulary, made.dim]))
+    made.exact("token_types.weight", names.take("embeddings.token_type_embeddings.weight", [made.types, made.dim]))
+    _norm(made, names, "token_embd_norm", "embeddings.LayerNorm", made.dim)
+    made.exact("attention_slopes.weight", np.asarray([alibi_slopes(made.heads)], np.float32))
+    for n in range(made.layers):
+        block, theirs = f"blk.{n}.", f"encoder.layer.{n}."
+        for ours, name in (("attn_q", "self.query"), ("attn_k", "self.key"), ("attn_v", "self.value"), ("attn_output", "output.dense")):
+            _linear(made, names, block + ours, f"{theirs}attention.{name}", made.dim, made.dim, True)
+        _norm(made, names, block + "attn_output_norm", theirs + "attention.output.LayerNorm", made.dim)
+        _parts(made, names, theirs + "mlp.gated_layers", [block + "ffn_gate", block + "ffn_up"], [made.ff] * 2, made.dim)
+        _linear(made, names, block + "ffn_down", theirs + "mlp.wo", made.dim, made.ff)
+        _norm(made, names, block + "layer_output_norm", theirs + "mlp.layernorm", made.dim)
     return made
 
 
@@ -542,14 +680,18 @@ BY_TYPE = {
     "mistral": (mistral, "embed_tokens.weight"),
     "gemma3_text": (gemma3, "embed_tokens.weight"),
     "t5": (t5, "shared.weight"),
+    "deberta-v2": (deberta_v2, "embeddings.word_embeddings.weight"),
+    "jina_bert": (jina_v2, "embeddings.word_embeddings.weight"),
 }
 WORDS = tuple(dict.fromkeys(words for _, words in BY_TYPE.values()))
 
 
-def describe(config, path, state, prefix):
-    """config.json at `path`, whose model_type is one of BY_TYPE; -> Architecture."""
+def describe(config, path, state, prefix, family):
+    """config.json at `path`, of one of BY_TYPE; -> Architecture."""
     values = Config(config, path)
-    made = BY_TYPE[config["model_type"]][0](values, Names(state, prefix), prefix)
+    made = BY_TYPE[family][0](values, Names(state, prefix), prefix)
+    if values.rope_factor is not None:
+        made.keys["ranklet.encoder.rope_factor"] = (values.rope_factor, "f32")
     if made.head == 0:
         if made.dim % made.heads:
             raise ConversionError(f"{path}: hidden_size {made.dim} is not a multiple of num_attention_heads {made.heads}")

@@ -52,10 +52,11 @@ HEADS = {
     "eurobert": (Head("classifier", "dense", "gelu", pooling="config.classifier_pooling"), _OUT),
     "qwen3": (_SCORE, Head("score")), "llama": (_SCORE, Head("score")), "mistral": (_SCORE, Head("score")), "gemma3_text": (_SCORE, None),
     "t5": (None, _OUT),
+    "deberta-v2": (Head("classifier", "pooler.dense", "config.pooler_hidden_act"), _OUT),
 }
 POOLINGS = {"cls": "cls", "bos": "cls", "mean": "mean", "late": "late", "last": "last"}
 # What the encoder is called in a model with a head
-_ENCODERS = ("distilbert", "bert", "roberta", "electra", "mpnet", "nomic_bert", "gte", "new", "model", "transformer", "jina_embeddings_v3")
+_ENCODERS = ("distilbert", "bert", "roberta", "electra", "mpnet", "nomic_bert", "gte", "new", "model", "transformer", "jina_embeddings_v3", "deberta")
 
 
 def find_kind(config, state, prefix, family="bert"):

@@ -1,9 +1,13 @@
 // Prints a hash of the bits of each kernel's results and of whole models', one a line: "name hash".
 // In: the folder of the tiny models. Two programs for different instruction sets must print the same lines.
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <initializer_list>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -208,7 +212,7 @@ void hash_i8_products_with_zero() {
 }
 
 bool hash_products() {
-    Hash gemm, long_sums, attention;
+    Hash gemm, long_sums, attention, attention_forms;
     for (const auto& [m, n, k] :
          std::initializer_list<std::array<std::size_t, 3>>{{14, 70, 384}, {31, 33, 1536}, {1, 33, 1000}}) {
         const std::vector<float> a = row(m * k), w = row(n * k), bias = row(n);
@@ -239,10 +243,37 @@ bool hash_products() {
         kernels::attention_head<Arch>(length, d, q.data(), k.data(), v.data(), d, out.data(), d,
                                       {1.0f / std::sqrt(static_cast<float>(d)), nullptr}, scratch);
         attention.add(out);
+        // With a window, and with terms of content and distance.
+        constexpr float infinity = std::numeric_limits<float>::infinity();
+        constexpr std::size_t span = 40;
+        std::vector<float> bias(2 * length - 1);
+        std::vector<std::uint32_t> rows(2 * length - 1);
+        for (std::size_t i = 0; i < bias.size(); ++i) {
+            const auto distance = static_cast<std::ptrdiff_t>(i) - static_cast<std::ptrdiff_t>(length - 1);
+            bias[i] = distance > 0 || distance < -70 ? -infinity : 0.01f * static_cast<float>(distance);
+            rows[i] = static_cast<std::uint32_t>(std::clamp<std::ptrdiff_t>(distance, -40, 39) + 40);
+        }
+        kernels::ScoreMap<float> window{0.2f, bias.data() + length - 1};
+        window.before = 70;
+        window.behind = 0;
+        std::vector<float> table(2 * span * d);
+        for (std::size_t i = 0; i < table.size(); ++i) table[i] = 0.01f * static_cast<float>(37 * i % 101) - 0.5f;
+        std::vector<float> packed(kernels::packed_size<Arch>(2 * span, d));
+        kernels::pack_rows<Arch>(table.data(), 2 * span, d, d, packed.data());
+        const kernels::PositionTerms<float> terms{packed.data(), packed.data(), rows.data() + length - 1};
+        kernels::ScoreMap<float> with_terms{0.2f};
+        with_terms.positions = &terms;
+        if (const auto status = scratch.reserve(kernels::attention_scratch_size<Arch>(length, d, 2 * span)); !status.ok())
+            return failed("scratch", status.error());
+        for (const auto* map : {&window, &with_terms}) {
+            kernels::attention_head<Arch>(length, d, q.data(), k.data(), v.data(), d, out.data(), d, *map, scratch);
+            attention_forms.add(out);
+        }
     }
     gemm.print("gemm_f32");
     long_sums.print("gemm_f32_long");
     attention.print("attention_head");
+    attention_forms.print("attention_forms");
     return true;
 }
 

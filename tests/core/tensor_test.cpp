@@ -3,16 +3,22 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <string>
 #include <vector>
 
+#include "kernels/reference.hpp"
 #include "ranklet/core/half.hpp"
+#include "ranklet/io/gguf.hpp"
+#include "results.hpp"
 
 namespace {
 
 using namespace ranklet;
+using namespace ranklet_test;
 
 /// A tensor over `bytes`, which begin one byte after the vector's start, so that no number is aligned.
 TensorView unaligned_view(const std::vector<std::byte>& bytes, TensorType type, std::size_t rows, std::size_t cols) {
@@ -55,6 +61,28 @@ TEST_CASE("rows of f32, f16 and bf16 come out as their numbers, at any address")
     CHECK(row(unaligned_view(f16, TensorType::f16, 2, 3), 0) == std::vector<float>{0.5f, -1.25f, 65504.0f});
     CHECK(row(unaligned_view(f16, TensorType::f16, 2, 3), 1) == std::vector<float>{0.0f, 3.0f, -0.125f});
     CHECK(row(unaligned_view(bf16, TensorType::bf16, 2, 3), 0) == std::vector<float>{0.5f, -1.25f, 65536.0f});
+}
+
+TEST_CASE("blocks of every type hold what the gguf package reads of them, whole rows and rows that are cut") {
+    const GgufFile file = take(GgufFile::open("tests/parity/goldens/blocks.gguf"));
+    for (const std::string name : {"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K"}) {
+        CAPTURE(name);
+        TensorView stored = take(file.tensor(name));
+        const TensorView values = take(file.tensor(name + ".values"));
+        CHECK(to_string(stored.type) == name);
+        REQUIRE(stored.cols == 512);
+        std::vector<float> found(512), expected(512);
+        for (std::size_t r = 0; r < stored.rows; ++r) {
+            dequantize_row(values, r, expected.data());
+            dequantize_row(stored, r, found.data());
+            CHECK(same_bits(found, expected));
+        }
+        stored.cols = 300;
+        std::vector<float> cut(301, 99.0f);
+        dequantize_row(stored, 2, cut.data());
+        CHECK(std::equal(cut.begin(), cut.end() - 1, expected.begin()));
+        CHECK(cut.back() == 99.0f);
+    }
 }
 
 TEST_CASE("a q8_0 row is its blocks' scales times their bytes") {

@@ -189,7 +189,7 @@ TEST_CASE("what a file says of its table is checked, whoever wrote it") {
     CHECK(read({.type = f32}) ==
           "unsupported, t.gguf: tensor \"ranklet.transitions.followers\": expected I32, found F32");
     CHECK(read({.strengths_type = i32}) ==
-          "unsupported, t.gguf: tensor \"ranklet.transitions.strengths\": expected F32, F16, BF16, Q8_0 or I8, found "
+          "unsupported, t.gguf: tensor \"ranklet.transitions.strengths\": expected F32, F16, BF16, I8, Q8_0, Q4_0 to Q5_1 or Q4_K to Q6_K, found "
           "I32");
     CHECK(read({.ids = {"a", "a"}}) == "format, t.gguf: transitions: item 1 (\"a\") is there twice");
     CHECK(read({.ids = {"a"}}) == "format, t.gguf: transitions: 2 counts of events for 1 items");

@@ -1,6 +1,8 @@
 // BERT files of other engines: what they leave unsaid the caller states; their control and user-defined tokens.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,6 +10,7 @@
 #include "io/gguf_builder.hpp"
 #include "ranklet/encoders/bert.hpp"
 #include "ranklet/encoders/sentence_head.hpp"
+#include "ranklet/io/gguf_writer.hpp"
 #include "ranklet/text/wordpiece.hpp"
 #include "recommender/models.hpp"
 
@@ -108,13 +111,51 @@ TEST_CASE("a file that does not say how it pools, or says that it does not, pool
     }
 }
 
-TEST_CASE("what the file says of pooling is not overruled, and an unknown number is refused") {
+TEST_CASE("the file's pooling holds where the caller states none, and an unknown number is refused") {
     LoadOptions options = stated();
-    options.defaults.pooling = Pooling::mean;
     const auto cls = foreign(plain, 2), rank = foreign(plain, 4);
     const Bert bert = take(Bert::from_memory(cls, options, "foreign.gguf"));
     CHECK(same_bits(take(bert.encode("name paris")), take(bert.encode_tokens("name paris")).row(0)));
     check_error(Bert::from_memory(rank, options, "foreign.gguf"), ErrorCode::unsupported, "bert.pooling_type 4");
+    options.defaults.pooling = Pooling::last;
+    const Bert last = take(Bert::from_memory(cls, options, "foreign.gguf"));
+    CHECK(same_bits(take(last.encode("name paris")), take(last.encode_tokens("name paris")).row(3)));
+}
+
+TEST_CASE("a file of llama.cpp's needs no options: what that engine does is taken, and told") {
+    const auto bytes = foreign(plain, 1);
+    const Bert bert = take(Bert::from_memory(bytes, {}, "foreign.gguf"));
+    CHECK(take(bert.tokenizer().encode("N\u00c1ME Paris")).ids == std::vector<std::int32_t>{2, 5, 6, 3});
+    CHECK(bert.max_length() == 16);
+    double length = 0.0;
+    for (const float v : take(bert.encode("name paris"))) length += static_cast<double>(v) * static_cast<double>(v);
+    CHECK(length == doctest::Approx(1.0).epsilon(1e-6));
+    const auto said = bert.assumptions();
+    for (const char* line :
+         {"ranklet.tokenizer.lowercase = true", "ranklet.tokenizer.strip_accents = true", "ranklet.encoder.activation = gelu",
+          "ranklet.encoder.max_length = 16", "bert.attention.causal = false"})
+        CHECK_MESSAGE(std::find(said.begin(), said.end(), line) != said.end(), line);
+    LoadOptions cased;
+    cased.defaults.lowercase = false;
+    CHECK(take(take(Bert::from_memory(bytes, cased, "foreign.gguf")).tokenizer().encode("Paris")).ids ==
+          std::vector<std::int32_t>{2, 1, 3});
+    CHECK(take(Bert::load(model_path("tiny-minilm"))).assumptions().empty());
+}
+
+TEST_CASE("what a file of llama.cpp's has and nothing here reads is refused and named") {
+    const auto refused = [](const std::string& name, std::string_view part) {
+        const auto bytes = foreign(plain, 1);
+        const auto file = take(ranklet::GgufFile::from_memory(bytes, "foreign.gguf"));
+        ranklet::GgufWriter writer;
+        succeed(writer.copy(file, [](std::string_view) { return false; }));
+        const std::vector<float> numbers(4, 1.0f);
+        writer.tensor(name, 1, 4, std::span<const float>(numbers));
+        const auto more = take(writer.bytes());
+        check_error(Bert::from_memory(more, {}, "foreign.gguf"), ErrorCode::unsupported, part);
+    };
+    refused("blk.0.attn_norm_2.weight", "blk.0.attn_norm_2.weight");
+    refused("blk.3.ffn_up_exps.weight", "no part of a transformer");
+    refused("rope_freqs.weight", "scaled rotary positions");
 }
 
 TEST_CASE("an option of the caller's that does not fit is named as such, not as a key of the file") {

@@ -41,7 +41,7 @@ void check_error(const Result<T>& result, ErrorCode code, const std::string& mes
     CHECK(result.error().message == message);
 }
 
-constexpr std::uint32_t type_q8_0 = 8, type_f16 = 1, type_bf16 = 30, type_i8 = 24, type_q4_k = 12;
+constexpr std::uint32_t type_q8_0 = 8, type_f16 = 1, type_bf16 = 30, type_i8 = 24, type_q3_k = 11;
 
 }  // namespace
 
@@ -193,7 +193,7 @@ TEST_CASE("tensors have PyTorch's shape, their own type and their own numbers") 
 
 TEST_CASE("tensors of types that are not read are listed, and refused by name of type when used") {
     const Bytes bytes = GgufBuilder()
-                            .tensor("k", type_q4_k, {2, 256}, Bytes(288))
+                            .tensor("k", type_q3_k, {2, 256}, Bytes(288))
                             .tensor("new", 999, {3}, Bytes(5))
                             .tensor("int8", type_i8, {2, 2}, Bytes(4))
                             .tensor("whole", 26, {2}, ranklet_test::bytes_of(std::vector<std::int32_t>{-1, 7}))
@@ -206,15 +206,15 @@ TEST_CASE("tensors of types that are not read are listed, and refused by name of
     CHECK(file.tensors()[0].bytes == 0);
     CHECK(file.tensors()[2].bytes == 4);
     check_error(file.tensor("k"), ErrorCode::unsupported,
-                "m.gguf: tensor \"k\": expected F32, F16, BF16, Q8_0 or I8, found Q4_K");
+                "m.gguf: tensor \"k\": expected F32, F16, BF16, I8, Q8_0, Q4_0 to Q5_1 or Q4_K to Q6_K, found Q3_K");
     check_error(file.tensor("new", 1, 3), ErrorCode::unsupported,
-                "m.gguf: tensor \"new\": expected F32, F16, BF16, Q8_0 or I8, found type 999");
+                "m.gguf: tensor \"new\": expected F32, F16, BF16, I8, Q8_0, Q4_0 to Q5_1 or Q4_K to Q6_K, found type 999");
     check_error(file.tensor("int8"), ErrorCode::missing,
                 "m.gguf: tensor \"int8_scale\": it is not in the file, expected the scales of an I8 tensor");
     CHECK(file.tensor("plain").ok());
     // Whole numbers are no weights, and weights no whole numbers.
     check_error(file.tensor("whole"), ErrorCode::unsupported,
-                "m.gguf: tensor \"whole\": expected F32, F16, BF16, Q8_0 or I8, found I32");
+                "m.gguf: tensor \"whole\": expected F32, F16, BF16, I8, Q8_0, Q4_0 to Q5_1 or Q4_K to Q6_K, found I32");
     check_error(file.i32_tensor("plain"), ErrorCode::unsupported, "m.gguf: tensor \"plain\": expected I32, found F32");
     check_error(file.i32_tensor("none"), ErrorCode::missing, "m.gguf: tensor \"none\": it is not in the file");
     REQUIRE(file.i32_tensor("whole").ok());

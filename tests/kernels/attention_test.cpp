@@ -3,7 +3,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <limits>
+#include <utility>
 #include <vector>
 
 #include "kernels/reference.hpp"
@@ -102,6 +106,95 @@ TEST_CASE("a query's result has the same bits in any block, and those of the pro
         for (std::size_t i = 0; i < length; ++i)
             REQUIRE(same_bits(std::span(out).subspan(i * d, d), std::span(reversed).subspan((length - 1 - i) * d, d)));
     }
+}
+
+TEST_CASE("keys that nobody looks at are left out of the products, and the bits stay") {
+    Random random(4);
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    constexpr std::size_t all = kernels::ScoreMap<float>::all;
+    const std::size_t d = 12;
+    for (const std::size_t length : {1u, 7u, 130u, 257u, 600u})
+        for (const auto& [before, behind] : {std::pair<std::size_t, std::size_t>{all, 0}, {3, 3}, {64, 64}, {200, 0}, {0, 0}}) {
+            CAPTURE(length);
+            CAPTURE(before);
+            const Head head(random, length, d, 0);
+            std::vector<float> bias(2 * length - 1);  // of key - query from -(length - 1)
+            for (std::size_t i = 0; i < bias.size(); ++i) {
+                const std::size_t away = i < length - 1 ? length - 1 - i : i - (length - 1);
+                bias[i] = away > (i < length - 1 ? before : behind) ? -infinity : 0.01f * static_cast<float>(away);
+            }
+            kernels::ScoreMap<float> map{0.3f, bias.data() + length - 1};
+            std::vector<float> outs[2];
+            for (std::vector<float>& out : outs) {
+                ranklet::Scratch scratch;
+                REQUIRE(scratch.reserve(kernels::attention_scratch_size<Arch>(length, d)).ok());
+                out.assign(length * d, 99.0f);
+                kernels::attention_head<Arch>(length, d, head.q.data(), head.k.data(), head.v.data(), d, out.data(), d,
+                                              map, scratch);
+                map.before = before;
+                map.behind = behind;
+            }
+            REQUIRE(same_bits(outs[0], outs[1]));
+            if (before == 0 && behind == 0) CHECK(same_bits(outs[1], head.v));
+        }
+}
+
+TEST_CASE("terms of content and distance in the scores agree with double precision, each alone and both") {
+    Random random(5);
+    for (const std::size_t length : {1u, 2u, 9u, 70u, 130u})
+        for (const std::size_t span : {3u, 20u, 100u}) {
+            const std::size_t d = 8, rows = 2 * span;
+            const Head head(random, length, d, 5);
+            const auto keys = random.row(rows * d, -1.0f, 1.0f), queries = random.row(rows * d, -1.0f, 1.0f);
+            std::vector<float> packed[2];
+            for (std::size_t t = 0; t < 2; ++t) {
+                packed[t].assign(kernels::packed_size<Arch>(rows, d), 0.0f);
+                kernels::pack_rows<Arch>((t == 0 ? keys : queries).data(), rows, d, d, packed[t].data());
+            }
+            std::vector<std::uint32_t> row(2 * length - 1);  // of query - key
+            for (std::size_t i = 0; i < row.size(); ++i) {
+                const auto distance = static_cast<std::ptrdiff_t>(i) - static_cast<std::ptrdiff_t>(length - 1);
+                const auto s = static_cast<std::ptrdiff_t>(span);
+                row[i] = static_cast<std::uint32_t>(std::min(std::clamp(distance, -s, s) + s, 2 * s - 1));
+            }
+            for (const auto& [with_keys, with_queries] : {std::pair{true, true}, {true, false}, {false, true}}) {
+                const kernels::PositionTerms<float> terms{with_keys ? packed[0].data() : nullptr,
+                                                          with_queries ? packed[1].data() : nullptr,
+                                                          row.data() + length - 1};
+                kernels::ScoreMap<float> map{0.4f};
+                map.positions = &terms;
+                ranklet::Scratch scratch;
+                REQUIRE(scratch.reserve(kernels::attention_scratch_size<Arch>(length, d, rows)).ok());
+                std::vector<float> out(length * d);
+                kernels::attention_head<Arch>(length, d, head.q.data(), head.k.data(), head.v.data(), head.stride,
+                                              out.data(), d, map, scratch);
+                double worst = 0.0;
+                const auto product = [d](const float* x, const float* y) {
+                    double sum = 0.0;
+                    for (std::size_t c = 0; c < d; ++c) sum += static_cast<double>(x[c]) * static_cast<double>(y[c]);
+                    return sum;
+                };
+                for (std::size_t i = 0; i < length; ++i) {
+                    std::vector<double> weights(length);
+                    double total = 0.0;
+                    for (std::size_t j = 0; j < length; ++j) {
+                        const float *q = head.q.data() + i * head.stride, *k = head.k.data() + j * head.stride;
+                        const std::size_t r = row[length - 1 + i - j];
+                        double score = product(q, k);
+                        if (with_keys) score += product(q, keys.data() + r * d);
+                        if (with_queries) score += product(k, queries.data() + r * d);
+                        total += weights[j] = std::exp(score * static_cast<double>(0.4f));
+                    }
+                    for (std::size_t c = 0; c < d; ++c) {
+                        double expected = 0.0;
+                        for (std::size_t j = 0; j < length; ++j)
+                            expected += weights[j] / total * static_cast<double>(head.v[j * head.stride + c]);
+                        worst = std::max(worst, std::abs(static_cast<double>(out[i * d + c]) - expected));
+                    }
+                }
+                REQUIRE(worst <= 5e-6);
+            }
+        }
 }
 
 TEST_CASE("attention gives all of its scratch back") {

@@ -5,6 +5,7 @@ own) in a width of 24 to 32.
 """
 import torch
 import transformers as t
+from jina_v2 import JinaBertConfig, JinaBertModel
 
 SIZES = dict(hidden_size=24, num_hidden_layers=2, num_attention_heads=3, intermediate_size=40, max_position_embeddings=60)
 SPECIAL = dict(pad_token_id=0, bos_token_id=1, eos_token_id=2)
@@ -34,6 +35,13 @@ ARCHITECTURES = {
     "mistral": (t.MistralModel, t.MistralConfig, dict(num_key_value_heads=1, sliding_window=5, **SPECIAL)),
     "gemma3": (t.Gemma3TextModel, t.Gemma3TextConfig, dict(num_hidden_layers=7, num_key_value_heads=1, head_dim=16, sliding_window=8,
                                                           use_bidirectional_attention=True, query_pre_attn_scalar=20, **SPECIAL)),
+    "deberta": (t.DebertaV2Model, t.DebertaV2Config, dict(relative_attention=True, position_buckets=8, norm_rel_ebd="layer_norm",
+                                                         share_att_key=True, pos_att_type=["p2c", "c2p"], position_biased_input=False)),
+    "deberta-plain": (t.DebertaV2Model, t.DebertaV2Config, dict(relative_attention=True, max_relative_positions=20, pos_att_type="p2c",
+                                                                type_vocab_size=2, position_buckets=-1)),
+    "deberta-of-queries": (t.DebertaV2Model, t.DebertaV2Config, dict(relative_attention=True, pos_att_type="c2p", position_buckets=6,
+                                                                     position_biased_input=False)),
+    "jina-v2": (JinaBertModel, JinaBertConfig, dict(num_attention_heads=3)),
     "t5": (t.T5EncoderModel, t.T5Config, dict(d_model=24, d_kv=10, d_ff=40, num_layers=2, num_heads=3, n_positions=60)),
     "t5-gated": (t.T5EncoderModel, t.T5Config, dict(d_model=24, d_kv=8, d_ff=40, num_layers=2, num_heads=3, n_positions=60,
                                                     feed_forward_proj="gated-gelu")),
@@ -49,7 +57,11 @@ def make(name, vocabulary, seed=20261201, task=None, **settings):
     more = {**more, **settings}
     sizes = {} if config is t.T5Config else SIZES
     torch.manual_seed(seed)
-    made = model(config(vocab_size=vocabulary, **{**sizes, **more})).eval()
+    return spread(model(config(vocab_size=vocabulary, **{**sizes, **more})).eval(), model)
+
+
+def spread(made, model):
+    """The model with weights whose states differ from text to text, and attention that looks at few tokens. model: its class."""
     with torch.no_grad():
         for key, tensor in made.named_parameters():
             if "embed" in key.lower() or "relative_attention_bias" in key or "shared" in key:
@@ -57,7 +69,7 @@ def make(name, vocabulary, seed=20261201, task=None, **settings):
             elif tensor.ndim == 2:
                 tensor.normal_(0, 1.2 / tensor.shape[1] ** 0.5)
             elif key.endswith("weight"):
-                tensor.normal_(0.0 if name == "gemma3" else 1.0, 0.2)  # Gemma's norms are of 1 + weight
+                tensor.normal_(0.0 if model.__name__.startswith("Gemma3") else 1.0, 0.2)  # Gemma's norms are of 1 + weight
             else:
                 tensor.normal_(0, 0.2)
     return made

@@ -7,7 +7,7 @@ import json
 
 import architectures
 import transformers
-from test_layouts import PAIRS, TEXTS, CrossEncoder, LayoutTest, Transformer, layouts, st
+from test_layouts import PAIRS, TEXTS, CrossEncoder, LayoutTest, Transformer, layouts, np, read_gguf, st
 from trained_tokenizers import MADE
 from weights_converter import architectures as converted
 
@@ -59,7 +59,7 @@ class Architectures(LayoutTest):
 
     def test_classifiers_of_texts_and_pairs(self):
         for name in architectures.ARCHITECTURES:
-            if name.startswith("t5"):
+            if name.startswith(("t5", "jina-v2")):
                 continue
             for labels, settings in ((1, {}), (3, {"problem_type": "multi_label_classification"})):
                 for pooling in {"modernbert": ("cls", "mean"), "eurobert": ("bos", "mean", "late")}.get(name, (None,)):
@@ -84,7 +84,7 @@ class Architectures(LayoutTest):
     def test_taggers(self):
         names = {0: "O", 1: "B-BRAND", 2: "I-BRAND"}
         for name in architectures.ARCHITECTURES:
-            if name.startswith("gemma"):
+            if name.startswith(("gemma", "jina-v2")):
                 continue
             with self.subTest(name):
                 folder, _ = self.made(name, "TokenClassification", num_labels=3, id2label=names, label2id={of: i for i, of in names.items()})
@@ -97,17 +97,52 @@ class Architectures(LayoutTest):
                     folder, _ = self.made(name)
                     self.same(folder, "--pooling", "mean", "--dtype", dtype, texts=TEXTS, bound=bound)
 
+    def test_scaled_rotary_positions(self):
+        yarn = {"rope_type": "yarn", "rope_theta": 500.0, "factor": 4.0, "original_max_position_embeddings": 16}
+        for name, scaling in (("qwen3", yarn), ("eurobert", {**yarn, "attention_factor": 1.3}), ("nomic", {**yarn, "mscale": 0.7, "mscale_all_dim": 1.2}),
+                              ("llama", {**yarn, "beta_fast": 8, "beta_slow": 2}), ("gte", {"rope_type": "linear", "rope_theta": 500.0, "factor": 3.0})):
+            with self.subTest(name, scaling=scaling):
+                folder, config = self.made(name, rope_parameters=scaling)
+                module = Transformer(str(folder), max_seq_length=50)
+                self.same(self.save(module, st.Pooling(config.hidden_size, "mean")), texts=[*TEXTS, LONG])
+
+    def test_ntk_scaling_of_the_hubs_gte(self):
+        """Waves of a base so many times as large, each longer by the same root again: no class of transformers has it."""
+        folder, config = self.made("gte", rope_parameters={"rope_type": "default", "rope_theta": 500.0})
+        path = folder / "config.json"
+        values = {key: value for key, value in json.loads(path.read_text()).items() if key != "rope_parameters"}
+        path.write_text(json.dumps({**values, "model_type": "new", "rope_theta": 500.0, "rope_scaling": {"type": "ntk", "factor": 2.0}}))
+        out, _ = self.convert(folder, "--pooling", "mean")
+        size = config.hidden_size // config.num_attention_heads
+        wanted = (2.0 * 500.0) ** -(np.arange(0, size, 2) / size) / 2.0 ** (2 / size)
+        np.testing.assert_allclose(read_gguf(out)[1]["rope_frequencies.weight"].reshape(-1), wanted, rtol=1e-6)
+
+    def test_jina_v2_as_the_hub_has_it(self):
+        folder, _ = self.made("jina-v2")
+        ours = self.convert(folder, "--pooling", "mean", "--normalize")[0].read_bytes()
+        config = json.loads((folder / "config.json").read_text())
+        for name, change in (("JinaBertForMaskedLM", {}), ("JinaBertModel", {"auto_map": {"AutoModel": "modeling_bert.JinaBertModel"}})):
+            (folder / "config.json").write_text(json.dumps({**config, "model_type": "bert", "architectures": [name], **change}))
+            self.assertEqual(self.convert(folder, "--pooling", "mean", "--normalize")[0].read_bytes(), ours)
+        for change, words in (({"feed_forward_type": "original"}, "feed_forward_type"),
+                              ({"position_embedding_type": "absolute"}, "position_embedding_type")):
+            (folder / "config.json").write_text(json.dumps({**config, **change}))
+            self.refused(folder, words, arguments=("--pooling", "mean"))
+
     def test_all_types_of_the_table_are_here(self):
         made = {json.loads((self.made(name)[0] / "config.json").read_text())["model_type"] for name in architectures.ARCHITECTURES}
         self.assertEqual(made | {"new"}, set(converted.BY_TYPE))  # "new" is GTE's name on the Hub
 
     def test_what_is_not_built_is_refused_and_named(self):
         for name, change, words in (
-                ("nomic", {"rope_parameters": {"rope_type": "yarn", "factor": 4.0, "rope_theta": 1e4}}, ("type 'yarn'",)),
+                ("nomic", {"rope_parameters": {"rope_type": "longrope", "factor": 4.0, "rope_theta": 1e4}}, ("type 'longrope'",)),
                 ("qwen3", {"rope_parameters": {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 1e4}}, ("type 'dynamic'",)),
                 ("modernbert", {"hidden_activation": "quick_gelu"}, ("hidden_activation is 'quick_gelu'",)),
                 ("modernbert", {"layer_types": ["full_attention", "other", "full_attention", "full_attention"]}, ("layer_types",)),
                 ("gemma3", {"attn_logit_softcapping": 30.0}, ("attn_logit_softcapping",)),
+                ("deberta", {"conv_kernel_size": 3}, ("conv_kernel_size", "convolution")),
+                ("deberta", {"pos_att_type": ["c2p", "p2p"]}, ("pos_att_type", "p2p")),
+                ("deberta", {"norm_rel_ebd": "batch_norm"}, ("norm_rel_ebd",)),
                 ("roberta", {"is_decoder": True}, ("is_decoder",)),
                 ("mpnet", {"architectures": ["MPNetForSequenceClassification"]}, ("MPNetForSequenceClassification",)),
                 ("llama", {"num_hidden_layers": 1}, ("has no place in a Llama of 1 layers",)),

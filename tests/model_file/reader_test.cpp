@@ -56,7 +56,7 @@ Bytes tensors() {
         .tensor("a.row", {3}, {7, 8, 9})
         .tensor("a.half", static_cast<std::uint32_t>(TensorType::f16), {1, 2},
                 bytes_of(std::vector<std::uint16_t>{0x3C00, 0xC000}))
-        .tensor("a.other", 12, {1, 256}, Bytes(144))  // Q4_K
+        .tensor("a.other", 11, {1, 256}, Bytes(110))  // Q3_K
         .build();
 }
 

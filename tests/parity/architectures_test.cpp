@@ -58,7 +58,7 @@ Result<BertModel> changed(const GgufFile& file, const std::vector<std::string>& 
 
 TEST_CASE("token states are those of transformers' own classes, whatever the batch and the threads") {
     const auto paths = architectures();
-    REQUIRE(paths.size() == 15);
+    REQUIRE(paths.size() == 19);
     for (const std::string& path : paths) {
         CAPTURE(path);
         const GgufFile file = take(GgufFile::open(path));
@@ -122,6 +122,25 @@ TEST_CASE("descriptions that contradict themselves are refused, and say what doe
     refused(
         "gemma3", {"ranklet.encoder.attention_scale"},
         [](GgufWriter& writer) { writer.key_f32("ranklet.encoder.attention_scale", -1.0f); }, "attention_scale");
+    const auto with_buckets = [](std::vector<std::uint32_t> buckets) {
+        return [buckets](GgufWriter& writer) {
+            writer.array("ranklet.encoder.position_buckets", std::span<const std::uint32_t>(buckets));
+        };
+    };
+    std::vector<std::uint32_t> buckets(60, 4);
+    for (std::uint32_t d = 0; d < 4; ++d) buckets[d] = d;
+    refused("deberta", {"ranklet.encoder.position_buckets"}, with_buckets(buckets), "read");
+    refused("deberta", {"ranklet.encoder.position_buckets"}, nothing, "must begin with 0");
+    refused("deberta", {"ranklet.encoder.position_buckets"}, with_buckets({0, 1, 2}), "has 3 numbers for texts of 60");
+    buckets[9] = 3;
+    refused("deberta", {"ranklet.encoder.position_buckets"}, with_buckets(buckets), "the bucket of distance 9 is 3");
+    buckets[9] = 9;
+    refused("deberta", {"ranklet.encoder.position_buckets"}, with_buckets(buckets), "expected 4 to 8");
+    const std::vector<float> tables(24 * 15, 0.5f);
+    refused(
+        "deberta", {"blk.0.attn_position_k.weight"},
+        [&](GgufWriter& writer) { writer.tensor("blk.0.attn_position_k.weight", 15, 24, std::span(tables)); },
+        "attn_position_k.weight");
     refused("electra", {"embd_projection.weight"}, nothing, "token_embd.weight");
     refused("roberta", {"blk.0.attn_output_norm.weight"}, nothing, "blk.0.attn_output_norm.weight");
     refused("roberta", {"position_embd.weight"}, nothing, "position_embd.weight");

@@ -176,6 +176,8 @@ def check_family(config, path, custom_model=False):
         family = "distilbert"
     elif family is None and "hidden_size" in config:
         family = "bert"  # what the first BERT checkpoints had no key for
+    if family == "bert" and any(name.startswith("JinaBert") for name in named):
+        family = "jina_bert"  # which calls itself BERT
     if family in architectures.BY_TYPE:
         for name in architectures_of(config, path):
             if not custom_model and not name.endswith(("Model", "ForMaskedLM", "ForCausalLM", "ForPreTraining", "ForConditionalGeneration",
@@ -200,9 +202,9 @@ def _number(config, path, name):
     return value
 
 
-def _check_unsupported(config, path):
+def _check_unsupported(config, path, family):
     kind = config.get("position_embedding_type", "absolute")
-    if kind != "absolute":
+    if kind != "absolute" and family not in architectures.BY_TYPE:  # which look at it themselves
         raise ConversionError(f"{path}: position_embedding_type {kind!r} is not supported, only 'absolute' is")
     for name in ("is_decoder", "add_cross_attention", "is_encoder_decoder"):
         if config.get(name):
@@ -250,7 +252,7 @@ def add_encoder(model, source, options, custom_model=False):
 
 def _add_weights(model, state, config, path, family, tokenizer):
     """Every tensor's shape is checked against config.json at `path`."""
-    _check_unsupported(config, path)
+    _check_unsupported(config, path, family)
     if family in architectures.BY_TYPE:
         return _add_architecture(model, state, config, path, family, tokenizer)
     names = BERT if family == "bert" else DISTILBERT
@@ -301,7 +303,7 @@ def _add_weights(model, state, config, path, family, tokenizer):
 
 
 def _add_architecture(model, state, config, path, family, tokenizer):
-    made = architectures.describe(config, path, state, find_prefix(state))
+    made = architectures.describe(config, path, state, find_prefix(state), family)
 
     def key(name, value, kind):
         model.key(f"{made.name}.{name}", value, kind)

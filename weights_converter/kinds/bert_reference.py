@@ -92,6 +92,26 @@ class BertReference(Reference):
             hidden = hidden | (np.abs(distances) > self.metadata["ranklet.encoder.window_reach"])
         return np.where(hidden, -np.inf, bias).astype(self.kind)
 
+    def position_scores(self, n, q, k):
+        """What block n adds to scores by content and distance: [heads, length, length]; 0 where it has no tables of positions."""
+        of_keys, of_queries = (self.tensor(f"blk.{n}.attn_position_{name}.weight") for name in "kq")
+        if of_keys is None and of_queries is None:
+            return self.kind(0)
+        length, heads, size = q.shape
+        distances = np.arange(length)[:, None] - np.arange(length)[None, :]  # query - key
+        span = len(of_queries if of_keys is None else of_keys) // 2
+        buckets = np.asarray(self.metadata["ranklet.encoder.position_buckets"])[np.abs(distances)] * np.sign(distances)
+        rows = np.minimum(span + buckets, 2 * span - 1)
+        scores = np.zeros((heads, length, length), self.kind)
+        for table, given, by_key in ((of_keys, q, False), (of_queries, k, True)):
+            if table is None:
+                continue
+            products = np.einsum("lhd,rhd->hlr", given, table.reshape(-1, heads, size))
+            columns = rows.T if by_key else rows
+            taken = np.take_along_axis(products, np.broadcast_to(columns, (heads, length, length)), 2)
+            scores += taken.transpose(0, 2, 1) if by_key else taken
+        return scores
+
     def attend(self, n, q, k, v):
         """One text's queries [length, heads * size], keys and values -> [length, heads * size]."""
         heads = self.of("attention.head_count")
@@ -108,7 +128,8 @@ class BertReference(Reference):
         scale = self.metadata.get("ranklet.encoder.attention_scale")
         scale = 1 / math.sqrt(size) if scale is None else self.kind(np.float32(scale))
         k, v = (np.repeat(x, heads // keys, axis=1) for x in (k, v))
-        weights = softmax(q.transpose(1, 0, 2) @ k.transpose(1, 2, 0) * scale + self.bias(n, length))
+        scores = q.transpose(1, 0, 2) @ k.transpose(1, 2, 0) + self.position_scores(n, q, k)
+        weights = softmax(scores * scale + self.bias(n, length))
         return (weights @ v.transpose(1, 0, 2)).transpose(1, 0, 2).reshape(length, heads * size)
 
     def half(self, x, change, before, behind, summed):

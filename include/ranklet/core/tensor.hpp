@@ -10,25 +10,9 @@
 #include <string_view>
 
 #include "ranklet/core/config.hpp"
+#include "ranklet/core/tensor_type.hpp"
 
 RANKLET_NAMESPACE_BEGIN
-
-/// How a tensor's numbers are stored; the values are those of the file. Files may hold numbers not named here.
-enum class TensorType : std::uint32_t {
-    f32 = 0,
-    f16 = 1,
-    q8_0 = 8,  ///< blocks of 32 along a row: one f16 scale, then 32 signed bytes
-    i8 = 24,
-    i32 = 26,  ///< whole numbers, no weights: GgufFile::i32_tensor gives them
-    bf16 = 30,
-};
-
-/// Columns in a block of q8_0, and the block's bytes.
-inline constexpr std::size_t q8_0_columns = 32;
-inline constexpr std::size_t q8_0_bytes = 2 + q8_0_columns;
-
-/// GGML's name of a type, for example "Q4_K"; "type 77" for a number without one.
-std::string to_string(TensorType type);
 
 /// A tensor in foreign memory (a mapped file), row-major. `data` need not be aligned to the element's size.
 struct TensorView {
@@ -62,6 +46,7 @@ RANKLET_NAMESPACE_END
 #if RANKLET_DEFINITIONS
 
 #include "ranklet/core/half.hpp"
+#include "ranklet/core/tensor_blocks.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
@@ -93,13 +78,24 @@ RANKLET_FUNC void dequantize_row(const TensorView& tensor, std::size_t row, floa
         case TensorType::bf16:
             for (std::size_t c = 0; c < cols; ++c) out[c] = bf16_to_f32(bits16(source + 2 * c));
             break;
+        case TensorType::q4_0:
+        case TensorType::q4_1:
+        case TensorType::q5_0:
+        case TensorType::q5_1:
         case TensorType::q8_0:
-            for (std::size_t c = 0; c < cols; c += q8_0_columns, source += q8_0_bytes) {
-                const float scale = f16_to_f32(bits16(source));
-                for (std::size_t i = 0; i < q8_0_columns && c + i < cols; ++i)
-                    out[c + i] = scale * static_cast<float>(static_cast<std::int8_t>(source[2 + i]));
-            }
+        case TensorType::q4_k:
+        case TensorType::q5_k:
+        case TensorType::q6_k: {
+            const detail::BlockSize block = detail::block_size(tensor.type);
+            std::size_t c = 0;
+            for (; c + block.columns <= cols; c += block.columns, source += block.bytes)
+                detail::read_block(tensor.type, source, out + c);
+            if (c == cols) break;
+            float values[detail::most_block_columns];  // a row that is cut
+            detail::read_block(tensor.type, source, values);
+            std::memcpy(out + c, values, (cols - c) * sizeof(float));
             break;
+        }
         case TensorType::i8: {
             const float scale = tensor.scale(row);
             for (std::size_t c = 0; c < cols; ++c)

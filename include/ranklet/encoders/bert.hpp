@@ -52,6 +52,9 @@ public:
     const Tokenizer& tokenizer() const noexcept;  ///< ranklet/text/tokenizer.hpp
     const BertModel& model() const noexcept;      ///< ranklet/encoders/bert_model.hpp
     const SentenceHead& head() const noexcept;    ///< ranklet/encoders/sentence_head.hpp
+    /// Of a file of llama.cpp's: what it does not say itself and was taken from that engine or the caller's options, as keys of
+    /// ours with their values ("ranklet.tokenizer.lowercase = true"). Empty for a file of ours.
+    std::span<const std::string> assumptions() const noexcept;
     /// What BatchOptions::prompt puts before a text: the named prompt, or the default one. Error missing naming it.
     Result<std::string_view> prompt_text(std::optional<std::string_view> name = {}) const;
     bool has_prompt(std::string_view name) const noexcept override { return prompt_text(name).ok(); }
@@ -137,6 +140,7 @@ struct Bert::State {
     std::uint32_t max_length = 0;
     std::vector<Prompt> prompts;
     std::string default_prompt;
+    std::vector<std::string> assumptions;
     bool truncated = false;  // to fewer numbers than the file's vectors have
 
     Result<std::string_view> prompt(std::optional<std::string_view> name) const {
@@ -230,55 +234,41 @@ RANKLET_COLD RANKLET_FUNC Result<void> check_bert_file(const ModelReader& reader
     RANKLET_ASSIGN(const auto architecture, reader.string_or("general.architecture", "bert"));
     if (architecture == "bert" || architecture == "ranklet") return {};
     // Files of other makes are read where they say themselves that this class is to read them.
-    static constexpr std::string_view makes[] = {"electra",      "eurobert", "gemma-embedding", "gte",
-                                                 "jina-bert-v3", "llama",    "modern-bert",     "mpnet",
-                                                 "nomic-bert",   "qwen3",    "t5encoder"};
+    static constexpr std::string_view makes[] = {"deberta-v2", "electra",      "eurobert",   "gemma-embedding",
+                                                 "gte",        "jina-bert-v2", "jina-bert-v3", "llama",
+                                                 "modern-bert", "mpnet",       "nomic-bert", "qwen3",
+                                                 "t5encoder"};
     if (std::find(std::begin(makes), std::end(makes), architecture) == std::end(makes) ||
         !reader.has("ranklet.encoder.type"))
         return other("general.architecture", architecture, "");
     return {};
 }
 
-RANKLET_COLD RANKLET_FUNC Result<SentenceHead> read_sentence_head(const ModelReader& reader, std::size_t hidden,
-                                                                  std::size_t max_tokens,
-                                                                  const EncoderDefaults& defaults) {
-    if (reader.has("ranklet.encoder.pooling")) return SentenceHead::read(reader, hidden, max_tokens);
-    if (!defaults.normalize) return missing_default(reader, "ranklet.encoder.pooling", "normalize");
-    RANKLET_ASSIGN(const std::uint32_t type, reader.u32_or("bert.pooling_type", 0));
-    if (type > 3)
-        return reader.wrong("bert.pooling_type", {" ", type, " is not 0 (none), 1 (mean), 2 (cls) or 3 (last)"},
-                            ErrorCode::unsupported);
-    if (type == 0) {  // token states alone: the file does not say how they become a text's vector
-        if (!defaults.pooling && reader.has("bert.pooling_type"))
-            return reader.wrong("bert.pooling_type", {" is 0 (none): EncoderDefaults::pooling must say how it is done"},
-                                ErrorCode::missing);
-        if (!defaults.pooling) return missing_default(reader, "bert.pooling_type", "pooling");
-        return SentenceHead::simple(hidden, *defaults.pooling, *defaults.normalize);
+RANKLET_COLD RANKLET_FUNC std::vector<std::string> assumptions_of(const GgufFile& file) {
+    std::vector<std::string> lines;
+    for (const GgufKey& key : file.added_keys()) {
+        if (key.name.starts_with("ranklet.checksum.") || key.name == "general.alignment") continue;
+        std::string line(key.name);
+        if (key.type == GgufType::boolean) line += file.boolean(key.name).value() ? " = true" : " = false";
+        if (key.type == GgufType::u32) line += " = " + std::to_string(file.u32(key.name).value());
+        if (key.type == GgufType::string) line.append(" = ").append(file.string(key.name).value());
+        lines.push_back(std::move(line));
     }
-    constexpr std::array poolings{Pooling::mean, Pooling::cls, Pooling::last};
-    return SentenceHead::simple(hidden, poolings[type - 1], *defaults.normalize);
+    return lines;
 }
 
 }  // namespace detail
 
 RANKLET_FUNC Result<Bert> Bert::read(const ModelReader& reader, const LoadOptions& options) {
-    const EncoderDefaults& defaults = options.defaults;
     const ModelReader encoder = reader.scope("ranklet.encoder");
     RANKLET_TRY(detail::check_bert_file(reader));
     auto state = std::make_shared<State>();
-    RANKLET_ASSIGN(state->tokenizer, read_tokenizer(reader, defaults));
-    Activation activation = Activation::gelu;
-    if (encoder.has("activation") || !defaults.activation) {
-        if (!encoder.has("activation")) return detail::missing_default(encoder, "activation", "activation");
-        RANKLET_ASSIGN(activation, read_activation(encoder, "activation"));
-    } else {
-        activation = *defaults.activation;
-    }
+    RANKLET_ASSIGN(state->tokenizer, read_tokenizer(reader));
+    RANKLET_ASSIGN(const Activation activation, read_activation(encoder, "activation"));
     RANKLET_ASSIGN(const std::size_t position_offset, encoder.u32_or("position_offset", 0));
-    RANKLET_ASSIGN(const std::uint32_t stated_length, encoder.u32_or("max_length", defaults.max_length.value_or(0)));
+    RANKLET_ASSIGN(const std::uint32_t stated_length, encoder.u32("max_length"));
     RANKLET_ASSIGN(state->model, BertModel::read(reader, activation, position_offset, stated_length));
-    RANKLET_ASSIGN(state->head,
-                   detail::read_sentence_head(reader, state->model.hidden(), state->model.max_tokens(), defaults));
+    RANKLET_ASSIGN(state->head, SentenceHead::read(reader, state->model.hidden(), state->model.max_tokens()));
     RANKLET_TRY(detail::check_truncate_dim(options, state->head.dim()));
     if (options.truncate_dim) {
         state->truncated = *options.truncate_dim < state->head.dim();
@@ -287,16 +277,10 @@ RANKLET_FUNC Result<Bert> Bert::read(const ModelReader& reader, const LoadOption
     if (state->tokenizer->vocabulary_size() > state->model.vocabulary_size())
         return reader.wrong("", {state->tokenizer->vocabulary_size(), " tokens, but token_embd.weight has ",
                                  state->model.vocabulary_size(), " rows"});
-    if (!encoder.has("max_length") && !defaults.max_length)
-        return detail::missing_default(encoder, "max_length", "max_length");
     state->max_length = stated_length;
-    if (state->max_length < 2 || state->max_length > state->model.max_tokens()) {
-        if (!encoder.has("max_length"))  // the caller's, not the file's
-            return make_error(ErrorCode::invalid_argument,
-                              {reader.file().name(), ": EncoderDefaults::max_length ", state->max_length,
-                               " is not 2 to ", state->model.max_tokens()});
+    if (state->max_length < 2 || state->max_length > state->model.max_tokens())
         return encoder.wrong("max_length", {" ", state->max_length, " is not 2 to ", state->model.max_tokens()});
-    }
+    state->assumptions = detail::assumptions_of(reader.file());
     RANKLET_TRY(state->read_prompts(reader));
     Bert bert;
     bert.state_ = std::move(state);
@@ -305,7 +289,7 @@ RANKLET_FUNC Result<Bert> Bert::read(const ModelReader& reader, const LoadOption
 
 RANKLET_FUNC const Bert::State& Bert::state() const noexcept {
     if (state_ != nullptr) return *state_;
-    static const State none{std::make_shared<const WordPiece>(), {}, {}, 0, {}, {}, false};
+    static const State none{std::make_shared<const WordPiece>(), {}, {}, 0, {}, {}, {}, false};
     return none;
 }
 RANKLET_FUNC Result<void> Bert::check_loaded() const {
@@ -318,6 +302,7 @@ RANKLET_FUNC std::size_t Bert::max_length() const noexcept { return state().max_
 RANKLET_FUNC const Tokenizer& Bert::tokenizer() const noexcept { return *state().tokenizer; }
 RANKLET_FUNC const BertModel& Bert::model() const noexcept { return state().model; }
 RANKLET_FUNC const SentenceHead& Bert::head() const noexcept { return state().head; }
+RANKLET_FUNC std::span<const std::string> Bert::assumptions() const noexcept { return state().assumptions; }
 RANKLET_FUNC Result<std::string_view> Bert::prompt_text(std::optional<std::string_view> name) const {
     RANKLET_TRY(check_loaded());
     return state_->prompt(name);
@@ -480,7 +465,7 @@ RANKLET_FUNC Result<void> Bert::self_test(const ModelReader& reader) const {
     return compare_self_test(reader, "ranklet.selftest.vectors", vectors);
 }
 
-RANKLET_FUNC Result<SelfTestItems> Bert::self_test_items(const ModelReader& reader) const {
+RANKLET_COLD RANKLET_FUNC Result<SelfTestItems> Bert::self_test_items(const ModelReader& reader) const {
     return detail::self_test_texts(reader);
 }
 

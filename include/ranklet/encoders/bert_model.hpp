@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <memory>
@@ -158,6 +159,7 @@ private:
     static constexpr std::size_t most_positions = std::size_t{1} << 17;
     Result<void> read_rotary(std::size_t positions);
     Result<void> read_biases(const ModelReader& keys, std::size_t positions);
+    Result<std::shared_ptr<const PositionScores<>>> read_position_scores(const ModelReader& block);
 
     ModelReader reader_;
     WeightBlock weights_;
@@ -172,6 +174,7 @@ private:
     };
     Sight whole_, window_;
     std::vector<std::uint32_t> is_window_;  // of each layer; empty: none is
+    std::vector<std::uint32_t> buckets_;    // of distances, of layers with tables of positions
 };
 
 RANKLET_COLD inline Result<LayerReader> LayerReader::create(const ModelReader& reader, const ModelReader& keys,
@@ -187,7 +190,8 @@ RANKLET_COLD inline Result<LayerReader> LayerReader::create(const ModelReader& r
     RANKLET_ASSIGN(const std::uint32_t key_heads,
                    keys.u32_or("attention.head_count_kv", static_cast<std::uint32_t>(made.heads_)));
     made.key_heads_ = key_heads;
-    made.rms_ = keys.has("attention.layer_norm_rms_epsilon");
+    RANKLET_ASSIGN(made.rms_, reader.scope("ranklet.encoder")
+                                  .boolean_or("rms_norm", keys.has("attention.layer_norm_rms_epsilon")));
     RANKLET_ASSIGN(made.epsilon_,
                    keys.f32(made.rms_ ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon"));
     if (dim == 0 || made.heads_ == 0 || (!keys.has("attention.key_length") && dim % made.heads_ != 0))
@@ -221,6 +225,13 @@ RANKLET_COLD inline Result<LayerReader> LayerReader::create(const ModelReader& r
                           ErrorCode::unsupported);
     RANKLET_TRY(made.read_rotary(positions));
     RANKLET_TRY(made.read_biases(keys, positions));
+    if (encoder.has("position_buckets")) {
+        RANKLET_ASSIGN(made.buckets_, encoder.u32s("position_buckets"));
+        if (made.buckets_.size() < positions)
+            return encoder.wrong("position_buckets",
+                                 {" has ", made.buckets_.size(), " numbers for texts of ", positions, " tokens"});
+        made.buckets_.resize(positions);
+    }
     made.weights_ = make_block(reader.file(), "blk.");
     return made;
 }
@@ -281,6 +292,23 @@ RANKLET_COLD inline Result<void> LayerReader::read_biases(const ModelReader& key
     return {};
 }
 
+// Tensors attn_position_k.weight and attn_position_q.weight [rows, heads * head size]; nothing where there is neither.
+RANKLET_COLD inline Result<std::shared_ptr<const PositionScores<>>> LayerReader::read_position_scores(
+    const ModelReader& block) {
+    std::array<Matrix, 2> tables;
+    constexpr std::array names{"attn_position_k.weight", "attn_position_q.weight"};
+    for (std::size_t t = 0; t < names.size(); ++t) {
+        if (!block.has_tensor(names[t])) continue;
+        RANKLET_ASSIGN(const TensorView found, block.tensor(names[t]));
+        RANKLET_ASSIGN(tables[t], block.matrix(names[t], found.rows, heads_ * head_));
+    }
+    if (tables[0].rows() == 0 && tables[1].rows() == 0) return std::shared_ptr<const PositionScores<>>();
+    auto scores = std::make_shared<PositionScores<>>();
+    RANKLET_TRY(block.at("attn_position_k.weight",
+                         scores->assign(std::as_const(tables[0]).view(), std::as_const(tables[1]).view(), heads_, buckets_)));
+    return std::shared_ptr<const PositionScores<>>(std::move(scores));
+}
+
 RANKLET_COLD inline Result<TransformerLayer<>> LayerReader::read(std::size_t index) {
     const ModelReader block = reader_.scope("blk." + std::to_string(index));
     const LinearUse use{.with_scratch = true, .block = &weights_, .zero_point = zero_point_};
@@ -299,6 +327,7 @@ RANKLET_COLD inline Result<TransformerLayer<>> LayerReader::read(std::size_t ind
     const Sight& sight = !is_window_.empty() && is_window_[index] != 0 ? window_ : whole_;
     form.rotary = sight.rotary;
     form.bias = sight.bias;
+    RANKLET_ASSIGN(form.positions, read_position_scores(block));
     const std::vector<LinearNames> projections{LinearNames("attn_q"), LinearNames("attn_k"), LinearNames("attn_v")};
     const std::vector<std::size_t> widths{heads_ * head_, key_heads_ * head_, key_heads_ * head_};
     RANKLET_ASSIGN(auto qkv, read_linear(block, projections, dim_, widths, use));

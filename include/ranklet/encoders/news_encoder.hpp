@@ -608,7 +608,7 @@ RANKLET_FUNC Result<void> NewsEncoder::self_test(const ModelReader& reader) cons
     return compare_self_test(reader, "ranklet.selftest.vectors", found.rows);
 }
 
-RANKLET_FUNC Result<SelfTestItems> NewsEncoder::self_test_items(const ModelReader& reader) const {
+RANKLET_COLD RANKLET_FUNC Result<SelfTestItems> NewsEncoder::self_test_items(const ModelReader& reader) const {
     const ModelReader keys = reader.scope("ranklet.selftest.view");
     // All are counted before there is memory for them: a file that says "many" must hold many.
     const std::size_t views = view_count();

@@ -213,7 +213,7 @@ RANKLET_FUNC Result<void> WordVectors::read_tokenizer(const ModelReader& reader,
         return words.wrong("stop_words", {" goes with whole words, not with a tokenizer's pieces"},
                            ErrorCode::unsupported);
     if (form == Form::wordpiece) {
-        RANKLET_ASSIGN(pieces_, read_wordpiece(reader, {}, false));
+        RANKLET_ASSIGN(pieces_, read_wordpiece(reader, false));
     } else {
         RANKLET_ASSIGN(pieces_, read_subword_tokenizer(reader));
     }
@@ -468,7 +468,7 @@ RANKLET_FUNC Result<void> WordVectors::self_test(const ModelReader& reader) cons
     if (truncated_) return compare_truncated_self_test(reader, "ranklet.selftest.vectors", vectors, normalize_);
     return compare_self_test(reader, "ranklet.selftest.vectors", vectors);
 }
-RANKLET_FUNC Result<SelfTestItems> WordVectors::self_test_items(const ModelReader& reader) const {
+RANKLET_COLD RANKLET_FUNC Result<SelfTestItems> WordVectors::self_test_items(const ModelReader& reader) const {
     return detail::self_test_texts(reader);
 }
 

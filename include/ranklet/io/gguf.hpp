@@ -25,6 +25,12 @@
 
 RANKLET_NAMESPACE_BEGIN
 
+/// Some rows of a file's tensor, under another name or its own.
+struct TensorAlias {
+    std::string name, of;
+    std::size_t first = 0, rows = 0;  ///< 0 rows: all of them, in the tensor's own shape
+};
+
 /// Cheap to copy: copies share the map. All views that it gives out stay valid as long as any copy lives.
 /// Safe to use from several threads. A default-constructed file has no keys and no tensors.
 class GgufFile {
@@ -44,6 +50,42 @@ public:
     static Result<GgufFile> from_memory(std::span<const std::byte> bytes, std::string name) RANKLET_MEMORY_TRY {
         RANKLET_ASSIGN(detail::GgufIndex index, detail::parse_gguf(bytes, name));
         return GgufFile(State{detail::MappedFile(), bytes, std::move(name), std::move(index)});
+    }
+    RANKLET_MEMORY_CATCH
+
+    /// The file with the keys and tensors of `more`, a small file's bytes, and tensors under other names; they stand in place
+    /// of what has the same name. Nothing is copied. Errors as from_memory's of `more`; format for an alias that its tensor does
+    /// not hold.
+    RANKLET_COLD Result<GgufFile> with(std::vector<std::byte> more, std::vector<TensorAlias> aliases) const
+        RANKLET_MEMORY_TRY {
+        State made;
+        made.under = state_;
+        made.own = std::move(more);
+        made.aliases = std::move(aliases);
+        made.bytes = state().bytes;
+        made.name = state().name;
+        RANKLET_ASSIGN(detail::GgufIndex added, detail::parse_gguf(made.own, made.name));
+        made.index = state().index;
+        for (const TensorAlias& alias : made.aliases) {
+            const TensorView* found = state().index.find_tensor(alias.of);
+            if (found == nullptr) return failure(ErrorCode::missing, "tensor", alias.of, {"it is not in the file"});
+            if (alias.first > found->rows || alias.rows > found->rows - alias.first)
+                return failure(ErrorCode::format, "tensor", alias.of,
+                               {"has ", found->rows, " rows, expected ", alias.first + alias.rows});
+            TensorView view = *found;
+            view.name = alias.name;
+            if (alias.rows > 0) {
+                view.data += alias.first * view.row_bytes();
+                view.bytes = alias.rows * view.row_bytes();
+                view.rows = alias.rows;
+                view.dims = {alias.rows, view.cols, 1, 1};
+                view.rank = 2;
+            }
+            added.tensors.push_back(view);
+        }
+        made.added = added.keys.size();
+        made.index.put(added);
+        return GgufFile(std::move(made));
     }
     RANKLET_MEMORY_CATCH
 
@@ -107,7 +149,14 @@ public:
             case TensorType::f32:
             case TensorType::f16:
             case TensorType::bf16:
+            case TensorType::q4_0:
+            case TensorType::q4_1:
+            case TensorType::q5_0:
+            case TensorType::q5_1:
             case TensorType::q8_0:
+            case TensorType::q4_k:
+            case TensorType::q5_k:
+            case TensorType::q6_k:
                 return *found;
             case TensorType::i8:
                 return with_scales(*found);
@@ -115,7 +164,7 @@ public:
                 break;
         }
         return failure(ErrorCode::unsupported, "tensor", name,
-                       {"expected F32, F16, BF16, Q8_0 or I8, found ", to_string(found->type)});
+                       {"expected F32, F16, BF16, I8, Q8_0, Q4_0 to Q5_1 or Q4_K to Q6_K, found ", to_string(found->type)});
     }
     RANKLET_MEMORY_CATCH
     /// A tensor of whole numbers, TensorType::i32, which no weights are stored as. Error when it is missing, or stored in
@@ -142,13 +191,18 @@ public:
     /// Takes a tensor of this file that is not needed in place any more out of the process's resident memory. It may
     /// be read again all the same. Does nothing to bytes of from_memory().
     void release_pages(const TensorView& tensor) const noexcept {
-        state().map.release_pages({tensor.data, tensor.bytes});
+        const State* from = &state();
+        while (from->under != nullptr) from = from->under.get();
+        from->map.release_pages({tensor.data, tensor.bytes});
     }
 
     /// In the file's order, those of unknown types included (`bytes` 0).
     std::span<const TensorView> tensors() const noexcept { return state().index.tensors; }
     /// In the file's order.
     std::span<const GgufKey> keys() const noexcept { return state().index.keys; }
+
+    /// Those that with() added last.
+    std::span<const GgufKey> added_keys() const noexcept { return std::span(state().index.keys).last(state().added); }
 
     /// Compares the tensor data with `ranklet.checksum.crc32`. Reads the whole file.
     /// Error `missing` when there is no checksum, `format` when it differs.
@@ -182,8 +236,12 @@ public:
     /// checksum. Not proof against forgery.
     std::uint64_t fingerprint() const noexcept {
         std::uint64_t hash = 0xCBF29CE484222325u;
-        for (const std::byte byte : state().bytes.first(state().index.data_start))
-            hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001B3u;
+        const auto add = [&](std::span<const std::byte> bytes) {
+            for (const std::byte byte : bytes)
+                hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001B3u;
+        };
+        add(state().bytes.first(state().index.data_start));
+        for (const State* each = &state(); each->under != nullptr; each = each->under.get()) add(each->own);
         return hash;
     }
 
@@ -196,6 +254,11 @@ private:
         std::span<const std::byte> bytes{};
         std::string name{};
         detail::GgufIndex index{};
+        // Of with(): what is under it, and what was added.
+        std::shared_ptr<const State> under{};
+        std::vector<std::byte> own{};
+        std::vector<TensorAlias> aliases{};  // whose names the index looks at
+        std::size_t added = 0;               // keys, the last of the index
     };
     explicit GgufFile(State state) : state_(std::make_shared<const State>(std::move(state))) {}
 

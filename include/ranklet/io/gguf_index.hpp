@@ -18,6 +18,7 @@
 #include "ranklet/core/result.hpp"
 #include "ranklet/core/sort.hpp"
 #include "ranklet/core/tensor.hpp"
+#include "ranklet/core/tensor_blocks.hpp"
 
 static_assert(std::endian::native == std::endian::little,
               "ranklet reads little-endian model files in place; big-endian machines are not supported");
@@ -66,8 +67,29 @@ struct GgufIndex {
 
     const GgufKey* find_key(std::string_view name) const noexcept { return find(keys, keys_by_name, name); }
     const TensorView* find_tensor(std::string_view name) const noexcept { return find(tensors, tensors_by_name, name); }
+    /// The entries of another index, each of a name of its own, in place of those of the same names.
+    RANKLET_COLD void put(const GgufIndex& other) {
+        put_all(keys, other.keys);
+        put_all(tensors, other.tensors);
+        const auto by_name = [](const auto& entries) {
+            return sorted_indices(entries.size(),
+                                  [&](std::size_t a, std::size_t b) { return entries[a].name < entries[b].name; });
+        };
+        keys_by_name = by_name(keys);
+        tensors_by_name = by_name(tensors);
+    }
 
 private:
+    template <class Entry>
+    static void put_all(std::vector<Entry>& entries, const std::vector<Entry>& more) {
+        std::vector<std::string_view> names;
+        for (const Entry& entry : more) names.push_back(entry.name);
+        std::sort(names.begin(), names.end());
+        std::erase_if(entries, [&](const Entry& entry) {
+            return std::binary_search(names.begin(), names.end(), entry.name);
+        });
+        entries.insert(entries.end(), more.begin(), more.end());
+    }
     template <class Entry>
     static const Entry* find(const std::vector<Entry>& entries, const std::vector<std::size_t>& order,
                              std::string_view name) noexcept {
@@ -269,30 +291,15 @@ private:
         tensor.rows = static_cast<std::size_t>(elements) / tensor.cols;
         RANKLET_ASSIGN(const auto type, number<std::uint32_t>("the tensor's type"));
         tensor.type = static_cast<TensorType>(type);
-        if (tensor.type == TensorType::q8_0 && tensor.cols % q8_0_columns != 0)
-            return error({"Q8_0 rows of ", tensor.cols, " columns, expected a multiple of ", q8_0_columns});
-        tensor.bytes = stored_bytes(tensor.type, static_cast<std::size_t>(elements));
+        const BlockSize block = block_size(tensor.type);
+        if (tensor.cols % block.columns != 0)
+            return error({to_string(tensor.type), " rows of ", tensor.cols, " columns, expected a multiple of ",
+                          block.columns});
+        tensor.bytes = static_cast<std::size_t>(elements) / block.columns * block.bytes;
         RANKLET_ASSIGN(const auto offset, number<std::uint64_t>("the tensor's offset"));
         index_.tensors.push_back(tensor);
         offsets_.push_back(offset);
         return {};
-    }
-
-    /// 0 for types that are not read.
-    static std::size_t stored_bytes(TensorType type, std::size_t elements) noexcept {
-        switch (type) {
-            case TensorType::f32:
-            case TensorType::i32:
-                return 4 * elements;
-            case TensorType::f16:
-            case TensorType::bf16:
-                return 2 * elements;
-            case TensorType::i8:
-                return elements;
-            case TensorType::q8_0:
-                return elements / q8_0_columns * q8_0_bytes;
-        }
-        return 0;
     }
 
     template <class Entry>

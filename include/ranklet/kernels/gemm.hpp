@@ -33,6 +33,7 @@ struct GemmOperands {
     const typename Mac::Start* start;
     float* c;
     std::size_t c_stride;
+    std::size_t packed_steps = steps;  ///< of all of k, where the product is of a part of it
 };
 
 inline constexpr std::size_t cache_line = 64;
@@ -52,8 +53,8 @@ inline void gemm_tile(const GemmOperands<Mac>& g, GemmBlock block, std::size_t r
     constexpr std::size_t panel = Mac::Tile::panel;
     constexpr std::size_t vectors = 2 * Panels;
     const typename Mac::Input* a = g.a + row * g.a_stride;
-    const std::size_t a_stride = g.a_stride, panel_size = panel * g.steps * Mac::step;
-    const typename Mac::Weight* packed = g.packed + column * g.steps * Mac::step;
+    const std::size_t a_stride = g.a_stride, panel_size = panel * g.packed_steps * Mac::step;
+    const typename Mac::Weight* packed = g.packed + column * g.packed_steps * Mac::step;
     const typename Mac::Start* start = g.start == nullptr ? nullptr : g.start + column;
     Sum sum[Rows * vectors];
     unroll<Rows * vectors>([&](auto i) RANKLET_INLINE { sum[i] = Mac::start(start, (i % vectors) * width); });
@@ -199,7 +200,7 @@ inline void gemm(std::size_t m, const GemmOperands<Mac>& g, const AnyEpilogue& e
             const std::size_t last_step = std::min(g.steps, step + slice.steps);
             for (std::size_t column = 0; column < g.n; column += panel) {
                 const auto weights = [&](std::size_t i, std::size_t j) {
-                    return address_of(g.packed) + j / panel * g.steps * step_bytes + i * step_bytes;
+                    return address_of(g.packed) + j / panel * g.packed_steps * step_bytes + i * step_bytes;
                 };
                 for_each_block<Mac>(step, last_step, [&](GemmBlock block) {  // stays in the first-level cache
                     block.ahead = block.last < last_step ? weights(block.last, column) : weights(step, column + panel);

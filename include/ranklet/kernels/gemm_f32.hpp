@@ -39,6 +39,16 @@ inline void gemm_f32(std::size_t m, std::size_t n, std::size_t k, const float* a
                      const float* packed, float* c, std::size_t c_stride, const Epilogue& epilogue) noexcept {
     detail::gemm<MacF32<Arch>>(m, {n, k, a, a_stride, packed, nullptr, c, c_stride}, AnyEpilogue(epilogue));
 }
+/// The same of a part of k alone, [first, last) of W's `whole`; a: [m, last - first].
+template <class Arch, class Epilogue>
+inline void gemm_f32_part(std::size_t m, std::size_t n, std::size_t first, std::size_t last, std::size_t whole,
+                          const float* a, std::size_t a_stride, const float* packed, float* c, std::size_t c_stride,
+                          const Epilogue& epilogue) noexcept {
+    detail::gemm<MacF32<Arch>>(m,
+                               {n, last - first, a, a_stride, packed + first * GemmTile<Arch>::panel, nullptr, c,
+                                c_stride, whole},
+                               AnyEpilogue(epilogue));
+}
 
 }  // namespace kernels
 RANKLET_NAMESPACE_END

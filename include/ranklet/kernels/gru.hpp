@@ -28,14 +28,10 @@ inline RANKLET_INLINE V hard_sigmoid(float slope, const V& x) noexcept {
 /// body(f) with the function that `gates` names.
 template <class Body>
 inline RANKLET_INLINE void with_gates(GateActivation gates, const Body& body) noexcept {
-    switch (gates) {
-        case GateActivation::sigmoid:
-            return body([](const auto& v) RANKLET_INLINE { return kernels::sigmoid(v); });
-        case GateActivation::hard_sigmoid_keras2:
-            return body([](const auto& v) RANKLET_INLINE { return kernels::hard_sigmoid(1.0f / 5.0f, v); });
-        case GateActivation::hard_sigmoid_keras3:
-            return body([](const auto& v) RANKLET_INLINE { return kernels::hard_sigmoid(1.0f / 6.0f, v); });
-    }
+    if (gates == GateActivation::sigmoid)
+        return body([](const auto& v) RANKLET_INLINE { return kernels::sigmoid(v); });
+    const float slope = gates == GateActivation::hard_sigmoid_keras2 ? 1.0f / 5.0f : 1.0f / 6.0f;
+    body([slope](const auto& v) RANKLET_INLINE { return kernels::hard_sigmoid(slope, v); });
 }
 
 /// `next` may be `state`.

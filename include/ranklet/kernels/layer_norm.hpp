@@ -65,7 +65,13 @@ inline RANKLET_INLINE void layer_norm_rows(const float* x, std::size_t x_stride,
 template <class Arch>
 inline void layer_norm(std::size_t rows, const float* x, std::size_t x_stride, const float* weight, const float* bias,
                        float epsilon, float* y, std::size_t y_stride, std::size_t n) noexcept {
-    constexpr std::size_t together = 4;  // running sums that do not wait for each other
+    // Running sums that do not wait for each other, as far as there are registers for them.
+    constexpr std::size_t together =
+#if defined(__aarch64__)
+        4;
+#else
+        sizeof(F32<Arch>) > 16 ? 4 : 1;
+#endif
     const std::size_t whole = rows / together * together;
     for (std::size_t r = 0; r < whole; r += together)
         detail::layer_norm_rows<Arch, together>(x + r * x_stride, x_stride, weight, bias, epsilon, y + r * y_stride,

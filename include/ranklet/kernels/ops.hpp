@@ -200,8 +200,9 @@ struct SimdOps {
                            float* next, std::size_t hidden, GateActivation gates = GateActivation::sigmoid) noexcept {
         kernels::gru_update<Arch>(from_input, from_state, candidate, state, next, hidden, gates);
     }
-    static constexpr std::size_t attention_scratch_size(std::size_t length, std::size_t d) noexcept {
-        return kernels::attention_scratch_size<Arch>(length, d);
+    static constexpr std::size_t attention_scratch_size(std::size_t length, std::size_t d,
+                                                        std::size_t position_rows = 0) noexcept {
+        return kernels::attention_scratch_size<Arch>(length, d, position_rows);
     }
     static void attention_head(std::size_t length, std::size_t d, const float* q, const float* k, const float* v,
                                std::size_t stride, float* out, std::size_t out_stride, const ScoreMap<float>& map,

@@ -134,7 +134,7 @@ struct Ops {
             for (std::size_t i = 0; i < n; ++i) out[r] += rows[r * stride + i] * x[i];
         }
     }
-    static constexpr std::size_t attention_scratch_size(std::size_t length, std::size_t) noexcept {
+    static constexpr std::size_t attention_scratch_size(std::size_t length, std::size_t, std::size_t = 0) noexcept {
         return scratch_bytes<T>(length);
     }
     static void attention_head(std::size_t length, std::size_t d, const T* q, const T* k, const T* v,
@@ -142,11 +142,19 @@ struct Ops {
                                Scratch& scratch) noexcept {
         const ScratchFrame frame(scratch);
         T* scores = scratch.take<T>(length);
+        T term;
         const auto keys = map(k, length, d, stride);
         const auto values = map(v, length, d, stride);
         for (std::size_t i = 0; i < length; ++i) {
             map(scores, 1, length, length) = map(q + i * stride, 1, d, d).lazyProduct(keys.transpose());
             for (std::size_t j = 0; j < length; ++j) {
+                if (const PositionTerms<T>* terms = score.positions) {
+                    const std::size_t r = *(terms->row + i - j);
+                    if (terms->keys != nullptr) dot_rows(terms->keys + r * d, 1, d, q + i * stride, d, &term);
+                    if (terms->keys != nullptr) scores[j] += term;
+                    if (terms->queries != nullptr) dot_rows(terms->queries + r * d, 1, d, k + j * stride, d, &term);
+                    if (terms->queries != nullptr) scores[j] += term;
+                }
                 scores[j] *= score.scale;
                 if (score.by_distance != nullptr)
                     scores[j] += score.by_distance[static_cast<std::ptrdiff_t>(j) - static_cast<std::ptrdiff_t>(i)];

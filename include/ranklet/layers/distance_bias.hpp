@@ -31,12 +31,13 @@ public:
     RANKLET_MOVES_OUT_OF_LINE(DistanceBias);
     /// `values` [heads, 2 * reach + 1]: of key - query from -reach to reach; what is further away is as the outermost. Empty:
     /// the mask alone, for all heads. `slopes` [heads]: -slope * |key - query| in their place.
-    Result<void> assign(MatrixView<const float> values, std::span<const float> slopes, const AttentionMask& mask,
+    RANKLET_COLD Result<void> assign(MatrixView<const float> values, std::span<const float> slopes, const AttentionMask& mask,
                         std::size_t positions) {
         if (positions == 0 || (values.rows > 0 && values.cols % 2 == 0) || (values.rows > 0 && !slopes.empty()))
             return make_error(ErrorCode::invalid_argument, {"a bias by distance needs an odd number of distances"});
         heads_ = std::max<std::size_t>({values.rows, slopes.size(), 1});
         width_ = 2 * positions - 1;
+        mask_ = mask;
         RANKLET_ASSIGN(values_, AlignedBuffer<T>::zeroed(heads_ * width_));
         const auto center = static_cast<std::ptrdiff_t>(positions) - 1;
         const auto most = static_cast<std::ptrdiff_t>(values.cols / 2);
@@ -56,6 +57,8 @@ public:
 
     /// 1: the same for all heads.
     std::size_t heads() const noexcept { return heads_; }
+    /// Which keys a query looks at.
+    const AttentionMask& mask() const noexcept { return mask_; }
     /// The value of distance 0. Precondition: it was assigned.
     const T* of(std::size_t head) const noexcept {
         return values_.data() + (heads_ > 1 ? head : 0) * width_ + width_ / 2;
@@ -64,6 +67,7 @@ public:
 private:
     AlignedBuffer<T> values_;  // [heads, 2 * positions - 1]
     std::size_t heads_ = 0, width_ = 0;
+    AttentionMask mask_;
 };
 
 RANKLET_NAMESPACE_END

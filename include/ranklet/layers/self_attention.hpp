@@ -1,6 +1,6 @@
 // SelfAttention: multi-head scaled dot-product attention with an output projection (Vaswani et al. 2017), as in BERT; with fewer
-// heads of keys and values (Ainslie et al. 2023), norms of queries and keys, rotary positions and biases by distance where a
-// model has them.
+// heads of keys and values (Ainslie et al. 2023), norms of queries and keys, rotary positions, biases by distance and scores of
+// content and distance where a model has them.
 // In: x [tokens, dim], texts one after the other without padding. Out: y = attention(x) W_o^T + b_o + residual.
 // Products run over all tokens; attention runs over each text by itself.
 #pragma once
@@ -22,6 +22,7 @@
 #include "ranklet/layers/distance_bias.hpp"
 #include "ranklet/layers/linear.hpp"
 #include "ranklet/layers/norm.hpp"
+#include "ranklet/layers/position_scores.hpp"
 #include "ranklet/layers/rotary.hpp"
 
 RANKLET_NAMESPACE_BEGIN
@@ -36,6 +37,7 @@ struct AttentionForm {
     Norm<T> query_norm = {}, key_norm = {};  ///< [head_size], of each head by itself; empty: none
     std::shared_ptr<const Rotary<T>> rotary = {};
     std::shared_ptr<const DistanceBias<T>> bias = {};
+    std::shared_ptr<const PositionScores<T>> positions = {};  ///< in place of a bias
 };
 
 template <class T = float>
@@ -72,6 +74,10 @@ public:
             return make_error(
                 ErrorCode::invalid_argument,
                 {"the attention's norms, rotary positions or biases are not of ", heads, " heads of ", head});
+        if (form.positions != nullptr &&
+            (form.bias != nullptr || form.positions->heads() != heads || form.positions->head_size() != head))
+            return make_error(ErrorCode::invalid_argument,
+                              {"scores of positions need ", heads, " heads of ", head, ", and no bias by distance"});
         qkv_ = std::move(qkv);
         output_ = std::move(output);
         form_ = std::move(form);
@@ -114,7 +120,8 @@ private:
     static constexpr std::size_t work_a_pair = 7;  // of tokens, an element: two products and a share of the softmax
 
     std::size_t head_scratch_size(std::size_t longest) const noexcept {
-        return kernels::Ops<T>::attention_scratch_size(longest, form_.head_size);
+        return kernels::Ops<T>::attention_scratch_size(longest, form_.head_size,
+                                                       form_.positions == nullptr ? 0 : form_.positions->rows());
     }
 
     template <class Project>
@@ -150,6 +157,16 @@ private:
             }
     }
 
+    kernels::ScoreMap<T> score_map(std::size_t head) const noexcept {
+        kernels::ScoreMap<T> map{form_.scale};
+        if (form_.bias == nullptr) return map;
+        map.by_distance = form_.bias->of(head);
+        const AttentionMask& mask = form_.bias->mask();
+        if (mask.reach) map.before = map.behind = *mask.reach;
+        if (mask.causal) map.behind = 0;
+        return map;
+    }
+
     // context = softmax(scale q k^T + bias) v of each text and head.
     void attend(MatrixView<const T> qkv, std::span<const std::size_t> offsets, MatrixView<T> context, Scratch& scratch,
                 Threads threads) const noexcept {
@@ -174,10 +191,16 @@ private:
                 const T* text = qkv.data + offsets[t] * qkv.stride;
                 for (std::size_t h = range.first; h < range.last; ++h) {
                     const T* keys = text + (heads + h / shared) * head;
+                    kernels::ScoreMap<T> map = score_map(h);
+                    kernels::PositionTerms<T> terms;
+                    if (form_.positions != nullptr) {
+                        terms = form_.positions->of(h);
+                        map.positions = &terms;
+                    }
                     kernels::Ops<T>::attention_head(
                         offsets[t + 1] - offsets[t], head, text + h * head, keys, keys + form_.key_heads * head,
                         qkv.stride, context.data + offsets[t] * context.stride + h * head, context.stride,
-                        {form_.scale, form_.bias == nullptr ? nullptr : form_.bias->of(h)}, own);
+                        map, own);
                 }
             }
         });

@@ -25,9 +25,18 @@
 #include "ranklet/layers/layer_norm.hpp"
 #include "ranklet/layers/linear.hpp"
 #include "ranklet/layers/norm.hpp"
+#include "ranklet/layers/pooling.hpp"
 #include "ranklet/model_file/reader.hpp"
 
 RANKLET_NAMESPACE_BEGIN
+
+/// Poolings as model files name them.
+inline constexpr std::array<Choice<Pooling>, 6> pooling_names{{{"cls", Pooling::cls},
+                                                               {"mean", Pooling::mean},
+                                                               {"max", Pooling::max},
+                                                               {"mean_sqrt_len", Pooling::mean_sqrt_len},
+                                                               {"weighted_mean", Pooling::weighted_mean},
+                                                               {"last", Pooling::last}}};
 
 namespace detail {
 

@@ -16,24 +16,12 @@
 #include "ranklet/core/config.hpp"
 #include "ranklet/core/result.hpp"
 #include "ranklet/io/gguf.hpp"
+#include "ranklet/model_file/llama_cpp.hpp"
 #include "ranklet/model_file/reader.hpp"
 
 RANKLET_NAMESPACE_BEGIN
 
-enum class Activation;  // kernels/elementwise.hpp
-enum class Pooling;     // encoders/sentence_head.hpp
-struct Kind;            // recommender/kind.hpp
-
-/// What an encoder's file of another engine leaves unsaid. A value given here is used only where the file has none;
-/// what is in neither is an error.
-struct EncoderDefaults {
-    std::optional<bool> lowercase;
-    std::optional<bool> strip_accents;  ///< follows lowercase when not given
-    std::optional<Activation> activation;
-    std::optional<Pooling> pooling;  ///< also where the file says "none" (`bert.pooling_type` 0)
-    std::optional<bool> normalize;
-    std::optional<std::uint32_t> max_length;
-};
+struct Kind;  // recommender/kind.hpp
 
 /// What a rating weighs: scale * (rating - neutral); an event without one weighs 1. Below neutral an event pushes away. The
 /// default takes a rating for the weight itself, so state neutral for stars. With scale 0 ratings are passed over.
@@ -76,7 +64,7 @@ struct BlendPart {
 struct LoadOptions {
     bool self_test = true;          ///< run the file's self-test and refuse the file when its numbers differ
     bool verify_checksum = false;   ///< read all tensor data and compare its checksum
-    EncoderDefaults defaults = {};  ///< what a file of another engine leaves unsaid
+    EncoderDefaults defaults = {};  ///< of a file of llama.cpp's, in place of what it says
     /// The first so many numbers of a text's vector alone, of length 1 again where the whole one is: of models that are
     /// trained for it (Matryoshka, Kusupati et al. 2022). Catalogs and users' states are then of that size alone. States of
     /// tokens stay whole. Not given: as the file says. Error invalid_argument where it is not 1 to dim().
@@ -114,7 +102,8 @@ RANKLET_COLD inline Result<void> check_truncate_dim(const LoadOptions& options, 
 template <class Model, class Read>
 Result<Model> load_model(const GgufFile& file, const LoadOptions& options, const Read& read) {
     RANKLET_TRY(check_file(file, options));
-    const ModelReader reader(file);
+    RANKLET_ASSIGN(const GgufFile complete, of_llama_cpp(file, options.defaults));
+    const ModelReader reader(complete);
     RANKLET_ASSIGN(Model model, read(reader));
     if (options.self_test && (file.has("ranklet.version") || !Model::may_lack_self_test))
         RANKLET_TRY(model.self_test(reader));

@@ -26,20 +26,6 @@ RANKLET_NAMESPACE_BEGIN
 
 namespace detail {
 
-/// Error of a key that is not in the file and has no default either.
-RANKLET_COLD inline detail::SharedError missing_default(const ModelReader& reader, std::string_view key,
-                                                        const char* option) {
-    return make_error(ErrorCode::missing, {reader.file().name(), ": no key ", reader.full(key),
-                                           "; a file of another engine needs EncoderDefaults::", option});
-}
-
-RANKLET_COLD inline Result<bool> read_flag(const ModelReader& reader, const char* key, std::optional<bool> otherwise,
-                                           const char* option) {
-    if (reader.has(key)) return reader.boolean(key);
-    if (otherwise) return *otherwise;
-    return missing_default(reader, key, option);
-}
-
 /// What a file says a token is: `tokenizer.ggml.token_type`'s numbers.
 enum class TokenType : std::int32_t { normal = 1, unknown = 2, control = 3, user_defined = 4, unused = 5, byte = 6 };
 
@@ -140,7 +126,6 @@ RANKLET_COLD inline Result<std::vector<AddedToken>> read_added_tokens(const Mode
 
 /// `special_tokens`: whether the encoder puts [CLS] and [SEP] around a text; otherwise the file may lack them.
 RANKLET_COLD inline Result<std::shared_ptr<const WordPiece>> read_wordpiece(const ModelReader& reader,
-                                                                            const EncoderDefaults& defaults,
                                                                             bool special_tokens = true) {
     RANKLET_TRY(reader.choice<bool>("tokenizer.ggml.model", {{"bert", true}}));
     RANKLET_ASSIGN(const auto stored, reader.strings("tokenizer.ggml.tokens"));
@@ -149,11 +134,8 @@ RANKLET_COLD inline Result<std::shared_ptr<const WordPiece>> read_wordpiece(cons
     RANKLET_ASSIGN(const auto tokens, detail::read_wordpiece_tokens(reader, stored, types, joined));
     const ModelReader own = reader.scope("ranklet.tokenizer"), ggml = reader.scope("tokenizer.ggml");
     WordPieceConfig config;
-    RANKLET_ASSIGN(config.lowercase, detail::read_flag(own, "lowercase", defaults.lowercase, "lowercase"));
-    RANKLET_ASSIGN(
-        config.strip_accents,
-        detail::read_flag(own, "strip_accents", defaults.strip_accents ? defaults.strip_accents : defaults.lowercase,
-                          "strip_accents"));
+    RANKLET_ASSIGN(config.lowercase, own.boolean("lowercase"));
+    RANKLET_ASSIGN(config.strip_accents, own.boolean("strip_accents"));
     // BERT's normaliser always cleans and splits unless a file says otherwise.
     RANKLET_ASSIGN(config.clean_text, own.boolean_or("clean_text", true));
     RANKLET_ASSIGN(config.handle_chinese_chars, own.boolean_or("handle_chinese_chars", true));
@@ -185,13 +167,12 @@ RANKLET_COLD inline Result<std::shared_ptr<const WordPiece>> read_wordpiece(cons
 
 /// The file's tokenizer, of whatever kind. Parameters as read_wordpiece's.
 RANKLET_COLD inline Result<std::shared_ptr<const Tokenizer>> read_tokenizer(const ModelReader& reader,
-                                                                            const EncoderDefaults& defaults,
                                                                             bool special_tokens = true) {
     if (reader.has("ranklet.tokenizer.model")) {
         RANKLET_ASSIGN(auto subword, read_subword_tokenizer(reader));
         return std::shared_ptr<const Tokenizer>(std::move(subword));
     }
-    RANKLET_ASSIGN(auto wordpiece, read_wordpiece(reader, defaults, special_tokens));
+    RANKLET_ASSIGN(auto wordpiece, read_wordpiece(reader, special_tokens));
     return std::shared_ptr<const Tokenizer>(std::move(wordpiece));
 }
 

@@ -214,7 +214,7 @@ private:
         return {};
     }
 
-    Result<void> take_bytes(const Vocabulary& tokens) {
+    RANKLET_COLD Result<void> take_bytes(const Vocabulary& tokens) {
         std::vector<std::string> spelt;
         spelt.reserve(tokens.size());
         bytes_.fill(-1);

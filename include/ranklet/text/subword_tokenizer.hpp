@@ -162,7 +162,7 @@ private:
                            " times and the second ", second, " times"});
     }
 
-    Result<void> take_added_tokens() {
+    RANKLET_COLD Result<void> take_added_tokens() {
         model_size_ = vocabulary_.size();
         std::vector<bool> is_added(vocabulary_.size());
         std::vector<const AddedToken*> raw, normalized;

@@ -184,7 +184,7 @@ private:
         return {};
     }
 
-    Result<void> take_words(TextList words) {
+    RANKLET_COLD Result<void> take_words(TextList words) {
         const auto by_word =
             detail::sorted_indices(words.size(), [&](std::size_t a, std::size_t b) { return words[a] < words[b]; });
         for (std::size_t i = 1; i < by_word.size(); ++i)
@@ -224,7 +224,7 @@ private:
         return {};
     }
 
-    Result<void> take_stop_words(TextList words) {
+    RANKLET_COLD Result<void> take_stop_words(TextList words) {
         std::vector<std::string> forms(words.begin(), words.end());
         detail::EncodeScratch scratch;
         if (config_.cut == WordCut::vocabulary)

@@ -293,7 +293,7 @@ private:
         return {};
     }
 
-    Result<void> take_added_tokens() {
+    RANKLET_COLD Result<void> take_added_tokens() {
         model_size_ = vocabulary_size();
         std::vector<bool> is_added(vocabulary_size());
         std::vector<const AddedToken*> raw, normalized;
