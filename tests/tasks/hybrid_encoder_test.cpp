@@ -4,7 +4,11 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -135,7 +139,7 @@ TEST_CASE("scores of pairs by hand") {
 }
 
 TEST_CASE("what a file lacks, and what is no text") {
-    check_error(HybridEncoder::load("tests/parity/goldens/tiny-minilm.gguf"), ErrorCode::missing,
+    check_error(HybridEncoder::load("tests/parity/goldens/tiny-dense.gguf"), ErrorCode::missing,
                 "no tensor ranklet.sparse.weight");
     check_error(changed({"ranklet.sparse.skipped_ids"}, nothing), ErrorCode::missing, "ranklet.sparse.skipped_ids");
     check_error(changed({"ranklet.sparse.skipped_ids"},
