@@ -234,8 +234,8 @@ private:
             RANKLET_ASSIGN(const float base, base_of("rope.freq_base"));
             frequencies("rope_frequencies.weight", base, turned, slower);
             if (make_.window_every > 0) {
-                RANKLET_ASSIGN(const float near, base_of("rope.freq_base_swa"));
-                frequencies("rope_frequencies_window.weight", near, turned, 1.0f);
+                RANKLET_ASSIGN(const float of_windows, base_of("rope.freq_base_swa"));
+                frequencies("rope_frequencies_window.weight", of_windows, turned, 1.0f);
             }
         }
         if (make_.window_every > 0 && keys_.has("attention.sliding_window")) RANKLET_TRY(read_windows());
