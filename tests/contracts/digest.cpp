@@ -257,7 +257,7 @@ bool hash_products() {
         window.before = 70;
         window.behind = 0;
         std::vector<float> table(2 * span * d);
-        for (std::size_t i = 0; i < table.size(); ++i) table[i] = 0.01f * static_cast<float>(37 * i % 101) - 0.5f;
+        for (std::size_t i = 0; i < table.size(); ++i) table[i] = static_cast<float>(37 * i % 101) / 128.0f - 0.5f;  // exact
         std::vector<float> packed(kernels::packed_size<Arch>(2 * span, d));
         kernels::pack_rows<Arch>(table.data(), 2 * span, d, d, packed.data());
         const kernels::PositionTerms<float> terms{packed.data(), packed.data(), rows.data() + length - 1};
